@@ -1,0 +1,2 @@
+//! The live demo.
+fn main() {}
