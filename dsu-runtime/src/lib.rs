@@ -1,1 +1,8 @@
-//! Live updates.
+//! Live updates for multithreaded servers.
+
+pub mod abi;
+pub mod error;
+pub mod heap;
+pub mod ids;
+pub mod version;
+pub mod worker;

@@ -1,0 +1,186 @@
+//! Call tables between the host's copy of the runtime and the copy in a version.
+//!
+//! Every function here catches panics on its own side: an unwind never crosses into another copy.
+
+use std::ffi::c_void;
+
+/// What an update point is to do; the answer of [`HostCalls::at_update_point`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Directive {
+    /// Go on with the same version.
+    Continue = 0,
+    /// Leave with the carry: another version takes over.
+    Cross = 1,
+    /// Leave for good: the server drains or the supervisor is gone.
+    Exit = 2,
+}
+
+/// What a version tells the host, as JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum ReportKind {
+    /// A tracing event of the application.
+    Log = 0,
+    /// A panic, with its message, place and backtrace.
+    Panic = 1,
+    /// A transformer failed: guard, item, element, direction, reason.
+    TransformFailed = 2,
+}
+
+/// Calls from a version into the host, at one address in the worker context.
+#[repr(C)]
+pub struct HostCalls {
+    /// Something is due at the update point of this name (UTF-8).
+    pub at_update_point: unsafe extern "C" fn(name: *const u8, len: usize) -> Directive,
+    /// Loads whatever library knows the representation `tag`; true if it is known afterwards.
+    pub load_representation: extern "C" fn(tag: u16) -> bool,
+    /// Hands on a report (JSON, UTF-8).
+    pub report: unsafe extern "C" fn(kind: ReportKind, text: *const u8, len: usize),
+    /// One slice of the sweep, if one is due; true if there is more to do.
+    pub sweep: extern "C" fn() -> bool,
+    /// The supervisor's socket is readable: take in what it says. True if something is due.
+    pub doorbell: extern "C" fn() -> bool,
+}
+
+/// Receives bytes from the other side: `(state, bytes, length)`.
+pub type Sink = unsafe extern "C" fn(*mut c_void, *const u8, usize);
+
+/// How an application's run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum RunOutcome {
+    /// At an update point, as told; the carry went to the sink.
+    Crossed = 0,
+    /// The application returned an error; its text went to the sink.
+    Failed = 1,
+    /// A panic; its text went to the sink.
+    Panicked = 2,
+    /// The carry could not be decoded or transformed; the reason went to the sink.
+    CarryRefused = 3,
+}
+
+/// What a run of a version starts from, and where its end goes.
+#[repr(C)]
+pub struct RunArguments {
+    /// The encoded carry (see `worker::carry`), or null at a fresh start.
+    pub carry: *const u8,
+    /// Its length in bytes.
+    pub carry_len: usize,
+    /// Receives the carry or the error text.
+    pub sink: Sink,
+    /// State of the sink.
+    pub sink_state: *mut c_void,
+}
+
+/// Calls from the host into a version, returned by its `dsu_library` symbol.
+#[repr(C)]
+pub struct LibraryCalls {
+    /// [`super::RUNTIME_ABI`] of the copy inside.
+    pub abi: u32,
+    /// Writes the manifest as JSON to the sink; false after a panic.
+    pub manifest: unsafe extern "C" fn(sink: Sink, state: *mut c_void) -> bool,
+    /// Takes a `Binding` as JSON: tags, guard slots, neighbours. On failure the reason goes to the sink.
+    pub bind: unsafe extern "C" fn(*const u8, usize, sink: Sink, state: *mut c_void) -> bool,
+    /// Runs the application until it crosses, ends or fails.
+    pub run: unsafe extern "C" fn(*const RunArguments) -> RunOutcome,
+    /// One slice of the sweep over the guards; the report (JSON) goes to the sink.
+    pub sweep: unsafe extern "C" fn(budget_ns: u64, sink: Sink, state: *mut c_void) -> bool,
+    /// Walks everything; the report (JSON) goes to the sink.
+    pub check: unsafe extern "C" fn(sink: Sink, state: *mut c_void) -> bool,
+}
+
+/// Result of a call that converts, initialises or visits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum ConversionStatus {
+    /// Target and complement are written.
+    Done = 0,
+    /// The value has no form on the other side; the reason is in the error text.
+    Unrepresentable = 1,
+    /// The lens returned an error; the reason is in the error text.
+    Failed = 2,
+    /// The lens panicked; the message is in the error text.
+    Panicked = 3,
+    /// An allocation failed.
+    HeapFull = 4,
+}
+
+/// A message of bounded size that needs no allocation on either side.
+#[repr(C)]
+pub struct ErrorText {
+    len: u32,
+    bytes: [u8; 508],
+}
+
+impl Default for ErrorText {
+    fn default() -> Self {
+        ErrorText {
+            len: 0,
+            bytes: [0; 508],
+        }
+    }
+}
+
+impl ErrorText {
+    /// Replaces the text, cut at a character boundary where it is too long.
+    pub fn set(&mut self, text: &str) {
+        let end = text.floor_char_boundary(self.bytes.len());
+        self.bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
+        self.len = end as u32;
+    }
+
+    /// The text.
+    pub fn get(&self) -> &str {
+        let end = (self.len as usize).min(self.bytes.len());
+        std::str::from_utf8(&self.bytes[..end]).unwrap_or("(not text)")
+    }
+}
+
+/// One conversion of one value. Source bytes are moved out of bit by bit and stay where they are;
+/// the caller decides afterwards whether source or target is the live one (`heap::transaction`).
+#[repr(C)]
+pub struct Conversion {
+    /// The value in its present representation.
+    pub source: *const u8,
+    /// The complement that belongs to it, or null.
+    pub complement_in: *const u8,
+    /// Room for the value in the other representation.
+    pub target: *mut u8,
+    /// Room for the new complement; not written where its type has size 0.
+    pub complement_out: *mut u8,
+    /// Why it failed.
+    pub error: ErrorText,
+}
+
+/// Runs one lens in one direction inside a caught panic.
+pub type ConvertFn =
+    unsafe extern "C" fn(environment: *const c_void, &mut Conversion) -> ConversionStatus;
+
+/// Drops the value at the pointer in place.
+pub type DropFn = unsafe extern "C" fn(*mut u8);
+
+/// Shows the value at the pointer to a `heap::Visitor` (type-erased): `(value, visitor)`.
+pub type VisitFn = unsafe extern "C" fn(*mut u8, *mut c_void);
+
+/// One way out of a representation.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Converter {
+    /// The representation that it makes; 0 = this entry is empty.
+    pub target: u16,
+    /// True where the target is the newer side of the lens.
+    pub forward: bool,
+    /// Size of the complement in bytes.
+    pub complement_size: u32,
+    /// Alignment of the complement in bytes.
+    pub complement_align: u32,
+    /// The lens.
+    pub call: Option<ConvertFn>,
+    /// First argument of `call`.
+    pub environment: *const c_void,
+    /// Drops a complement of this lens.
+    pub drop_complement: Option<DropFn>,
+    /// Shows the blocks of a complement of this lens.
+    pub visit_complement: Option<VisitFn>,
+}

@@ -1,0 +1,61 @@
+//! Where everything is mapped. Byte maps are drawn in `DESIGN.md`; these are the numbers.
+
+/// Worker slots in the control region; some are reserved for recovery and rehearsal.
+pub const MAX_WORKERS: usize = 128;
+/// Slots that `--workers` may use.
+pub const MAX_SERVING_WORKERS: usize = 112;
+/// Guard slots, static guards and run-time objects together.
+pub const MAX_GUARDS: usize = 1 << 20;
+
+/// The private worker context: two pages for the core, the rest for the allocator.
+pub const CONTEXT_ADDR: usize = 0x0f00_0000_0000;
+/// Bytes mapped at [`CONTEXT_ADDR`].
+pub const CONTEXT_SIZE: usize = 1 << 20;
+/// Where the allocator keeps its part of the worker context.
+pub const HEAP_CONTEXT_ADDR: usize = CONTEXT_ADDR + 0x2000;
+
+/// The private table of representations, indexed by tag.
+pub const REPRESENTATIONS_ADDR: usize = 0x0f10_0000_0000;
+/// Bytes of one entry of that table.
+pub const REPRESENTATION_STRIDE: usize = 256;
+
+/// The control region.
+pub const CONTROL_ADDR: usize = 0x1000_0000_0000;
+/// Bytes of addresses for the control region (sparse).
+pub const CONTROL_SIZE: usize = 32 << 30;
+/// Offset of the worker records, one page each.
+pub const WORKERS_OFFSET: usize = 0x1_0000;
+/// Bytes of one worker record.
+pub const WORKER_STRIDE: usize = 4096;
+/// Offset of the guard slots.
+pub const GUARDS_OFFSET: usize = 0x1000_0000;
+/// Bytes of one guard slot: a cache line.
+pub const GUARD_STRIDE: usize = 64;
+/// Offset of the live counts: per worker and representation, one `i64`.
+pub const LIVE_OFFSET: usize = 0x2000_0000;
+/// Offset of the superblock states, one `u64` each.
+pub const SUPERBLOCK_STATE_OFFSET: usize = 0x4000_0000;
+/// Offset of the superblock metadata.
+pub const SUPERBLOCK_META_OFFSET: usize = 0x8000_0000;
+
+/// Bytes of a superblock, the unit in which addresses are given out.
+pub const SUPERBLOCK_SIZE: usize = 64 << 10;
+/// The roots region: item tuples of guards, on pages of their own.
+pub const ROOTS_ADDR: usize = 0x1ffc_0000_0000;
+/// Bytes of addresses for roots; the heap follows without a gap, so one index names both.
+pub const ROOTS_SIZE: usize = 0x4_0000_0000;
+/// The shared heap.
+pub const HEAP_ADDR: usize = ROOTS_ADDR + ROOTS_SIZE;
+/// Bytes of addresses reserved for the heap, whatever `--heap` allows.
+pub const HEAP_SIZE: usize = 1 << 40;
+/// Superblocks in roots and heap.
+pub const SUPERBLOCKS: usize = (ROOTS_SIZE + HEAP_SIZE) / SUPERBLOCK_SIZE;
+
+/// Always shared second mapping of roots and heap.
+pub const ALIAS_ADDR: usize = 0x4000_0000_0000;
+
+const _: () = assert!(HEAP_ADDR == 0x2000_0000_0000);
+const _: () = assert!(WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE <= GUARDS_OFFSET);
+const _: () = assert!(GUARDS_OFFSET + MAX_GUARDS * GUARD_STRIDE <= LIVE_OFFSET);
+const _: () = assert!(LIVE_OFFSET + MAX_WORKERS * 65536 * 8 <= SUPERBLOCK_STATE_OFFSET);
+const _: () = assert!(SUPERBLOCK_STATE_OFFSET + SUPERBLOCKS * 8 <= SUPERBLOCK_META_OFFSET);

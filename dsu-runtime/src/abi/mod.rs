@@ -1,0 +1,31 @@
+//! What every copy of the runtime in every process agrees on: addresses, byte maps, call tables.
+//!
+//! A worker holds several copies of this crate, one in the host executable and one in each version.
+//! They share no statics; they meet only in the structures of this room, all `repr(C)`, and in the
+//! shared regions. A change here is a change of `RUNTIME_ABI`.
+#![allow(unsafe_code)] // the one place that turns fixed addresses into references
+
+mod calls;
+mod context;
+mod header;
+mod layout;
+mod registration;
+mod representation;
+mod schema;
+mod slot;
+
+pub use calls::{
+    Conversion, ConversionStatus, ConvertFn, Converter, Directive, DropFn, ErrorText, HostCalls,
+    LibraryCalls, ReportKind, RunArguments, RunOutcome, VisitFn,
+};
+pub use context::WorkerContext;
+pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
+pub use layout::*;
+pub use registration::{
+    CarryCalls, CarryLensRegistration, GuardCell, GuardRegistration, ItemCalls, LensDirections,
+    RemovedRegistration, TagCell, TransformerRegistration, TypeRegistration,
+    UpdatePointRegistration, VersionRegistration, WorkerRegistration,
+};
+pub use representation::{MAX_CONVERTERS, Representation};
+pub use schema::{FieldSchema, TypeKind, TypeSchema, VariantSchema};
+pub use slot::{SlotState, WorkerRecord};

@@ -1,0 +1,189 @@
+//! What the macros register inside a library, gathered with `inventory` when it is bound.
+
+use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
+use super::schema::TypeSchema;
+use crate::ids::Tag;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+/// The representation id that one type has in this copy of the library; set when it is bound.
+#[repr(transparent)]
+pub struct TagCell(AtomicU16);
+
+impl TagCell {
+    /// Not bound yet.
+    pub const fn new() -> TagCell {
+        TagCell(AtomicU16::new(0))
+    }
+
+    /// The id, [`Tag::NONE`] before the library is bound.
+    #[inline]
+    pub fn get(&self) -> Tag {
+        Tag(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Sets the id.
+    pub fn set(&self, tag: Tag) {
+        self.0.store(tag.0, Ordering::Relaxed);
+    }
+}
+
+impl Default for TagCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A `#[derive(Shared)]` type that can be the content of a `Versioned` box, or a frozen copy of one.
+pub struct TypeRegistration {
+    /// Schema name.
+    pub name: &'static str,
+    /// For a frozen copy of an older type, the version it is of; 0 for a type of this version.
+    pub frozen_from: u32,
+    /// Its schema.
+    pub schema: fn() -> TypeSchema,
+    /// Where its id goes.
+    pub tag: &'static TagCell,
+    /// Drops a value.
+    pub drop: DropFn,
+    /// Shows a value's blocks.
+    pub visit: VisitFn,
+}
+inventory::collect!(TypeRegistration);
+
+/// One item of a guard.
+pub struct ItemCalls {
+    /// Makes the first value in place, as the initialiser or `Default` says.
+    pub init: unsafe extern "C" fn(*mut u8, &mut ErrorText) -> ConversionStatus,
+    /// Drops a value.
+    pub drop: DropFn,
+}
+
+/// Where one guard of this library is: its slot, and the tag that this worker expects there.
+#[repr(C)]
+pub struct GuardCell {
+    /// Address of the guard's slot in the control region; 0 before the library is bound.
+    pub slot: AtomicU64,
+    /// The tag at which the fast path succeeds.
+    pub expected: AtomicU64,
+}
+
+impl GuardCell {
+    /// Not bound yet.
+    pub const fn new() -> GuardCell {
+        GuardCell {
+            slot: AtomicU64::new(0),
+            expected: AtomicU64::new(Tag::IMPOSSIBLE.0 as u64),
+        }
+    }
+}
+
+impl Default for GuardCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A `#[guards(…)]` static: one guard, or a family of them.
+pub struct GuardRegistration {
+    /// Name of the static: the guard's stable name.
+    pub name: &'static str,
+    /// Former name (`renamed_from`), or empty.
+    pub renamed_from: &'static str,
+    /// `Some(n)` for a family of n guards.
+    pub family: Option<u32>,
+    /// Schema of the item tuple: a struct whose fields are the items.
+    pub schema: fn() -> TypeSchema,
+    /// In the order of the fields.
+    pub items: &'static [ItemCalls],
+    /// Shows the tuple's blocks.
+    pub visit: VisitFn,
+    /// One cell a guard.
+    pub cells: &'static [GuardCell],
+}
+inventory::collect!(GuardRegistration);
+
+/// `removed!("NAME")`: a guard, or an item as `"GUARD.item"`, that is gone on purpose.
+pub struct RemovedRegistration {
+    /// What is gone.
+    pub name: &'static str,
+}
+inventory::collect!(RemovedRegistration);
+
+/// Which ways a lens can go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum LensDirections {
+    /// Forward and backward.
+    Both = 0,
+    /// Forward only (R14).
+    ForwardOnly = 1,
+}
+
+/// A lens between an older and a newer type, registered by `transformer!`.
+pub struct TransformerRegistration {
+    /// Schema of the older type, usually a frozen one.
+    pub left: fn() -> TypeSchema,
+    /// Schema of the newer type.
+    pub right: fn() -> TypeSchema,
+    /// Schema of the complement.
+    pub complement: fn() -> TypeSchema,
+    /// Older to newer.
+    pub forward: ConvertFn,
+    /// Newer to older.
+    pub backward: ConvertFn,
+    /// Drops a complement.
+    pub drop_complement: DropFn,
+    /// Shows a complement's blocks.
+    pub visit_complement: VisitFn,
+    /// Which of the two may be called.
+    pub directions: fn() -> LensDirections,
+}
+inventory::collect!(TransformerRegistration);
+
+/// A name given to `update_point!`.
+pub struct UpdatePointRegistration {
+    /// The name.
+    pub name: &'static str,
+}
+inventory::collect!(UpdatePointRegistration);
+
+/// Type-erased calls for the worker function and its carry.
+pub struct CarryCalls {
+    /// Schema of the carry.
+    pub schema: fn() -> TypeSchema,
+}
+
+/// The `#[dsu::worker]` function.
+pub struct WorkerRegistration {
+    /// Its name.
+    pub name: &'static str,
+    /// Its carry.
+    pub carry: CarryCalls,
+    /// Runs it: decodes the carry (or makes a fresh one), calls the function, encodes the crossing.
+    pub run: fn(Option<&[u8]>) -> Result<Vec<u8>, crate::error::RunError>,
+}
+inventory::collect!(WorkerRegistration);
+
+/// A lens between the carry of an older version and this version's, over their encoded forms.
+pub struct CarryLensRegistration {
+    /// Schema of the older carry.
+    pub left: fn() -> TypeSchema,
+    /// Schema of the newer carry.
+    pub right: fn() -> TypeSchema,
+    /// Encoded older carry (and complement) to encoded newer one (and complement).
+    pub forward: fn(&[u8], Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String>,
+    /// The other way.
+    pub backward: fn(&[u8], Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String>,
+}
+inventory::collect!(CarryLensRegistration);
+
+/// What `dsu::version!` says.
+pub struct VersionRegistration {
+    /// Name of the application.
+    pub app: &'static str,
+    /// Its number.
+    pub version: u32,
+    /// The version it updates from; 0 for none.
+    pub from: u32,
+}
+inventory::collect!(VersionRegistration);

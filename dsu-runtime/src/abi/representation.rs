@@ -1,0 +1,55 @@
+//! The private table that says what each worker can do with each representation.
+
+use super::calls::{Converter, DropFn, VisitFn};
+use super::layout::{REPRESENTATION_STRIDE, REPRESENTATIONS_ADDR};
+use crate::ids::Tag;
+
+/// Neighbours that a representation may have at a time: two on either side, so that a repaired
+/// version can stand beside the one it replaces.
+pub const MAX_CONVERTERS: usize = 4;
+
+/// What the loaded libraries know of one representation. Written when a library is bound.
+#[repr(C, align(256))]
+pub struct Representation {
+    /// Size of a value in bytes; 0 with `drop` unset = not known here.
+    pub size: u32,
+    /// Alignment of a value in bytes.
+    pub align: u32,
+    /// Drops a value.
+    pub drop: Option<DropFn>,
+    /// Shows a value's blocks and boxes.
+    pub visit: Option<VisitFn>,
+    /// Ways to other representations.
+    pub converters: [Converter; MAX_CONVERTERS],
+}
+
+const _: () = assert!(size_of::<Representation>() == REPRESENTATION_STRIDE);
+
+impl Representation {
+    /// The entry of `tag`, to read.
+    #[inline]
+    pub fn of(tag: Tag) -> &'static Representation {
+        // SAFETY: every copy of the runtime finds the table mapped and zeroed before it runs
+        // (`worker::context`), a 16-bit tag cannot leave it, and all zero is a valid entry.
+        // Entries change only in `bind`, on this thread, while no reference is held.
+        unsafe { &*Self::pointer(tag) }
+    }
+
+    /// Where the entry of `tag` is, to be written by `bind`.
+    pub fn pointer(tag: Tag) -> *mut Representation {
+        (REPRESENTATIONS_ADDR + tag.0 as usize * REPRESENTATION_STRIDE) as *mut Representation
+    }
+
+    /// Whether some loaded library knows it.
+    pub fn is_known(&self) -> bool {
+        self.drop.is_some()
+    }
+
+    /// The direct way to `target`, if a loaded lens has one.
+    #[inline]
+    pub fn converter_to(&self, target: Tag) -> Option<&Converter> {
+        self.converters
+            .iter()
+            .find(|c| c.target == target.0 && target != Tag::NONE)
+    }
+}

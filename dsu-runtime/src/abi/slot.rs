@@ -1,0 +1,43 @@
+//! A worker's record in the control region.
+
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// What a worker slot is used for. The supervisor moves it, but for `Running`, which the worker sets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum SlotState {
+    /// Nobody; may be given out.
+    Free = 0,
+    /// A process was started for it.
+    Starting = 1,
+    /// Its worker runs application code.
+    Running = 2,
+    /// Its process is dead and recovery is not done.
+    Recovering = 3,
+}
+
+/// One page of the control region for each worker. All zero is a free slot.
+#[repr(C)]
+pub struct WorkerRecord {
+    /// A [`SlotState`].
+    pub state: AtomicU32,
+    /// Process id of the worker.
+    pub pid: AtomicU32,
+    /// Not 0 while the supervisor wants this worker at its next update point.
+    /// The only word that an idle `update_point!` reads.
+    pub due: AtomicU32,
+    /// Guard index + 1 of the guard in whose slow path the worker is; 0 when in none (`sync::word`).
+    pub busy: AtomicU32,
+    /// Version that the worker runs.
+    pub version: AtomicU32,
+    /// 1 while the worker sleeps in `cx.wait`.
+    pub waiting: AtomicU32,
+    /// Monotonic time of the last update point at which something was due, in nanoseconds.
+    pub update_point_ns: AtomicU64,
+    /// Monotonic time at which the supervisor last set `due`, in nanoseconds; 0 when answered.
+    pub due_since_ns: AtomicU64,
+    /// Acquisitions that ran a transformer.
+    pub flips: AtomicU64,
+    /// Elements that this worker converted.
+    pub conversions: AtomicU64,
+}

@@ -1,0 +1,149 @@
+//! The errors that applications meet. One enum a boundary; `Display` is one clause and what to do next.
+
+use std::fmt;
+
+/// The shared heap has no room for what was asked. Reads and frees go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HeapFull;
+
+impl fmt::Display for HeapFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the shared heap is full: delete something or start with a larger --heap")
+    }
+}
+
+impl std::error::Error for HeapFull {}
+
+/// Why an element cannot be read or changed here. The element is as it was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccessError {
+    /// It has no form in this version (R11).
+    Foreign,
+    /// Its transformer failed.
+    Failed(String),
+    /// No room for its other form.
+    HeapFull,
+}
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccessError::Foreign => {
+                f.write_str("the element has no form in this version: replace or remove it")
+            }
+            AccessError::Failed(reason) => write!(f, "the element's transformer failed: {reason}"),
+            AccessError::HeapFull => HeapFull.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AccessError {}
+
+impl From<HeapFull> for AccessError {
+    fn from(_: HeapFull) -> Self {
+        AccessError::HeapFull
+    }
+}
+
+/// Why a guard was not acquired. Nothing was changed; the lock is free again or still another's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LockError {
+    /// Its owner died in the middle of a section.
+    Poisoned(String),
+    /// A transformer of the guard's items failed: guard, direction and reason.
+    TransformFailed(String),
+    /// This worker holds it already, or waiting for it would close a cycle.
+    Deadlock(String),
+    /// The guard is gone from this version of the server.
+    Retired(String),
+    /// The time given for waiting has passed.
+    TimedOut(String),
+    /// It is held by somebody else (`try_lock`).
+    WouldBlock,
+    /// It is free, but its items would have to be transformed first (R21).
+    WouldTransform,
+    /// No room for the items' other form.
+    HeapFull,
+    /// The calling thread is not a worker.
+    NoWorker,
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::Poisoned(guard) => write!(
+                f,
+                "guard {guard} is poisoned: its owner died inside a section"
+            ),
+            LockError::TransformFailed(what) => write!(f, "transforming failed: {what}"),
+            LockError::Deadlock(guard) => write!(
+                f,
+                "waiting for guard {guard} would never end: this worker holds it"
+            ),
+            LockError::Retired(guard) => write!(
+                f,
+                "guard {guard} is retired: it is not part of the running version"
+            ),
+            LockError::TimedOut(guard) => write!(f, "guard {guard} was not free in the time given"),
+            LockError::WouldBlock => f.write_str("the guard is held: try again later"),
+            LockError::WouldTransform => {
+                f.write_str("the guard's items need transforming: use lock")
+            }
+            LockError::HeapFull => HeapFull.fmt(f),
+            LockError::NoWorker => {
+                f.write_str("this thread is not a worker: guards are reached from worker functions")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LockError {}
+
+impl From<HeapFull> for LockError {
+    fn from(_: HeapFull) -> Self {
+        LockError::HeapFull
+    }
+}
+
+/// Why a worker function ended other than at a crossing.
+#[derive(Debug)]
+pub enum WorkerError {
+    /// A system call failed.
+    Io(std::io::Error),
+    /// `wait` was called before the first update point after a crossing (R24).
+    WaitBeforeUpdatePoint,
+    /// A guard was leaked: still held at this update point (R18).
+    GuardLeaked(String),
+    /// The application's own reason.
+    Application(String),
+}
+
+impl fmt::Display for WorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkerError::Io(error) => write!(f, "system call failed: {error}"),
+            WorkerError::WaitBeforeUpdatePoint => {
+                f.write_str("new code waits before its first update point: put update_point! at the top of the loop")
+            }
+            WorkerError::GuardLeaked(site) => write!(f, "a guard is still held at update point {site}: do not forget guards"),
+            WorkerError::Application(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for WorkerError {}
+
+impl From<std::io::Error> for WorkerError {
+    fn from(error: std::io::Error) -> Self {
+        WorkerError::Io(error)
+    }
+}
+
+/// How the run of a version ended without a crossing, across the call table.
+#[derive(Debug)]
+pub enum RunError {
+    /// The application returned an error.
+    Failed(WorkerError),
+    /// The carry could not be taken in.
+    CarryRefused(String),
+}

@@ -1,0 +1,127 @@
+//! What makes a type fit for shared memory, and how containers hold it.
+#![allow(unsafe_code)] // the trait is a promise about bytes that other processes read
+
+use crate::abi::TypeSchema;
+use crate::error::{AccessError, HeapFull};
+use crate::ids::Tag;
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+/// A type whose values may live in the shared heap.
+///
+/// Implemented by `#[derive(Shared)]`.
+///
+/// # Safety
+/// The value holds nothing process-local: no reference, `std` heap type, function pointer, trait
+/// object or `TypeId`. It means the same in every process that maps the regions, whichever library
+/// made it, and may be moved bit by bit. `schema` tells the truth, and `visit` shows every block and
+/// box that the value owns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot live in shared memory",
+    label = "holds something that only one process can use",
+    note = "use numbers, `SharedString`, `SharedBytes`, `SharedVec`, `SharedMap`, or a type with `#[derive(Shared)]`"
+)]
+pub unsafe trait Shared: Sized + 'static {
+    /// How containers hold a value: [`Inline`], or a `Versioned` box (the default of the derive, R5).
+    type Cell: Cell<Self>;
+
+    /// The shape that other versions depend on (R2).
+    fn schema() -> TypeSchema;
+
+    /// Shows what the value owns; see [`Visitor`].
+    fn visit(&mut self, visitor: &mut dyn Visitor);
+}
+
+/// How a container holds an element: element access is fallible for all of them (R11).
+///
+/// # Safety
+/// As for [`Shared`]: a cell is part of the container's bytes.
+pub unsafe trait Cell<T>: Sized {
+    /// Puts a value into a new cell, without a complement (R6).
+    ///
+    /// # Errors
+    /// `HeapFull`; the value is dropped.
+    fn new(value: T) -> Result<Self, HeapFull>;
+
+    /// The value, to read. Never changes what is stored (R20).
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    fn get(&self) -> Result<&T, AccessError>;
+
+    /// The value, to edit: converts it in place where it is in another version's form, and keeps the
+    /// complement (R6).
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    fn get_mut(&mut self) -> Result<&mut T, AccessError>;
+
+    /// Takes the value out, in this version's form.
+    ///
+    /// # Errors
+    /// See [`AccessError`]; the cell is dropped then.
+    fn into_value(self) -> Result<T, AccessError>;
+
+    /// Part of the container's schema.
+    fn schema() -> TypeSchema;
+
+    /// Shows the cell.
+    fn visit(&mut self, visitor: &mut dyn Visitor);
+}
+
+/// An element that lies in its container as it is and changes representation with it.
+#[repr(transparent)]
+pub struct Inline<T>(pub T);
+
+// SAFETY: transparent over a `Shared` value.
+unsafe impl<T: Shared> Cell<T> for Inline<T> {
+    fn new(value: T) -> Result<Self, HeapFull> {
+        Ok(Inline(value))
+    }
+
+    fn get(&self) -> Result<&T, AccessError> {
+        Ok(&self.0)
+    }
+
+    fn get_mut(&mut self) -> Result<&mut T, AccessError> {
+        Ok(&mut self.0)
+    }
+
+    fn into_value(self) -> Result<T, AccessError> {
+        Ok(self.0)
+    }
+
+    fn schema() -> TypeSchema {
+        T::schema()
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        self.0.visit(visitor);
+    }
+}
+
+/// Walks what a guard reaches, with the guard held: the heap check, and the sweep (R29).
+///
+/// A walk may stop in the middle and go on in a later section. Each container that is long reads the
+/// place to start from with [`Visitor::enter`], and says with [`Visitor::leave`] where it stopped.
+/// Places are stable under whatever happens between two slices.
+pub trait Visitor {
+    /// A block that the value owns, at `pointer`, allocated with `layout`, in the heap or roots.
+    fn block(&mut self, pointer: NonNull<u8>, layout: Layout);
+
+    /// A `Versioned` box: its word, and the tag that this version expects. The visitor may convert it,
+    /// and then visits its content itself.
+    fn versioned(&mut self, word: &mut u64, expected: Tag);
+
+    /// Something is wrong with the bytes of a container: a sentence that says what.
+    fn damage(&mut self, what: &str);
+
+    /// A container begins; returns the place to start from, 0 for the beginning.
+    fn enter(&mut self) -> u64;
+
+    /// True when the walk should stop here; asked after every element.
+    fn is_spent(&self) -> bool;
+
+    /// The container ends: `Some(place)` to go on from if it stopped early, `None` if it is done.
+    fn leave(&mut self, stopped_at: Option<u64>);
+}

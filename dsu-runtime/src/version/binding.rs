@@ -1,0 +1,44 @@
+//! What a library is told when it is loaded: which slot each guard has, which tag each shape.
+
+use super::manifest::Manifest;
+use crate::ids::{GuardIndex, Tag, VersionId};
+use serde::{Deserialize, Serialize};
+
+/// The answer of the supervisor's registry to one manifest.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Binding {
+    /// Version that this binding is for.
+    pub version: VersionId,
+    /// Slots of its guards, by name.
+    pub guards: Vec<GuardBinding>,
+    /// Every shape of an item tuple or element type that a live value may have, of this version and of
+    /// the one that its lenses start from.
+    pub representations: Vec<RepresentationBinding>,
+    /// Manifest of the version that this one's lenses start from, when there is one: the library with
+    /// the lenses lays out the tuple transformers from both.
+    pub older: Option<Manifest>,
+}
+
+/// Where a guard's slots are.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct GuardBinding {
+    /// Stable name.
+    pub name: String,
+    /// Slot of the guard, or of the first of a family; the others follow.
+    pub first: GuardIndex,
+    /// Number of guards.
+    pub count: u32,
+    /// Tag of its item tuple in this version.
+    pub tag: Tag,
+}
+
+/// The id of one shape.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RepresentationBinding {
+    /// Name of the element type, or `guard:NAME` for an item tuple.
+    pub name: String,
+    /// Digest of its schema (`version::digest`).
+    pub digest: String,
+    /// Its id.
+    pub tag: Tag,
+}

@@ -1,0 +1,89 @@
+//! The manifest: everything that a version says of itself, as data.
+
+use crate::abi::TypeSchema;
+use crate::ids::VersionId;
+use serde::{Deserialize, Serialize};
+
+/// What `dsu_manifest` returns from inside a library. Sorted by name throughout.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Name of the application.
+    pub app: String,
+    /// Number of this version.
+    pub version: VersionId,
+    /// The version it updates from, if any.
+    pub from: Option<VersionId>,
+    /// GNU build id of the loaded file, hex.
+    pub build_id: String,
+    /// Compiler that built it.
+    pub rustc: String,
+    /// Its guards.
+    pub guards: Vec<GuardManifest>,
+    /// Its element types.
+    pub types: Vec<TypeManifest>,
+    /// Its frozen copies of older element types.
+    pub frozen: Vec<TypeManifest>,
+    /// Its lenses.
+    pub lenses: Vec<LensManifest>,
+    /// Guards and items that are gone on purpose.
+    pub removed: Vec<String>,
+    /// Names of its update points.
+    pub update_points: Vec<String>,
+    /// What a worker carries across.
+    pub carry: CarryManifest,
+    /// Lenses between carries.
+    pub carry_lenses: Vec<CarryLensManifest>,
+}
+
+/// A guard, or a family of them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct GuardManifest {
+    /// Stable name.
+    pub name: String,
+    /// Former name, or empty.
+    pub renamed_from: String,
+    /// Number of guards, for a family.
+    pub family: Option<u32>,
+    /// Its item tuple: a struct whose fields are the items.
+    pub items: TypeSchema,
+}
+
+/// An element type.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TypeManifest {
+    /// Version that a frozen copy is of; the library's own for its own types.
+    pub version: VersionId,
+    /// Its schema; `schema.name` is the type's stable name.
+    pub schema: TypeSchema,
+}
+
+/// A lens between two representations of a type.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LensManifest {
+    /// Older side.
+    pub left: TypeSchema,
+    /// Newer side.
+    pub right: TypeSchema,
+    /// What is kept of what one side cannot hold.
+    pub complement: TypeSchema,
+    /// False for a lens that goes forward only (R14).
+    pub both_ways: bool,
+}
+
+/// The worker function and its carry.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CarryManifest {
+    /// Name of the worker function.
+    pub worker: String,
+    /// Its carry.
+    pub schema: TypeSchema,
+}
+
+/// A lens between two carries.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CarryLensManifest {
+    /// Older side.
+    pub left: TypeSchema,
+    /// Newer side.
+    pub right: TypeSchema,
+}

@@ -1,0 +1,151 @@
+//! What supervisor and worker say to each other, one JSON message a packet on a socket pair.
+
+use crate::abi::ReportKind;
+use crate::ids::VersionId;
+use crate::version::Binding;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A version as workers know it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Build {
+    /// Digest of the file: the name of the copy.
+    pub digest: String,
+    /// The copy to load.
+    pub path: PathBuf,
+    /// Its number.
+    pub version: VersionId,
+    /// Build id that the loaded code must state.
+    pub build_id: String,
+    /// Tags and slots.
+    pub binding: Binding,
+    /// Arguments of this version (R33).
+    pub arguments: Vec<String>,
+    /// Names of the listeners whose descriptors come with the message, in order.
+    pub listeners: Vec<String>,
+}
+
+/// From the supervisor. A message makes something due at the worker's next update point.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The first message: load and run this version. `neighbour` is loaded as well, without running.
+    Start {
+        /// What to run.
+        build: Box<Build>,
+        /// The other version of a mixed server, whose representations may be met.
+        neighbour: Option<Box<Build>>,
+        /// Addresses of the listeners, for `cx.listener`.
+        listen: Vec<String>,
+    },
+    /// Load this library, run nothing of it yet.
+    Load(Box<Build>),
+    /// Cross to the loaded version with this digest.
+    Cross {
+        /// Digest of the build.
+        digest: String,
+        /// True: report `AtBarrier` and wait for `Go` or `Revert` first.
+        together: bool,
+    },
+    /// All are at the barrier: cross.
+    Go,
+    /// The barrier is off: go on with the version that runs.
+    Revert,
+    /// Convert what nobody has touched, until told otherwise.
+    Sweep(bool),
+    /// Forget a build that was refused or superseded: it will not be crossed to.
+    Forget {
+        /// Digest of the build.
+        digest: String,
+    },
+    /// Finish what is begun, take no new connections, exit.
+    Drain,
+    /// Walk everything and report.
+    Check,
+    /// Answer at the next update point.
+    Ping,
+    /// The configuration changed (SIGHUP).
+    Reconfigure,
+}
+
+/// From a worker.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The version given by `Start` is at its first update point.
+    Ready {
+        /// Build id that the running code states.
+        build_id: String,
+    },
+    /// The answer to `Load`.
+    Loaded {
+        /// Digest of the build.
+        digest: String,
+        /// Why it could not be loaded.
+        error: Option<String>,
+    },
+    /// The new code is at its first update point.
+    Crossed {
+        /// Digest of the build.
+        digest: String,
+        /// Build id that the running code states: the proof that it is the new one.
+        build_id: String,
+        /// Name of the update point at which the old code left.
+        update_point: String,
+        /// From leaving the old code to the new code's first update point.
+        pause_ns: u64,
+    },
+    /// The new code did not take the carry; the old version goes on with it (R24).
+    CrossingFailed {
+        /// Digest of the build.
+        digest: String,
+        /// Why.
+        reason: String,
+    },
+    /// Stopped at an update point, waiting for `Go` or `Revert`.
+    AtBarrier {
+        /// Its name.
+        update_point: String,
+    },
+    /// A pass of the sweep is over.
+    Swept {
+        /// Elements and tuples that this pass converted.
+        converted: u64,
+        /// Elements without a form in the target version.
+        parked: u64,
+        /// Poisoned guards, by name, that were not looked into.
+        poisoned: Vec<String>,
+    },
+    /// The answer to `Check`: one sentence for each thing that is wrong.
+    Checked {
+        /// Blocks and boxes that were walked.
+        walked: u64,
+        /// Findings; empty when all is well.
+        findings: Vec<String>,
+    },
+    /// The answer to `Ping`.
+    Pong {
+        /// Name of the update point.
+        update_point: String,
+    },
+    /// Something that the application or a transformer reports.
+    Report {
+        /// A `ReportKind` as a number.
+        kind: u32,
+        /// JSON.
+        text: String,
+    },
+    /// The worker ends; its exit status says the same in a number.
+    Exiting {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl FromWorker {
+    /// A report of this kind.
+    pub fn report(kind: ReportKind, text: String) -> FromWorker {
+        FromWorker::Report {
+            kind: kind as u32,
+            text,
+        }
+    }
+}
