@@ -1,1 +1,4 @@
 //! Live updates.
+
+pub mod sync;
+pub mod sys;
