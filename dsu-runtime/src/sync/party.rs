@@ -8,7 +8,7 @@ use super::platform::{AtomicU32, Bits, Ordering};
 /// What a worker writes into a word to name itself: its slot plus one, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
-pub struct Name(u32);
+pub struct Name(pub(super) u32);
 
 impl Name {
     /// An heir has eight bits in the word, and 0 is nobody.

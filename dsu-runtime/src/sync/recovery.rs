@@ -3,8 +3,8 @@
 //! Owns the order of its steps, which makes it restartable at each. Must never know what a lock
 //! guards or how death was noticed.
 
-use super::party::{CellIndex, Name, Seat};
-use super::platform::{self, Bits, Count, Half};
+use super::party::{CellIndex, Class, Name, Seat};
+use super::platform::{self, Bits, Count, Half, Nanos};
 use super::word::{LockCell, Word};
 
 /// Frees and mends every cell after the death of the worker in seat `dead`, then clears its
@@ -47,6 +47,10 @@ pub fn recover<'a>(
 /// Only for recovery, when the process of that name is gone for certain and `busy` in its slot
 /// names this cell, so that a repair that is itself cut short is done again.
 fn repair(cell: &LockCell, dead: Name) {
+    if cell.load().owner() == dead.0 {
+        // A transformer that died may have announced a long stay that never began.
+        cell.set_stay(Class::Even, Nanos(0));
+    }
     cell.update(|word| {
         let mut mended = Word(word.0 & (u64::from(u32::MAX) | Word::HEIR));
         if mended.owner() == dead.0 {

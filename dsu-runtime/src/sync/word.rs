@@ -350,7 +350,7 @@ impl LockCell {
         (Class::of_tag(stay), Nanos(stay >> 1))
     }
 
-    fn set_stay(&self, class: Class, until: Nanos) {
+    pub(super) fn set_stay(&self, class: Class, until: Nanos) {
         self.stay
             .store(until.0 << 1 | class as u64, Ordering::Relaxed);
     }
