@@ -4,5 +4,7 @@ pub mod abi;
 pub mod error;
 pub mod heap;
 pub mod ids;
+pub mod sync;
+pub mod sys;
 pub mod version;
 pub mod worker;

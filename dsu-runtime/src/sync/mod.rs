@@ -1,0 +1,13 @@
+//! Locks between worker processes.
+//!
+//! Owns the lock word; must never know what a guard guards. See [`LockCell`].
+
+mod party;
+mod platform;
+mod recovery;
+mod waiter;
+mod word;
+
+pub use party::{CellIndex, Class, Name, Seat, TimedOut};
+pub use recovery::recover;
+pub use word::LockCell;

@@ -1,0 +1,116 @@
+//! A guard's slot in the control region: lock word, root word and what recovery leaves there.
+#![allow(unsafe_code)] // turns slot addresses into references
+
+use super::party::{CellIndex, Class};
+use super::word::LockCell;
+use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS};
+use crate::ids::{GuardIndex, Tag};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// One cache line of the control region for each guard. All zero: free, and no items yet.
+#[repr(C, align(64))]
+pub struct GuardSlot {
+    /// Who may touch the root and what it points to.
+    pub lock: LockCell,
+    /// ```text
+    /// tag         pointer
+    ///   0           0      nobody has made the items yet
+    ///   t           p      the item tuple at p is in representation t
+    ///   IMPOSSIBLE  p      poisoned: the owner died inside a section; `poisoned` has the tag
+    /// ```
+    /// Stored by the owner of the lock, or by recovery while a dead worker owns it. One store
+    /// publishes all items (R3).
+    root: AtomicU64,
+    /// Tag of the tuple when the guard was poisoned; 0 while it is sound.
+    poisoned: AtomicU32,
+    /// Not 0 once no version has this guard any more.
+    pub retired: AtomicU32,
+    _reserved: [u64; 3],
+}
+
+const _: () = assert!(size_of::<GuardSlot>() == GUARD_STRIDE);
+
+/// A root word, taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Root(u64);
+
+impl Root {
+    const POINTER: u64 = (1 << 48) - 1;
+
+    /// The root of a tuple in representation `tag`.
+    pub fn new(tag: Tag, items: NonNull<u8>) -> Root {
+        let address = items.addr().get() as u64;
+        debug_assert!(address <= Self::POINTER);
+        Root(u64::from(tag.0) << 48 | address)
+    }
+
+    /// The tag as it stands in the word.
+    #[inline]
+    pub fn tag(self) -> Tag {
+        Tag((self.0 >> 48) as u16)
+    }
+
+    /// Where the items are; `None` before they are made.
+    #[inline]
+    pub fn items(self) -> Option<NonNull<u8>> {
+        NonNull::new((self.0 & Self::POINTER) as *mut u8)
+    }
+}
+
+impl GuardSlot {
+    /// The slot of `index`. The control region must be mapped.
+    ///
+    /// # Panics
+    /// If the index is beyond the table.
+    pub fn at(index: GuardIndex) -> &'static GuardSlot {
+        assert!((index.0 as usize) < MAX_GUARDS, "guard index {} is beyond the table", index.0);
+        let address = CONTROL_ADDR + GUARDS_OFFSET + index.0 as usize * GUARD_STRIDE;
+        // SAFETY: inside the control region, which is mapped before anybody has an index and is
+        // never unmapped; the slot is made of atomics that are valid when zero.
+        unsafe { &*(address as *const GuardSlot) }
+    }
+
+    /// Its place in the table.
+    pub fn index(&self) -> GuardIndex {
+        let offset = std::ptr::from_ref(self).addr() - (CONTROL_ADDR + GUARDS_OFFSET);
+        GuardIndex((offset / GUARD_STRIDE) as u32)
+    }
+
+    pub(super) fn cell_index(&self) -> CellIndex {
+        CellIndex(self.index().0)
+    }
+
+    /// The root word. Only the owner of the lock may rely on the answer.
+    #[inline]
+    pub fn root(&self) -> Root {
+        Root(self.root.load(Ordering::Relaxed))
+    }
+
+    /// Publishes another tuple, all items at once (R3). The caller owns the lock.
+    pub fn publish(&self, root: Root) {
+        self.root.store(root.0, Ordering::Release);
+    }
+
+    /// The class of workers that meet the items in their own form.
+    pub fn class(&self) -> Class {
+        Class::of_tag(u64::from(self.root().tag().0))
+    }
+
+    /// Marks the guard poisoned, so that no fast path succeeds. Idempotent. The caller is the owner
+    /// of the lock, or recovery of the dead one.
+    pub fn poison(&self) {
+        let root = self.root();
+        if root.tag() == Tag::IMPOSSIBLE || root.items().is_none() {
+            return;
+        }
+        self.poisoned.store(u32::from(root.tag().0), Ordering::Relaxed);
+        let poisoned = u64::from(Tag::IMPOSSIBLE.0) << 48 | root.0 & Root::POINTER;
+        self.root.store(poisoned, Ordering::Release);
+    }
+
+    /// Whether its owner died inside a section.
+    pub fn is_poisoned(&self) -> bool {
+        self.root().tag() == Tag::IMPOSSIBLE
+    }
+}

@@ -1,0 +1,6 @@
+//! Thin, safe fronts of system calls: the only room below the runtime's own ideas.
+//!
+//! Owns the unsafe that a call into the kernel needs; knows nothing of locks, workers or versions.
+
+pub mod futex;
+pub mod time;
