@@ -39,8 +39,12 @@ pub struct HostCalls {
     pub report: unsafe extern "C" fn(kind: ReportKind, text: *const u8, len: usize),
     /// One slice of the sweep, if one is due; true if there is more to do.
     pub sweep: extern "C" fn() -> bool,
-    /// The supervisor's socket is readable: take in what it says. True if something is due.
-    pub doorbell: extern "C" fn() -> bool,
+    /// The supervisor's socket is readable, or the supervisor is gone: takes note, so that
+    /// something is due at the next update point.
+    pub doorbell: extern "C" fn(),
+    /// A descriptor from a carry was dropped before the new code is confirmed: it is closed then,
+    /// and kept if the old version has to go on with it (R24).
+    pub close_when_confirmed: extern "C" fn(fd: i32),
 }
 
 /// Receives bytes from the other side: `(state, bytes, length)`.
@@ -63,6 +67,10 @@ pub enum RunOutcome {
 /// What a run of a version starts from, and where its end goes.
 #[repr(C)]
 pub struct RunArguments {
+    /// The run's `Surroundings`, as JSON.
+    pub surroundings: *const u8,
+    /// Their length in bytes.
+    pub surroundings_len: usize,
     /// The encoded carry (see `worker::carry`), or null at a fresh start.
     pub carry: *const u8,
     /// Its length in bytes.
@@ -82,6 +90,9 @@ pub struct LibraryCalls {
     pub manifest: unsafe extern "C" fn(sink: Sink, state: *mut c_void) -> bool,
     /// Takes a `Binding` as JSON: tags, guard slots, neighbours. On failure the reason goes to the sink.
     pub bind: unsafe extern "C" fn(*const u8, usize, sink: Sink, state: *mut c_void) -> bool,
+    /// Rewrites an encoded carry into the form of the schema with this digest, by a lens of this
+    /// library: `(carry, its length, digest, its length)`. The new carry, or the reason, to the sink.
+    pub convert_carry: unsafe extern "C" fn(*const u8, usize, *const u8, usize, sink: Sink, state: *mut c_void) -> bool,
     /// Runs the application until it crosses, ends or fails.
     pub run: unsafe extern "C" fn(*const RunArguments) -> RunOutcome,
     /// One slice of the sweep over the guards; the report (JSON) goes to the sink.

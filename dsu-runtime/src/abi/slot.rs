@@ -23,11 +23,14 @@ pub struct WorkerRecord {
     pub state: AtomicU32,
     /// Process id of the worker.
     pub pid: AtomicU32,
-    /// Not 0 while the supervisor wants this worker at its next update point.
-    /// The only word that an idle `update_point!` reads.
+    /// Not 0 while something is due at the next update point; the only word that an idle
+    /// `update_point!` reads. Bits: [`DUE_MESSAGE`](Self::DUE_MESSAGE) and the like.
     pub due: AtomicU32,
     /// Guard index + 1 of the guard in whose slow path the worker is; 0 when in none (`sync::word`).
     pub busy: AtomicU32,
+    /// Guard index + 1 of the guard whose items a transformer of this worker has in hand; 0 for none.
+    /// A worker that dies meanwhile leaves the old representation, so the guard is not poisoned.
+    pub flipping: AtomicU32,
     /// Version that the worker runs.
     pub version: AtomicU32,
     /// 1 while the worker sleeps in `cx.wait`.
@@ -40,4 +43,13 @@ pub struct WorkerRecord {
     pub flips: AtomicU64,
     /// Elements that this worker converted.
     pub conversions: AtomicU64,
+}
+
+impl WorkerRecord {
+    /// In `due`: the supervisor has sent a message.
+    pub const DUE_MESSAGE: u32 = 1;
+    /// In `due`: new code has to confirm that it took over.
+    pub const DUE_CONFIRM: u32 = 2;
+    /// In `due`: a sweep is on.
+    pub const DUE_SWEEP: u32 = 4;
 }

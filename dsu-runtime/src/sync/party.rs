@@ -27,6 +27,13 @@ impl Name {
         Self(slot + 1)
     }
 
+    /// The name that is written as `owner`, as the worker context has it.
+    #[inline]
+    pub(crate) const fn of_owner(owner: u32) -> Self {
+        debug_assert!(owner != 0, "nobody has no name");
+        Self(owner)
+    }
+
     /// The worker slot that bears this name.
     #[must_use]
     pub const fn slot(self) -> u32 {

@@ -2,5 +2,8 @@
 //!
 //! Owns the unsafe that a call into the kernel needs; knows nothing of locks, workers or versions.
 
+pub mod accept;
+pub mod channel;
+pub mod epoll;
 pub mod futex;
 pub mod time;

@@ -1,0 +1,301 @@
+//! Guards: the typed lock and its RAII proof of access.
+//!
+//! Owns the way from a static of the application to the items in shared memory. Upholds: items are
+//! reached only while the lock's word names this worker, and only in the representation that this
+//! version's code was compiled for. Must never know how a transformer works.
+#![allow(unsafe_code)] // hands out references to shared items; the lock makes them exclusive
+
+use super::flip;
+use super::party::{Class, Name, Seat};
+use super::slot::GuardSlot;
+use crate::abi::{GuardCell, WorkerContext};
+use crate::error::LockError;
+use crate::heap;
+use crate::ids::Tag;
+use crate::sys::time::Nanos;
+use crate::worker::Worker;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut, Index};
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A mutex with the items it guards, declared by `#[guards(…)]`.
+///
+/// The static holds no state: it names a slot in shared memory, which every worker reaches under the
+/// same name, whatever version it runs. `I` is the struct of items that the attribute makes.
+#[repr(transparent)]
+pub struct GuardMutex<I: 'static> {
+    cell: GuardCell,
+    items: PhantomData<fn() -> I>,
+}
+
+/// How long and how far an acquisition may go.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// As long as need be.
+    Unbounded,
+    /// Waits at most until then; transforming is not bounded (R21).
+    Until(Nanos),
+    /// Takes a free lock whose items need no transforming (R21).
+    None,
+}
+
+impl<I: 'static> GuardMutex<I> {
+    /// A guard that is not bound to a slot yet; the runtime binds it when the library is loaded.
+    #[doc(hidden)]
+    #[expect(clippy::new_without_default, reason = "only the attribute makes one, in a static")]
+    pub const fn new() -> Self {
+        GuardMutex { cell: GuardCell::new(), items: PhantomData }
+    }
+
+    /// The cell that binding fills in.
+    #[doc(hidden)]
+    pub const fn cells(&'static self) -> &'static [GuardCell] {
+        std::slice::from_ref(&self.cell)
+    }
+
+    /// Acquires the lock and gives access to the items, in this version's representation: if they are
+    /// in another's, the registered transformers run first.
+    ///
+    /// # Blocks
+    /// While another worker holds the lock.
+    ///
+    /// # Errors
+    /// See [`LockError`]; the lock is not held then and the items are as they were.
+    #[inline]
+    pub fn lock<'g>(&'static self, cx: &'g Worker) -> Result<Guard<'g, I>, LockError> {
+        let slot = self.slot();
+        if slot.lock.try_acquire_fast(cx.name()) {
+            let root = slot.root();
+            if u64::from(root.tag().0) == self.cell.expected.load(Ordering::Relaxed)
+                && let Some(items) = root.items()
+            {
+                return Ok(Guard::enter(slot, items, cx));
+            }
+            return self.settle(slot, cx, Patience::Unbounded);
+        }
+        self.lock_slow(slot, cx, Patience::Unbounded)
+    }
+
+    /// Acquires the lock if it is free and the items need no transforming (R21). Never waits.
+    ///
+    /// # Errors
+    /// [`LockError::WouldBlock`], [`LockError::WouldTransform`], or as [`lock`](Self::lock).
+    pub fn try_lock<'g>(&'static self, cx: &'g Worker) -> Result<Guard<'g, I>, LockError> {
+        let slot = self.slot();
+        if slot.lock.try_acquire(cx.name(), self.class()) {
+            self.settle(slot, cx, Patience::None)
+        } else if slot.lock.owner() == Some(cx.name()) {
+            Err(LockError::Deadlock(self.describe()))
+        } else {
+            Err(LockError::WouldBlock)
+        }
+    }
+
+    /// As [`lock`](Self::lock), but waits for at most `timeout`. The bound is on waiting: a
+    /// transformer that has to run takes its own time on top (R21).
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`], or as [`lock`](Self::lock).
+    pub fn lock_timeout<'g>(
+        &'static self,
+        cx: &'g Worker,
+        timeout: Duration,
+    ) -> Result<Guard<'g, I>, LockError> {
+        let patience = Patience::Until(Nanos::now().after(timeout));
+        self.lock_slow(self.slot(), cx, patience)
+    }
+
+    /// The guard's slot in shared memory.
+    #[inline]
+    pub(super) fn slot(&self) -> &'static GuardSlot {
+        // SAFETY: a `Worker` exists only while a bound library runs, and every path here has one in
+        // its hands; `update::bind` stored the address of a slot in the mapped control region.
+        unsafe { &*(self.cell.slot.load(Ordering::Relaxed) as *const GuardSlot) }
+    }
+
+    fn expected(&self) -> Tag {
+        Tag(self.cell.expected.load(Ordering::Relaxed) as u16)
+    }
+
+    fn class(&self) -> Class {
+        Class::of_tag(u64::from(self.expected().0))
+    }
+
+    fn describe(&self) -> String {
+        flip::describe(&self.cell)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock_slow<'g>(
+        &'static self,
+        slot: &'static GuardSlot,
+        cx: &'g Worker,
+        patience: Patience,
+    ) -> Result<Guard<'g, I>, LockError> {
+        if slot.lock.owner() == Some(cx.name()) {
+            return Err(LockError::Deadlock(self.describe()));
+        }
+        slot.lock
+            .acquire_slow(&cx.seat(), slot.cell_index(), self.class(), patience.deadline())
+            .map_err(|_| LockError::TimedOut(self.describe()))?;
+        self.settle(slot, cx, patience)
+    }
+
+    /// With the lock held: whatever the fast path does not cover. Ends with a guard, or with the lock
+    /// released and the items as they were.
+    #[cold]
+    #[inline(never)]
+    fn settle<'g>(
+        &'static self,
+        slot: &'static GuardSlot,
+        cx: &'g Worker,
+        patience: Patience,
+    ) -> Result<Guard<'g, I>, LockError> {
+        if slot.root().items().is_some() && slot.root().tag() != self.expected() {
+            if matches!(patience, Patience::None) && !slot.is_poisoned() {
+                release(slot, &cx.seat());
+                return Err(LockError::WouldTransform);
+            }
+            if !slot.is_poisoned() {
+                slot.lock
+                    .await_turn(&cx.seat(), slot.cell_index(), self.class(), patience.deadline())
+                    .map_err(|_| LockError::TimedOut(self.describe()))?;
+            }
+        }
+        match flip::bring(slot, &self.cell, self.expected()) {
+            Ok(items) => Ok(Guard::enter(slot, items.cast(), cx)),
+            Err(error) => {
+                release(slot, &cx.seat());
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Patience {
+    fn deadline(self) -> Option<Nanos> {
+        match self {
+            Patience::Unbounded => None,
+            Patience::Until(instant) => Some(instant),
+            Patience::None => Some(Nanos(0)),
+        }
+    }
+}
+
+#[inline]
+fn release(slot: &'static GuardSlot, seat: &Seat<'_>) {
+    if !slot.lock.release_fast(seat.name) {
+        slot.lock.release_slow(seat, slot.cell_index(), slot.class());
+    }
+}
+
+/// A family of guards of one shape, declared by `#[guards(…)] static NAME: [GuardMutex; N]`.
+#[repr(transparent)]
+pub struct GuardFamily<I: 'static, const N: usize> {
+    members: [GuardMutex<I>; N],
+}
+
+impl<I: 'static, const N: usize> GuardFamily<I, N> {
+    /// A family that is not bound yet.
+    #[doc(hidden)]
+    #[expect(clippy::new_without_default, reason = "only the attribute makes one, in a static")]
+    pub const fn new() -> Self {
+        GuardFamily { members: [const { GuardMutex::new() }; N] }
+    }
+
+    /// The cells that binding fills in.
+    #[doc(hidden)]
+    pub const fn cells(&'static self) -> &'static [GuardCell] {
+        let members: &'static [GuardMutex<I>] = &self.members;
+        // SAFETY: `GuardMutex` is transparent over its cell.
+        unsafe { std::slice::from_raw_parts(members.as_ptr().cast(), N) }
+    }
+
+    /// Number of guards in the family.
+    pub const fn len(&self) -> usize {
+        N
+    }
+
+    /// Whether the family has no guards.
+    pub const fn is_empty(&self) -> bool {
+        N == 0
+    }
+
+    /// The guards, in slot order.
+    pub fn iter(&'static self) -> std::slice::Iter<'static, GuardMutex<I>> {
+        self.members.iter()
+    }
+}
+
+impl<I: 'static, const N: usize> Index<usize> for GuardFamily<I, N> {
+    type Output = GuardMutex<I>;
+
+    /// # Panics
+    /// If there is no such guard.
+    #[inline]
+    fn index(&self, index: usize) -> &GuardMutex<I> {
+        &self.members[index]
+    }
+}
+
+/// Proof that this worker holds a lock; derefs to the items. Dropping it releases the lock.
+///
+/// A guard that is dropped while its thread panics poisons the items: the section did not end.
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct Guard<'g, I: 'static> {
+    slot: &'static GuardSlot,
+    items: NonNull<I>,
+    cx: PhantomData<&'g Worker>,
+}
+
+impl<'g, I> Guard<'g, I> {
+    #[inline]
+    fn enter(slot: &'static GuardSlot, items: NonNull<I>, cx: &'g Worker) -> Self {
+        let depth = &cx.context().depth;
+        depth.set(depth.get() + 1);
+        Guard { slot, items, cx: PhantomData }
+    }
+}
+
+impl<I> Deref for Guard<'_, I> {
+    type Target = I;
+
+    #[inline]
+    fn deref(&self) -> &I {
+        // SAFETY: the lock's word names this worker, so nobody else touches the tuple, and the root's
+        // tag was the one this code was compiled for when the guard was made; only this worker could
+        // change either while it holds the lock.
+        unsafe { self.items.as_ref() }
+    }
+}
+
+impl<I> DerefMut for Guard<'_, I> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut I {
+        // SAFETY: as for `deref`; `&mut self` makes it exclusive within this worker.
+        unsafe { self.items.as_mut() }
+    }
+}
+
+impl<I> Drop for Guard<'_, I> {
+    #[inline]
+    fn drop(&mut self) {
+        let context = WorkerContext::current();
+        if std::thread::panicking() {
+            self.slot.poison();
+        }
+        let depth = context.depth.get() - 1;
+        context.depth.set(depth);
+        if depth == 0 && heap::has_scratch() {
+            heap::release_scratch();
+        }
+        let name = Name::of_owner(context.owner());
+        if !self.slot.lock.release_fast(name) {
+            let seat = Seat { name, busy: &context.record().busy };
+            self.slot.lock.release_slow(&seat, self.slot.cell_index(), self.slot.class());
+        }
+    }
+}

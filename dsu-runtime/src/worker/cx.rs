@@ -1,0 +1,235 @@
+//! The worker as its application sees it: `cx`.
+//!
+//! Owns the application's way to guards, update points, waiting and listeners. Upholds: whoever holds
+//! a guard has borrowed the worker, so that no update point can be passed and no wait begun.
+#![allow(unsafe_code)] // calls through the host's table
+
+use super::descriptor::Descriptor;
+use super::events::Events;
+use super::net::Listener;
+use crate::abi::{Directive, HostCalls, WorkerContext, WorkerRecord};
+use crate::error::WorkerError;
+use crate::ids::{VersionId, WorkerSlot};
+use crate::sync::{Name, Seat};
+use crate::sys::epoll::{Epoll, Interest};
+use crate::sys::time::Nanos;
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Tokens from here on are the runtime's own.
+pub(super) const FIRST_RESERVED_TOKEN: u64 = u64::MAX - 15;
+/// The supervisor has something to say.
+pub(super) const DOORBELL: u64 = FIRST_RESERVED_TOKEN;
+/// The supervisor is gone.
+pub(super) const SUPERVISOR_DEATH: u64 = FIRST_RESERVED_TOKEN + 1;
+
+/// What a run of a version is told of its surroundings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// Arguments of this version (R33).
+    pub arguments: Vec<String>,
+    /// Listening sockets, by name.
+    pub listeners: Vec<InheritedListener>,
+    /// Name of the update point at which the version before left; `None` at a fresh start.
+    pub resumed_from: Option<String>,
+    /// The version that runs.
+    pub version: Option<VersionId>,
+}
+
+/// A listening socket that the supervisor opened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InheritedListener {
+    /// Its name: what stands before `=` in `--listen NAME=ADDR`, else its place.
+    pub name: String,
+    /// The descriptor in this process.
+    pub fd: i32,
+}
+
+/// The process that plays a thread, handed to the application's worker function.
+///
+/// Guards borrow it; `update_point!` and [`wait`](Worker::wait) need it mutably. So nobody crosses
+/// or sleeps with a lock in hand.
+pub struct Worker {
+    record: &'static WorkerRecord,
+    name: Name,
+    surroundings: Surroundings,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Worker {
+    /// The worker that this thread is. Only the run of a bound library makes one.
+    pub(crate) fn enter(surroundings: Surroundings) -> Worker {
+        let context = WorkerContext::current();
+        assert!(context.is_attached(), "only a worker's own thread runs application code");
+        Worker {
+            record: context.record(),
+            name: Name::of_owner(context.owner()),
+            surroundings,
+            not_send: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn name(&self) -> Name {
+        self.name
+    }
+
+    #[inline]
+    pub(crate) fn context(&self) -> &'static WorkerContext {
+        WorkerContext::current()
+    }
+
+    pub(crate) fn seat(&self) -> Seat<'static> {
+        Seat { name: self.name, busy: &self.record.busy }
+    }
+
+    fn host(&self) -> &'static HostCalls {
+        // SAFETY: set by the host before it runs any library, to a table that is never freed.
+        unsafe { &*self.context().host.get() }
+    }
+
+    /// The slot of this worker.
+    pub fn slot(&self) -> WorkerSlot {
+        WorkerSlot(self.name.slot())
+    }
+
+    /// The version that runs.
+    pub fn version(&self) -> VersionId {
+        VersionId(self.record.version.load(Ordering::Relaxed))
+    }
+
+    /// What was given after `--`, for this version (R33).
+    pub fn arguments(&self) -> &[String] {
+        &self.surroundings.arguments
+    }
+
+    /// Name of the update point at which the version before left; `None` at a fresh start.
+    pub fn resumed_from(&self) -> Option<&str> {
+        self.surroundings.resumed_from.as_deref()
+    }
+
+    /// The listening sockets that the supervisor opened, with their names. Each call duplicates
+    /// their descriptors.
+    ///
+    /// # Errors
+    /// Too many descriptors.
+    pub fn listeners(&self) -> Result<Vec<(String, Listener)>, WorkerError> {
+        let mut listeners = Vec::new();
+        for inherited in &self.surroundings.listeners {
+            // SAFETY: the host keeps these descriptors open as long as it lives.
+            let fd = unsafe { BorrowedFd::borrow_raw(inherited.fd) };
+            let descriptor = Descriptor::from(fd.try_clone_to_owned()?);
+            listeners.push((inherited.name.clone(), Listener::from(descriptor)));
+        }
+        Ok(listeners)
+    }
+
+    /// Whether something is due at the next update point. One relaxed load.
+    #[inline]
+    pub fn is_due(&mut self) -> bool {
+        self.record.due.load(Ordering::Relaxed) != 0
+    }
+
+    /// The slow half of `update_point!`: takes in what is due and says what is to be done.
+    ///
+    /// # Errors
+    /// [`WorkerError::GuardLeaked`] if a guard was forgotten (R18).
+    #[cold]
+    pub fn update_point(&mut self, name: &'static str) -> Result<Directive, WorkerError> {
+        if self.context().depth.get() != 0 {
+            return Err(WorkerError::GuardLeaked(name.to_owned()));
+        }
+        // SAFETY: the name is borrowed for the call.
+        Ok(unsafe { (self.host().at_update_point)(name.as_ptr(), name.len()) })
+    }
+
+    /// Waits until a registered descriptor is ready, `deadline` has passed, or something is due; in
+    /// the last case it returns with no events, and the update point should come next (R19).
+    ///
+    /// # Errors
+    /// [`WorkerError::WaitBeforeUpdatePoint`] in new code that has not passed an update point (R24),
+    /// or the failure of the system call.
+    pub fn wait(&mut self, events: &mut Events, deadline: Option<Instant>) -> Result<(), WorkerError> {
+        events.clear();
+        if self.context().unconfirmed.get() != 0 {
+            return Err(WorkerError::WaitBeforeUpdatePoint);
+        }
+        let deadline = deadline.map(|instant| {
+            Nanos::now().after(instant.saturating_duration_since(Instant::now()))
+        });
+        self.idle_work(events)?;
+        if !events.is_empty() {
+            return Ok(());
+        }
+        self.record.waiting.store(1, Ordering::SeqCst);
+        let outcome = if self.record.due.load(Ordering::SeqCst) != 0 {
+            Ok(())
+        } else {
+            events.fill(self.epoll(), deadline)
+        };
+        self.record.waiting.store(0, Ordering::Relaxed);
+        outcome?;
+        self.answer_doorbell(events);
+        Ok(())
+    }
+
+    /// While there is nothing to serve, the time belongs to the sweep (R29).
+    fn idle_work(&mut self, events: &mut Events) -> Result<(), WorkerError> {
+        while self.context().sweeping.get() != 0 {
+            events.fill(self.epoll(), Some(Nanos(0)))?;
+            self.answer_doorbell(events);
+            let is_due = self.record.due.load(Ordering::Relaxed) & !WorkerRecord::DUE_SWEEP != 0;
+            if !events.is_empty() || is_due || !(self.host().sweep)() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_doorbell(&mut self, events: &mut Events) {
+        if events.take_reserved() {
+            (self.host().doorbell)();
+        }
+    }
+
+    /// Adds a descriptor to what [`wait`](Worker::wait) watches, under a token of the application's
+    /// choice. It stays watched across versions until it is closed or deregistered.
+    ///
+    /// # Errors
+    /// It is watched already, or cannot be watched.
+    ///
+    /// # Panics
+    /// If the token is one of the runtime's own, the last sixteen.
+    pub fn register(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), WorkerError> {
+        assert!(token < FIRST_RESERVED_TOKEN, "token {token} is one of the runtime's own");
+        Ok(self.epoll().add(fd.as_fd(), token, interest)?)
+    }
+
+    /// Changes what a registered descriptor is watched for.
+    ///
+    /// # Errors
+    /// It is not registered.
+    ///
+    /// # Panics
+    /// If the token is one of the runtime's own, the last sixteen.
+    pub fn modify(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), WorkerError> {
+        assert!(token < FIRST_RESERVED_TOKEN, "token {token} is one of the runtime's own");
+        Ok(self.epoll().modify(fd.as_fd(), token, interest)?)
+    }
+
+    /// Stops watching a descriptor.
+    ///
+    /// # Errors
+    /// It is not registered.
+    pub fn deregister(&mut self, fd: impl AsFd) -> Result<(), WorkerError> {
+        Ok(self.epoll().delete(fd.as_fd())?)
+    }
+
+    fn epoll(&self) -> Epoll<'static> {
+        // SAFETY: the host opened it before it ran any library and never closes it.
+        Epoll(unsafe { BorrowedFd::borrow_raw(self.context().epoll.get()) })
+    }
+}

@@ -1,0 +1,506 @@
+//! The host's side of a worker: what happens at an update point, and between two versions.
+//!
+//! Owns the loaded builds, the messages of the supervisor, and the carry while nobody has it.
+//! Upholds R24: the old carry and its descriptors are kept until the new code is at its first update
+//! point; whatever goes wrong before, the old version goes on with them.
+#![allow(unsafe_code)] // serves the call table
+
+use super::carry::{self, Parcel};
+use super::cx::{InheritedListener, Surroundings};
+use super::loaded::Loaded;
+use super::messages::{Build, FromWorker, ToWorker};
+use crate::abi::{Directive, HostCalls, ReportKind, RunOutcome, WorkerContext, WorkerRecord};
+use crate::sys::channel::Channel;
+use crate::sys::time::Nanos;
+use crate::update::SweepSlice;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The call table that every version in this process uses.
+pub(super) static CALLS: HostCalls = HostCalls {
+    at_update_point,
+    load_representation,
+    report,
+    sweep,
+    doorbell,
+    close_when_confirmed,
+};
+
+/// A slice of the sweep at an update point ends after this long (R29).
+const SLICE: Duration = Duration::from_micros(100);
+/// At an update point a slice runs when the last ended this long ago (R29).
+const BETWEEN_SLICES: Duration = Duration::from_millis(10);
+
+/// Where the next run goes.
+enum Turn {
+    /// To the build with this digest.
+    To(String),
+    /// To the end of the worker.
+    Exit(String),
+}
+
+/// New code that has not shown itself yet, and what the old code needs to go on.
+struct Unconfirmed {
+    /// The build that handed on the carry, and the carry as it left it; `None` at a fresh start.
+    origin: Option<(String, Vec<u8>)>,
+    left_at: Nanos,
+    update_point: String,
+}
+
+/// Everything that the host's copy of the runtime keeps for its worker.
+pub(super) struct Host {
+    channel: Channel,
+    builds: HashMap<String, Loaded>,
+    running: String,
+    inbox: VecDeque<(ToWorker, Vec<OwnedFd>)>,
+    turn: Option<Turn>,
+    unconfirmed: Option<Unconfirmed>,
+    to_close: Vec<i32>,
+    listeners: Vec<(InheritedListener, OwnedFd)>,
+    pass: SweepSlice,
+    last_slice: Nanos,
+}
+
+thread_local! {
+    static HOST: RefCell<Option<Host>> = const { RefCell::new(None) };
+}
+
+fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
+    HOST.with_borrow_mut(|host| body(host.as_mut().expect("a worker's host is set up before it runs")))
+}
+
+impl Host {
+    /// Sets up the host of this thread.
+    pub(super) fn set_up(channel: Channel) {
+        HOST.set(Some(Host {
+            channel,
+            builds: HashMap::new(),
+            running: String::new(),
+            inbox: VecDeque::new(),
+            turn: None,
+            unconfirmed: None,
+            to_close: Vec::new(),
+            listeners: Vec::new(),
+            pass: SweepSlice::default(),
+            last_slice: Nanos(0),
+        }));
+        WorkerContext::current().host.set(&raw const CALLS);
+    }
+
+    fn say(&self, message: &FromWorker) {
+        let bytes = serde_json::to_vec(message).expect("a message is plain data");
+        loop {
+            match self.channel.send(&bytes, &[]) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    // The supervisor is slow, not gone: its death ends the wait with an error.
+                    let mut fds = [PollFd::new(self.channel.as_fd(), PollFlags::POLLOUT)];
+                    let _ = poll(&mut fds, PollTimeout::NONE);
+                }
+                // A supervisor that is gone is noticed where messages are read.
+                _ => return,
+            }
+        }
+    }
+
+    /// Takes in every message that is there. A supervisor that is gone is a drain.
+    fn read_messages(&mut self) {
+        let record = WorkerContext::current().record();
+        record.due.fetch_and(!WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+        loop {
+            match self.channel.receive() {
+                Ok(Some(packet)) => match serde_json::from_slice(&packet.bytes) {
+                    Ok(message) => self.inbox.push_back((message, packet.fds)),
+                    Err(error) => tracing::error!(%error, "a message of the supervisor makes no sense"),
+                },
+                Ok(None) => return,
+                Err(error) => {
+                    if self.turn.is_none() {
+                        self.turn = Some(Turn::Exit(format!("the supervisor is gone: {error}")));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn wait_for_message(&mut self) -> Option<(ToWorker, Vec<OwnedFd>)> {
+        loop {
+            if let Some(message) = self.inbox.pop_front() {
+                return Some(message);
+            }
+            if self.turn.is_some() {
+                return None;
+            }
+            let mut fds = [PollFd::new(self.channel.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut fds, PollTimeout::NONE);
+            self.read_messages();
+        }
+    }
+
+    /// Waits for `Start` and says what to run first. `None` if the supervisor went away.
+    pub(super) fn await_start() -> Option<String> {
+        with_host(|host| {
+            loop {
+                let (message, fds) = host.wait_for_message()?;
+                if let ToWorker::Start { build, neighbour, .. } = message {
+                    host.take_listeners(&build.listeners, fds);
+                    if let Some(neighbour) = neighbour {
+                        host.load(*neighbour);
+                    }
+                    let digest = build.digest.clone();
+                    if let Some(reason) = host.load(*build) {
+                        host.say(&FromWorker::Exiting { reason });
+                        return None;
+                    }
+                    return Some(digest);
+                }
+            }
+        })
+    }
+
+    fn take_listeners(&mut self, names: &[String], fds: Vec<OwnedFd>) {
+        for (name, fd) in names.iter().zip(fds) {
+            let listener = InheritedListener { name: name.clone(), fd: fd.as_raw_fd() };
+            self.listeners.push((listener, fd));
+        }
+    }
+
+    /// Loads and binds a build; the reason if that failed.
+    fn load(&mut self, build: Build) -> Option<String> {
+        if self.builds.contains_key(&build.digest) {
+            return None;
+        }
+        match Loaded::load(build) {
+            Ok(loaded) => {
+                self.builds.insert(loaded.build.digest.clone(), loaded);
+                None
+            }
+            Err(reason) => Some(reason),
+        }
+    }
+
+    fn load_and_answer(&mut self, build: Build, fds: Vec<OwnedFd>) {
+        let digest = build.digest.clone();
+        self.take_listeners(&build.listeners, fds);
+        let error = self.load(build);
+        self.say(&FromWorker::Loaded { digest, error });
+    }
+
+    /// What is due at this update point.
+    fn at_update_point(&mut self, name: &str) -> Directive {
+        let context = WorkerContext::current();
+        let record = context.record();
+        record.update_point_ns.store(Nanos::now().0, Ordering::Relaxed);
+        if context.unconfirmed.get() != 0 {
+            self.confirm(name);
+        }
+        self.read_messages();
+        while self.turn.is_none()
+            && let Some((message, fds)) = self.inbox.pop_front()
+        {
+            self.obey(message, fds, name);
+        }
+        record.due_since_ns.store(0, Ordering::Relaxed);
+        match &self.turn {
+            Some(Turn::To(_)) => return Directive::Cross,
+            Some(Turn::Exit(_)) => return Directive::Exit,
+            None => {}
+        }
+        if context.sweeping.get() != 0 && Nanos::now().since(self.last_slice) >= BETWEEN_SLICES {
+            self.sweep();
+        }
+        Directive::Continue
+    }
+
+    fn obey(&mut self, message: ToWorker, fds: Vec<OwnedFd>, update_point: &str) {
+        match message {
+            ToWorker::Load(build) => self.load_and_answer(*build, fds),
+            ToWorker::Cross { digest, together } => self.cross(digest, together, update_point),
+            ToWorker::Sweep(is_on) => self.set_sweep(is_on),
+            ToWorker::Forget { digest } => {
+                if digest != self.running {
+                    self.builds.remove(&digest);
+                }
+            }
+            ToWorker::Drain => self.turn = Some(Turn::Exit("drained".to_owned())),
+            ToWorker::Check => {
+                let answer = self.builds[&self.running].check();
+                self.say(&answer);
+            }
+            ToWorker::Ping => self.say(&FromWorker::Pong { update_point: update_point.to_owned() }),
+            // A barrier that is over, or a first message that came twice.
+            ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } => {}
+            ToWorker::Reconfigure => {
+                tracing::info!("configuration event");
+            }
+        }
+    }
+
+    fn cross(&mut self, digest: String, together: bool, update_point: &str) {
+        if digest == self.running {
+            let build_id = self.builds[&digest].build_id.clone();
+            self.say(&FromWorker::Crossed {
+                digest,
+                build_id,
+                update_point: update_point.to_owned(),
+                pause_ns: 0,
+            });
+            return;
+        }
+        if !self.builds.contains_key(&digest) {
+            let reason = "the build is not loaded in this worker".to_owned();
+            self.say(&FromWorker::CrossingFailed { digest, reason });
+            return;
+        }
+        if together {
+            self.say(&FromWorker::AtBarrier { update_point: update_point.to_owned() });
+            let mut later = VecDeque::new();
+            loop {
+                match self.wait_for_message() {
+                    None => return,
+                    Some((ToWorker::Go, _)) => break,
+                    Some((ToWorker::Revert, _)) => {
+                        later.append(&mut self.inbox);
+                        self.inbox = later;
+                        return;
+                    }
+                    Some(other) => later.push_back(other),
+                }
+            }
+            later.append(&mut self.inbox);
+            self.inbox = later;
+        }
+        self.turn = Some(Turn::To(digest));
+    }
+
+    fn set_sweep(&mut self, is_on: bool) {
+        let context = WorkerContext::current();
+        context.sweeping.set(u32::from(is_on));
+        self.pass = SweepSlice::default();
+        if is_on {
+            context.record().due.fetch_or(WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
+        } else {
+            context.record().due.fetch_and(!WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
+        }
+    }
+
+    /// One slice; true if the pass is not over.
+    fn sweep(&mut self) -> bool {
+        let slice = self.builds[&self.running].sweep(SLICE);
+        self.last_slice = Nanos::now();
+        self.pass.add(slice);
+        if self.pass.is_done {
+            let pass = std::mem::take(&mut self.pass);
+            self.set_sweep(false);
+            self.say(&FromWorker::Swept {
+                converted: pass.converted,
+                parked: pass.parked,
+                poisoned: pass.poisoned,
+            });
+        }
+        !self.pass.is_done && WorkerContext::current().sweeping.get() != 0
+    }
+
+    /// The new code is at its first update point: it has taken over.
+    fn confirm(&mut self, update_point: &str) {
+        let context = WorkerContext::current();
+        carry::confirm(context);
+        for fd in self.to_close.drain(..) {
+            close(fd);
+        }
+        let Some(unconfirmed) = self.unconfirmed.take() else { return };
+        let build_id = self.builds[&self.running].build_id.clone();
+        if unconfirmed.origin.is_some() {
+            self.say(&FromWorker::Crossed {
+                digest: self.running.clone(),
+                build_id,
+                update_point: unconfirmed.update_point,
+                pause_ns: Nanos::now().since(unconfirmed.left_at).as_nanos() as u64,
+            });
+        } else {
+            tracing::debug!(update_point, "ready");
+            self.say(&FromWorker::Ready { build_id });
+        }
+    }
+
+    fn surroundings(&self, digest: &str, resumed_from: Option<String>) -> Surroundings {
+        let build = &self.builds[digest].build;
+        Surroundings {
+            arguments: build.arguments.clone(),
+            listeners: self
+                .listeners
+                .iter()
+                .map(|(listener, _)| listener.clone())
+                .filter(|listener| build.listeners.contains(&listener.name))
+                .collect(),
+            resumed_from,
+            version: Some(build.version),
+        }
+    }
+}
+
+/// Runs versions from `digest` on, until the worker is to end; the reason.
+pub(super) fn run(digest: String) -> String {
+    let mut next = (digest, None::<Vec<u8>>);
+    loop {
+        let (digest, parcel) = next;
+        let (library, surroundings) = with_host(|host| {
+            let resumed_from = parcel
+                .as_deref()
+                .and_then(|parcel| Parcel::decode(parcel).ok())
+                .map(|parcel| parcel.update_point);
+            let context = WorkerContext::current();
+            host.running.clone_from(&digest);
+            host.unconfirmed.get_or_insert_with(|| Unconfirmed {
+                origin: None,
+                left_at: Nanos::now(),
+                update_point: String::new(),
+            });
+            let version = host.builds[&digest].build.version;
+            context.record().version.store(version.0, Ordering::Release);
+            context.unconfirmed.set(1);
+            context.record().due.fetch_or(WorkerRecord::DUE_CONFIRM, Ordering::AcqRel);
+            (host.builds[&digest].library(), host.surroundings(&digest, resumed_from))
+        });
+        let (outcome, answer) = library.run(&surroundings, parcel.as_deref());
+        next = match with_host(|host| host.after_run(&digest, outcome, answer)) {
+            Ok(next) => next,
+            Err(reason) => return reason,
+        };
+    }
+}
+
+/// A build to run and the carry to run it from; or why the worker ends.
+type Next = Result<(String, Option<Vec<u8>>), String>;
+
+impl Host {
+    fn after_run(&mut self, digest: &str, outcome: RunOutcome, answer: Vec<u8>) -> Next {
+        if outcome == RunOutcome::Crossed {
+            return match self.turn.take() {
+                Some(Turn::To(target)) => Ok(self.hand_over(digest, target, answer)),
+                Some(Turn::Exit(reason)) => Err(reason),
+                None => Err("the worker function returned a crossing that nobody asked for".to_owned()),
+            };
+        }
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let reason = match outcome {
+            RunOutcome::Panicked => format!("panicked: {text}"),
+            _ => text,
+        };
+        match self.unconfirmed.take() {
+            Some(Unconfirmed { origin: Some((origin, parcel)), .. }) => {
+                self.say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
+                self.go_back(&origin, parcel)
+            }
+            _ => Err(reason),
+        }
+    }
+
+    /// The old version left with `parcel`; readies it for `target`, or goes back at once.
+    fn hand_over(&mut self, origin: &str, target: String, parcel: Vec<u8>) -> (String, Option<Vec<u8>>) {
+        let left_at = Nanos::now();
+        let context = WorkerContext::current();
+        context.unconfirmed.set(1);
+        let converted = self.convert(origin, &target, &parcel);
+        let update_point = Parcel::decode(&parcel).map(|p| p.update_point).unwrap_or_default();
+        match converted {
+            Ok(converted) => {
+                self.unconfirmed =
+                    Some(Unconfirmed { origin: Some((origin.to_owned(), parcel)), left_at, update_point });
+                (target, Some(converted))
+            }
+            Err(reason) => {
+                self.say(&FromWorker::CrossingFailed { digest: target, reason });
+                (origin.to_owned(), Some(parcel))
+            }
+        }
+    }
+
+    /// The carry in the form that `target` takes.
+    fn convert(&self, origin: &str, target: &str, parcel: &[u8]) -> Result<Vec<u8>, String> {
+        let (origin, target) = (&self.builds[origin], &self.builds[target]);
+        let wanted = target.carry_digest();
+        if Parcel::decode(parcel)?.digest == wanted {
+            return Ok(parcel.to_owned());
+        }
+        // The newer of the two has the lens.
+        let newer = if origin.build.version > target.build.version { origin } else { target };
+        newer.convert_carry(parcel, wanted)
+    }
+
+    /// The new code failed before it was confirmed: the old version goes on.
+    fn go_back(&mut self, origin: &str, parcel: Vec<u8>) -> Next {
+        let kept = Parcel::decode(&parcel)?.fds;
+        for fd in self.to_close.drain(..) {
+            if !kept.contains(&fd) {
+                close(fd);
+            }
+        }
+        self.turn = None;
+        Ok((origin.to_owned(), Some(parcel)))
+    }
+}
+
+fn close(fd: i32) {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the number came from a `Descriptor` that was dropped and whose closing was left to us.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+}
+
+unsafe extern "C" fn at_update_point(name: *const u8, len: usize) -> Directive {
+    // SAFETY: the library lends a UTF-8 name for this call.
+    let name = unsafe { str::from_utf8_unchecked(std::slice::from_raw_parts(name, len)) };
+    with_host(|host| host.at_update_point(name))
+}
+
+extern "C" fn load_representation(tag: u16) -> bool {
+    with_host(|host| {
+        host.read_messages();
+        // Loads come before what needs them; whatever else is due waits for the update point.
+        let (loads, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut host.inbox)
+            .into_iter()
+            .partition(|(message, _)| matches!(message, ToWorker::Load(_)));
+        host.inbox = others;
+        for (message, fds) in loads {
+            host.obey(message, fds, "");
+        }
+        if !host.inbox.is_empty() {
+            let record = WorkerContext::current().record();
+            record.due.fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+        }
+    });
+    crate::abi::Representation::of(crate::ids::Tag(tag)).is_known()
+}
+
+unsafe extern "C" fn report(kind: ReportKind, text: *const u8, len: usize) {
+    // SAFETY: the library lends the text for this call.
+    let text = unsafe { String::from_utf8_lossy(std::slice::from_raw_parts(text, len)) };
+    // A report from within the host's own work (a library that logs while it is loaded) would find
+    // the host in use: it is said on stderr, where the supervisor's log goes too.
+    HOST.with(|host| match host.try_borrow() {
+        Ok(host) => {
+            if let Some(host) = host.as_ref() {
+                host.say(&FromWorker::report(kind, text.into_owned()));
+            }
+        }
+        Err(_) => eprintln!("{text}"),
+    });
+}
+
+extern "C" fn sweep() -> bool {
+    with_host(Host::sweep)
+}
+
+extern "C" fn doorbell() {
+    let record = WorkerContext::current().record();
+    record.due.fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+}
+
+extern "C" fn close_when_confirmed(fd: i32) {
+    // A descriptor may be dropped inside the host's own work, while a carry is converted.
+    PENDING.with_borrow_mut(|pending| pending.push(fd));
+}

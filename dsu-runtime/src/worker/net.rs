@@ -1,0 +1,89 @@
+//! Sockets that cross in a carry: std's, over a [`Descriptor`].
+
+use super::carried::Carried;
+use super::descriptor::Descriptor;
+use crate::abi::TypeSchema;
+use crate::sys::accept::accept;
+use serde::{Deserialize, Serialize};
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A listening TCP socket, non-blocking.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Listener(Descriptor);
+
+/// A TCP connection, non-blocking.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stream(Descriptor);
+
+impl Listener {
+    /// Takes a waiting connection, made non-blocking and without Nagle's delay.
+    ///
+    /// # Errors
+    /// `WouldBlock` if none waits, or what accept(2) says.
+    pub fn accept(&self) -> io::Result<Stream> {
+        let socket = accept(self.as_fd())?;
+        // A socket that is no TCP socket (a Unix listener) has no such delay.
+        let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::TcpNoDelay, &true);
+        Ok(Stream(Descriptor::from(socket)))
+    }
+}
+
+impl From<Descriptor> for Listener {
+    fn from(descriptor: Descriptor) -> Self {
+        Listener(descriptor)
+    }
+}
+
+impl From<OwnedFd> for Stream {
+    fn from(fd: OwnedFd) -> Self {
+        Stream(Descriptor::from(fd))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Read for &Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(nix::unistd::read(self, buffer)?)
+    }
+}
+
+impl Write for &Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use nix::sys::socket::{MsgFlags, send};
+        Ok(send(std::os::fd::AsRawFd::as_raw_fd(&self.as_fd()), bytes, MsgFlags::MSG_NOSIGNAL)?)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(nix::sys::uio::writev(self, parts)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Carried for Listener {
+    fn schema() -> TypeSchema {
+        TypeSchema::leaf::<()>("Listener")
+    }
+}
+
+impl Carried for Stream {
+    fn schema() -> TypeSchema {
+        TypeSchema::leaf::<()>("Stream")
+    }
+}
