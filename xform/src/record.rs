@@ -19,7 +19,7 @@
 ///
 /// The expression of `add` and `drop` is evaluated only for a value without a complement (R6), and may use `?` on a
 /// `Result` whose error converts into [`LensError`](crate::LensError). The type has to be written because it becomes part of
-/// the complement's type.
+/// the complement's type. A lens named by `via` must be as visible as the struct that the macro makes.
 ///
 /// The complement is `(A, (B, (… ())))`: first the complements of the `via` fields, then a [`Kept`](crate::Kept) for each
 /// added and each dropped field, each group in the order of its rules. Fields without `via` keep nothing and have no place in it.
@@ -51,8 +51,9 @@ macro_rules! record {
     };
 }
 
-/// The steps of [`record!`]. A rule is turned into an entry of one of four lists; `slot` is a new identifier at
-/// each step, because macro hygiene keeps those of different expansions apart.
+/// The steps of [`record!`]. A rule is turned into an entry of one of four lists; `value` and `slot` are
+/// new identifiers at each step, because macro hygiene keeps those of different expansions apart; field names are never bound,
+/// so that an expression in a rule cannot meet a field in place of what its author named.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __record {
@@ -71,7 +72,7 @@ macro_rules! __record {
     (@rules { rename $l:ident => $r:ident; $($more:tt)* }
         plain [$($plain:tt)*] $($state:tt)*
     ) => {
-        $crate::__record! { @rules { $($more)* } plain [$($plain)* ($l $r)] $($state)* }
+        $crate::__record! { @rules { $($more)* } plain [$($plain)* ($l $r value)] $($state)* }
     };
     (@rules { rename $l:ident => $r:ident via $lens:ty; $($more:tt)* } $($state:tt)*) => {
         $crate::__record! {
@@ -82,7 +83,7 @@ macro_rules! __record {
         plain $plain:tt via [$($via:tt)*] $($state:tt)*
     ) => {
         $crate::__record! {
-            @rules { $($more)* } plain $plain via [$($via)* ($l $r slot ($lens) ($make))] $($state)*
+            @rules { $($more)* } plain $plain via [$($via)* ($l $r value slot ($lens) ($make))] $($state)*
         }
     };
 
@@ -91,7 +92,7 @@ macro_rules! __record {
         plain $plain:tt via $via:tt add [$($add:tt)*] $($state:tt)*
     ) => {
         $crate::__record! {
-            @rules { $($more)* } plain $plain via $via add [$($add)* ($f slot $whole ($t) ($value))] $($state)*
+            @rules { $($more)* } plain $plain via $via add [$($add)* ($f value slot $whole ($t) ($value))] $($state)*
         }
     };
     (@rules { add $f:ident: $t:ty = $value:expr; $($more:tt)* } $($state:tt)*) => {
@@ -101,7 +102,7 @@ macro_rules! __record {
         plain $plain:tt via $via:tt add $add:tt drop [$($drop:tt)*] $($state:tt)*
     ) => {
         $crate::__record! {
-            @rules { $($more)* } plain $plain via $via add $add drop [$($drop)* ($f slot $whole ($t) ($value))] $($state)*
+            @rules { $($more)* } plain $plain via $via add $add drop [$($drop)* ($f value slot $whole ($t) ($value))] $($state)*
         }
     };
     (@rules { drop $f:ident: $t:ty = $value:expr; $($more:tt)* } $($state:tt)*) => {
@@ -110,10 +111,10 @@ macro_rules! __record {
 
     // ---- all rules are read
     (@rules { }
-        plain [$(($pl:ident $pr:ident))*]
-        via [$(($vl:ident $vr:ident $vslot:ident ($vlens:ty) ($vmake:expr)))*]
-        add [$(($af:ident $aslot:ident $awhole:ident ($at:ty) ($avalue:expr)))*]
-        drop [$(($df:ident $dslot:ident $dwhole:ident ($dt:ty) ($dvalue:expr)))*]
+        plain [$(($pl:ident $pr:ident $pvalue:ident))*]
+        via [$(($vl:ident $vr:ident $vvalue:ident $vslot:ident ($vlens:ty) ($vmake:expr)))*]
+        add [$(($af:ident $avalue:ident $aslot:ident $awhole:ident ($at:ty) ($amake:expr)))*]
+        drop [$(($df:ident $dvalue:ident $dslot:ident $dwhole:ident ($dt:ty) ($dmake:expr)))*]
         head { $(#[$meta:meta])* $vis:vis $name:ident ($left:ty) ($right:ty) }
     ) => {
         $(#[$meta])*
@@ -144,21 +145,21 @@ macro_rules! __record {
                 $(let $aslot = $crate::record::crossed(
                     ::core::stringify!($af),
                     $crate::Lens::forward(
-                        &$crate::add(|| { let $awhole: &__Left = &left; ::core::result::Result::Ok::<$at, $crate::LensError>($avalue) }),
+                        &$crate::add(|| { let $awhole: &__Left = &left; ::core::result::Result::Ok::<$at, $crate::LensError>($amake) }),
                         (),
                         $aslot,
                     ),
                 )?;)*
-                let __Left { $($pl,)* $($vl,)* $($df,)* } = left;
+                let __Left { $($pl: $pvalue,)* $($vl: $vvalue,)* $($df: $dvalue,)* } = left;
                 $(let $vslot = $crate::record::crossed(
                     ::core::stringify!($vl),
-                    $crate::Lens::forward(&{ let lens: $vlens = $vmake; lens }, $vl, $vslot),
+                    $crate::Lens::forward(&{ let lens: $vlens = $vmake; lens }, $vvalue, $vslot),
                 )?;)*
                 // What the complement still had of a field that comes with the value itself is out of date.
                 ::core::mem::drop(($($dslot,)*));
                 ::core::result::Result::Ok((
-                    __Right { $($pr: $pl,)* $($vr: $vslot.0,)* $($af: $aslot.0,)* },
-                    $crate::__record!(@nest $(($vslot.1))* $(($aslot.1))* $(($crate::Kept::of($df)))*),
+                    __Right { $($pr: $pvalue,)* $($vr: $vslot.0,)* $($af: $aslot.0,)* },
+                    $crate::__record!(@nest $(($vslot.1))* $(($aslot.1))* $(($crate::Kept::of($dvalue)))*),
                 ))
             }
 
@@ -179,21 +180,21 @@ macro_rules! __record {
                 $(let $dslot = $crate::record::crossed(
                     ::core::stringify!($df),
                     $crate::Lens::backward(
-                        &$crate::drop(|| { let $dwhole: &__Right = &right; ::core::result::Result::Ok::<$dt, $crate::LensError>($dvalue) }),
+                        &$crate::drop(|| { let $dwhole: &__Right = &right; ::core::result::Result::Ok::<$dt, $crate::LensError>($dmake) }),
                         (),
                         $dslot,
                     ),
                 )?;)*
-                let __Right { $($pr,)* $($vr,)* $($af,)* } = right;
+                let __Right { $($pr: $pvalue,)* $($vr: $vvalue,)* $($af: $avalue,)* } = right;
                 $(let $vslot = $crate::record::crossed(
                     ::core::stringify!($vr),
-                    $crate::Lens::backward(&{ let lens: $vlens = $vmake; lens }, $vr, $vslot),
+                    $crate::Lens::backward(&{ let lens: $vlens = $vmake; lens }, $vvalue, $vslot),
                 )?;)*
                 // What the complement still had of a field that comes with the value itself is out of date.
                 ::core::mem::drop(($($aslot,)*));
                 ::core::result::Result::Ok((
-                    __Left { $($pl: $pr,)* $($vl: $vslot.0,)* $($df: $dslot.0,)* },
-                    $crate::__record!(@nest $(($vslot.1))* $(($crate::Kept::of($af)))* $(($dslot.1))*),
+                    __Left { $($pl: $pvalue,)* $($vl: $vslot.0,)* $($df: $dslot.0,)* },
+                    $crate::__record!(@nest $(($vslot.1))* $(($crate::Kept::of($avalue)))* $(($dslot.1))*),
                 ))
             }
 
