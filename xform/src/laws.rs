@@ -143,6 +143,8 @@ enum Traveller<H, T, C> {
     There(T, Option<C>),
 }
 
+type TravellerOf<L> = Traveller<<L as Lens>::Left, <L as Lens>::Right, <L as Lens>::Complement>;
+
 /// Where the value of a crossing comes from.
 #[derive(Clone, Copy)]
 enum Origin {
@@ -266,11 +268,7 @@ where
         }
     }
 
-    fn bring(
-        &self,
-        traveller: Traveller<L::Left, L::Right, L::Complement>,
-        to: Place,
-    ) -> Result<Traveller<L::Left, L::Right, L::Complement>, Stop> {
+    fn bring(&self, traveller: TravellerOf<L>, to: Place) -> Result<TravellerOf<L>, Stop> {
         Ok(match (traveller, to) {
             (Traveller::Here(value, kept), Place::There) => {
                 let (value, kept) = self.go(&value, &kept, Origin::Made)?;

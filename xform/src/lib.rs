@@ -49,7 +49,7 @@
 //! | [`error`] | why a value could not cross, and where in it |
 //! | [`complement`] | the closed list of what complements are made of |
 //! | [`ops`] | small lenses: identity, add, drop, convert, one-way, each |
-//! | [`compose`] | one lens after another, and lenses side by side |
+//! | [`mod@compose`] | one lens after another, and lenses side by side |
 //! | [`mod@record`] | the macro that makes a lens between two structs |
 //! | [`laws`] | checks that a lens loses nothing, with and without edits |
 //!

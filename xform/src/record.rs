@@ -26,7 +26,7 @@
 ///
 /// A forgotten field does not compile:
 ///
-/// ```compile_fail,E0027
+/// ```compile_fail,E0063
 /// struct Old { a: u8, b: u8 }
 /// struct New { a: u8 }
 /// xform::record! { struct Forgets: Old => New { same a; } }
@@ -35,7 +35,7 @@
 /// ```compile_fail,E0063
 /// struct Old { a: u8 }
 /// struct New { a: u8, b: u8 }
-/// xform::record! { struct Forgets: Old => New { same a; add b: u8 = 0; drop a: u8 = 0; } }
+/// xform::record! { struct Forgets: Old => New { same a; } }
 /// ```
 #[macro_export]
 macro_rules! record {
@@ -51,9 +51,10 @@ macro_rules! record {
     };
 }
 
-/// The steps of [`record!`]. A rule is turned into an entry of one of four lists; `value` and `slot` are
+/// The steps of [`record!`]. A rule is turned into an entry of one of four lists; `value` and `_slot` are
 /// new identifiers at each step, because macro hygiene keeps those of different expansions apart; field names are never bound,
-/// so that an expression in a rule cannot meet a field in place of what its author named.
+/// so that an expression in a rule cannot meet a field in place of what its author named. What a complement still has of a field
+/// that comes with the value itself stays in its `_slot`, and is dropped there.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __record {
@@ -83,7 +84,7 @@ macro_rules! __record {
         plain $plain:tt via [$($via:tt)*] $($state:tt)*
     ) => {
         $crate::__record! {
-            @rules { $($more)* } plain $plain via [$($via)* ($l $r value slot ($lens) ($make))] $($state)*
+            @rules { $($more)* } plain $plain via [$($via)* ($l $r value _slot ($lens) ($make))] $($state)*
         }
     };
 
@@ -92,7 +93,7 @@ macro_rules! __record {
         plain $plain:tt via $via:tt add [$($add:tt)*] $($state:tt)*
     ) => {
         $crate::__record! {
-            @rules { $($more)* } plain $plain via $via add [$($add)* ($f value slot $whole ($t) ($value))] $($state)*
+            @rules { $($more)* } plain $plain via $via add [$($add)* ($f value _slot $whole ($t) ($value))] $($state)*
         }
     };
     (@rules { add $f:ident: $t:ty = $value:expr; $($more:tt)* } $($state:tt)*) => {
@@ -102,7 +103,7 @@ macro_rules! __record {
         plain $plain:tt via $via:tt add $add:tt drop [$($drop:tt)*] $($state:tt)*
     ) => {
         $crate::__record! {
-            @rules { $($more)* } plain $plain via $via add $add drop [$($drop)* ($f value slot $whole ($t) ($value))] $($state)*
+            @rules { $($more)* } plain $plain via $via add $add drop [$($drop)* ($f value _slot $whole ($t) ($value))] $($state)*
         }
     };
     (@rules { drop $f:ident: $t:ty = $value:expr; $($more:tt)* } $($state:tt)*) => {
@@ -155,8 +156,6 @@ macro_rules! __record {
                     ::core::stringify!($vl),
                     $crate::Lens::forward(&{ let lens: $vlens = $vmake; lens }, $vvalue, $vslot),
                 )?;)*
-                // What the complement still had of a field that comes with the value itself is out of date.
-                ::core::mem::drop(($($dslot,)*));
                 ::core::result::Result::Ok((
                     __Right { $($pr: $pvalue,)* $($vr: $vslot.0,)* $($af: $aslot.0,)* },
                     $crate::__record!(@nest $(($vslot.1))* $(($aslot.1))* $(($crate::Kept::of($dvalue)))*),
@@ -190,8 +189,6 @@ macro_rules! __record {
                     ::core::stringify!($vr),
                     $crate::Lens::backward(&{ let lens: $vlens = $vmake; lens }, $vvalue, $vslot),
                 )?;)*
-                // What the complement still had of a field that comes with the value itself is out of date.
-                ::core::mem::drop(($($aslot,)*));
                 ::core::result::Result::Ok((
                     __Left { $($pl: $pvalue,)* $($vl: $vslot.0,)* $($df: $dslot.0,)* },
                     $crate::__record!(@nest $(($vslot.1))* $(($crate::Kept::of($avalue)))* $(($dslot.1))*),

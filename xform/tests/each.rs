@@ -137,7 +137,7 @@ proptest! {
         let gone = left.keys().copied().nth(usize::from(gone) % (left.len() + 1)).unwrap_or(gone);
         laws::from_left(&each::btree_map(JobLens), left)
             .restored()?
-            .edits_agree(|there| drop(there.remove(&gone)), |here| drop(here.remove(&gone)))?
+            .edits_agree(|there| { there.remove(&gone); }, |here| { here.remove(&gone); })?
             .edits_agree(
                 |there| for new in there.values_mut() { new.id ^= 1 },
                 |here| for old in here.values_mut() { old.id ^= 1 },
@@ -154,8 +154,8 @@ proptest! {
         laws::from_right(&each::hash_map(JobLens), right)
             .restored()?
             .edits_agree(
-                |there| drop(there.insert("new".into(), Old { id: added, owner: "me".into() })),
-                |here| drop(here.insert("new".into(), New { id: added, priority: 50 })),
+                |there| { there.insert("new".into(), Old { id: added, owner: "me".into() }); },
+                |here| { here.insert("new".into(), New { id: added, priority: 50 }); },
             )?;
     }
 }
@@ -186,7 +186,14 @@ fn positions_give_elements_their_neighbours_complement_which_the_laws_tell() {
         owner: owner.into(),
     });
     let broken = laws::from_left(&each::vec_by_position(JobLens), left.to_vec())
-        .edits_agree(|there| drop(there.remove(0)), |here| drop(here.remove(0)))
+        .edits_agree(
+            |there| {
+                there.remove(0);
+            },
+            |here| {
+                here.remove(0);
+            },
+        )
         .unwrap_err();
     assert_eq!(broken.law, Law::EditsAgree);
 }

@@ -58,12 +58,14 @@ fn millis(seconds: &u32) -> Result<u64, LensError> {
 }
 
 xform::record! {
+    /// Milliseconds to seconds.
     pub struct UptimeLens: old::Uptime => new::Uptime {
         rename millis => seconds via Convert<u64, u32> = xform::convert(seconds, millis);
     }
 }
 
 xform::record! {
+    /// A peer gains a label.
     pub struct PeerLens: old::Peer => new::Peer {
         same port;
         add label: Option<String> = None;
