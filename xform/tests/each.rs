@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use xform::laws::{self, Law};
-use xform::ops::each::{EachByPosition, Sequence};
-use xform::{Kept, Lens, LensError, each};
+use xform::{Lens, each};
 
 /// What old code knows of a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,56 +195,4 @@ fn positions_give_elements_their_neighbours_complement_which_the_laws_tell() {
         )
         .unwrap_err();
     assert_eq!(broken.law, Law::EditsAgree);
-}
-
-/// A container of someone else's, which can be full.
-#[derive(Clone, Debug, PartialEq)]
-struct Shelf<T>(Vec<T>);
-
-impl<T> Sequence for Shelf<T> {
-    type Item = T;
-
-    fn with_room(items: usize) -> Result<Self, LensError> {
-        if items > 3 {
-            return Err(LensError::no_room("the shelf holds three"));
-        }
-        Ok(Shelf(Vec::new()))
-    }
-
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    fn append(&mut self, item: T) -> Result<(), LensError> {
-        self.0.push(item);
-        Ok(())
-    }
-
-    fn into_items(self) -> impl Iterator<Item = T> {
-        self.0.into_iter()
-    }
-}
-
-#[test]
-fn foreign_containers_take_part_on_either_side_and_for_complements() {
-    type Complements = Shelf<<JobLens as Lens>::Complement>;
-    type VecToShelf = EachByPosition<Vec<Old>, Shelf<New>, Complements, JobLens>;
-    let lens = VecToShelf::default();
-    let left = vec![Old {
-        id: 3,
-        owner: "c".into(),
-    }];
-    let (right, kept) = lens.forward(left.clone(), None).unwrap();
-    assert_eq!(
-        right,
-        Shelf(vec![New {
-            id: 3,
-            priority: 50
-        }])
-    );
-    assert_eq!(kept.0[0].1.0, Kept::of("c".to_owned()));
-    assert_eq!(lens.backward(right, Some(kept)).unwrap().0, left);
-
-    let error = lens.forward(vec![left[0].clone(); 4], None).unwrap_err();
-    assert_eq!(error.kind(), xform::ErrorKind::NoRoom);
 }

@@ -237,3 +237,19 @@ fn a_broken_law_shows_the_values() {
     );
     assert!(broken.expected.contains("ann") && broken.found.contains("nobody"));
 }
+
+#[test]
+fn declining_a_made_value_is_no_fault_and_is_counted() {
+    let bytes = xform::exact(
+        |x: u64| u8::try_from(x).map_err(|_| LensError::unrepresentable("more than a byte")),
+        |x: u8| Ok(u64::from(x)),
+    );
+    let check = laws::from_left(&bytes, 256).restored().unwrap();
+    assert_eq!(check.declined(), 1);
+    let check = laws::from_right(&bytes, 5)
+        .restored()
+        .unwrap()
+        .edit_kept(|x| *x = 256)
+        .unwrap();
+    assert_eq!(check.declined(), 1);
+}
