@@ -80,7 +80,7 @@ proptest! {
     fn a_composition_obeys_the_laws_of_its_parts(
         left in 0..1_000_u64, right: u64, to in 0..1_000_u64
     ) {
-        // 100 µs are 1 "middle"; both steps lose digits.
+        // Each of the three steps loses something.
         let lens = compose(compose(seconds(), seconds()), convert(total(|x: &u64| x / 7), total(|x: &u64| x.wrapping_mul(7))));
         laws::from_left(&lens, left * 123_456_789).restored()?.edit_kept(|x| *x = to)?;
         laws::from_right(&lens, right % (1 << 40)).restored()?.edit_kept(|x| *x = to)?;

@@ -7,6 +7,8 @@ mod convert;
 mod identity;
 mod one_sided;
 
-pub use convert::{Convert, Exact, OneWay, convert, exact, one_way, total};
+pub use convert::{
+    Convert, Exact, Function, MovingFunction, OneWay, convert, exact, one_way, total,
+};
 pub use identity::{Identity, identity};
 pub use one_sided::{Add, Drop, add, drop};
