@@ -1,0 +1,111 @@
+//! Lenses one after another, and lenses side by side.
+//!
+//! A chain over several versions is a composition of compositions: `compose(compose(v1_v2, v2_v3), v3_v4)`.
+//! Owns how complements combine; must never look into one.
+
+use crate::complement::split;
+use crate::{Directions, Lens, LensError, Segment};
+
+/// `A <-> B` followed by `B <-> C`. The complement is the pair of both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compose<First, Second> {
+    first: First,
+    second: Second,
+}
+
+/// Makes one lens of two that share their middle representation.
+pub fn compose<A, B>(first: A, second: B) -> Compose<A, B>
+where
+    A: Lens,
+    B: Lens<Left = A::Right>,
+{
+    Compose { first, second }
+}
+
+impl<A, B> Lens for Compose<A, B>
+where
+    A: Lens,
+    B: Lens<Left = A::Right>,
+{
+    type Left = A::Left;
+    type Right = B::Right;
+    type Complement = (A::Complement, B::Complement);
+
+    fn forward(
+        &self,
+        left: A::Left,
+        complement: Option<Self::Complement>,
+    ) -> Result<(B::Right, Self::Complement), LensError> {
+        let (first, second) = split(complement);
+        let (middle, first) = self.first.forward(left, first)?;
+        let (right, second) = self.second.forward(middle, second)?;
+        Ok((right, (first, second)))
+    }
+
+    fn backward(
+        &self,
+        right: B::Right,
+        complement: Option<Self::Complement>,
+    ) -> Result<(A::Left, Self::Complement), LensError> {
+        let (first, second) = split(complement);
+        let (middle, second) = self.second.backward(right, second)?;
+        let (left, first) = self.first.backward(middle, first)?;
+        Ok((left, (first, second)))
+    }
+
+    fn directions(&self) -> Directions {
+        self.first.directions().and(self.second.directions())
+    }
+}
+
+/// A tuple of lenses is a lens between tuples: each part goes its own way, and so does its part of the complement.
+macro_rules! product {
+    ($($lens:ident $value:ident $kept:ident $index:tt),+) => {
+        impl<$($lens: Lens),+> Lens for ($($lens,)+) {
+            type Left = ($($lens::Left,)+);
+            type Right = ($($lens::Right,)+);
+            type Complement = ($($lens::Complement,)+);
+
+            fn forward(
+                &self,
+                ($($value,)+): Self::Left,
+                complement: Option<Self::Complement>,
+            ) -> Result<(Self::Right, Self::Complement), LensError> {
+                let ($($kept,)+) = match complement {
+                    Some(($($kept,)+)) => ($(Some($kept),)+),
+                    None => ($(None::<$lens::Complement>,)+),
+                };
+                $(let ($value, $kept) = self.$index.forward($value, $kept)
+                    .map_err(|error| error.within(Segment::Field(stringify!($index))))?;)+
+                Ok((($($value,)+), ($($kept,)+)))
+            }
+
+            fn backward(
+                &self,
+                ($($value,)+): Self::Right,
+                complement: Option<Self::Complement>,
+            ) -> Result<(Self::Left, Self::Complement), LensError> {
+                let ($($kept,)+) = match complement {
+                    Some(($($kept,)+)) => ($(Some($kept),)+),
+                    None => ($(None::<$lens::Complement>,)+),
+                };
+                $(let ($value, $kept) = self.$index.backward($value, $kept)
+                    .map_err(|error| error.within(Segment::Field(stringify!($index))))?;)+
+                Ok((($($value,)+), ($($kept,)+)))
+            }
+
+            fn directions(&self) -> Directions {
+                Directions::Both$(.and(self.$index.directions()))+
+            }
+        }
+    };
+}
+
+product!(A a ka 0);
+product!(A a ka 0, B b kb 1);
+product!(A a ka 0, B b kb 1, C c kc 2);
+product!(A a ka 0, B b kb 1, C c kc 2, D d kd 3);
+product!(A a ka 0, B b kb 1, C c kc 2, D d kd 3, E e ke 4);
+product!(A a ka 0, B b kb 1, C c kc 2, D d kd 3, E e ke 4, F f kf 5);
+product!(A a ka 0, B b kb 1, C c kc 2, D d kd 3, E e ke 4, F f kf 5, G g kg 6);
+product!(A a ka 0, B b kb 1, C c kc 2, D d kd 3, E e ke 4, F f kf 5, G g kg 6, H h kh 7);

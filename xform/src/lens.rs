@@ -1,0 +1,97 @@
+//! The trait that every transformation implements, and which ways it goes.
+//!
+//! Owns the contract; must never know any particular operation.
+
+use crate::LensError;
+
+/// A transformation between an older and a newer representation that goes both ways and loses nothing.
+///
+/// The complement returned with a value belongs to whatever holds that value, and is handed back at the next crossing,
+/// in whichever direction that is. A holder whose value was replaced rather than edited hands in `None`:
+/// what is missing then takes its default.
+///
+/// A lens must be a pure function of its arguments: callers repeat a crossing that was interrupted.
+/// A complement of size zero says nothing: `None` and `Some` must then mean the same, and combinators do not store it.
+///
+/// Symmetric lenses after Hofmann, Pierce and Wagner (POPL 2011).
+pub trait Lens {
+    /// The older representation.
+    type Left;
+    /// The newer representation.
+    type Right;
+    /// What the side that holds the value at the moment has no room for.
+    type Complement;
+
+    /// Turns the older representation into the newer one.
+    ///
+    /// # Errors
+    /// `Unrepresentable` if the newer side has no form for this value, `Failed` for anything else.
+    /// The arguments are gone then: a caller that wants to keep them must hand in copies,
+    /// or see to it that dropping takes effect only on success.
+    fn forward(
+        &self,
+        left: Self::Left,
+        complement: Option<Self::Complement>,
+    ) -> Result<(Self::Right, Self::Complement), LensError>;
+
+    /// Turns the newer representation into the older one.
+    ///
+    /// # Errors
+    /// As for [`forward`](Lens::forward), with the sides exchanged.
+    fn backward(
+        &self,
+        right: Self::Right,
+        complement: Option<Self::Complement>,
+    ) -> Result<(Self::Left, Self::Complement), LensError>;
+
+    /// Which ways this lens goes. An update over a lens that goes forward only cannot be taken back.
+    fn directions(&self) -> Directions {
+        Directions::Both
+    }
+}
+
+/// Which ways a lens goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Directions {
+    /// Forward and backward.
+    Both,
+    /// Forward only; `backward` always fails.
+    ForwardOnly,
+}
+
+impl Directions {
+    /// The ways that two lenses go together.
+    #[must_use]
+    pub fn and(self, other: Directions) -> Directions {
+        match (self, other) {
+            (Directions::Both, Directions::Both) => Directions::Both,
+            _ => Directions::ForwardOnly,
+        }
+    }
+}
+
+impl<L: Lens + ?Sized> Lens for &L {
+    type Left = L::Left;
+    type Right = L::Right;
+    type Complement = L::Complement;
+
+    fn forward(
+        &self,
+        left: L::Left,
+        complement: Option<L::Complement>,
+    ) -> Result<(L::Right, L::Complement), LensError> {
+        (**self).forward(left, complement)
+    }
+
+    fn backward(
+        &self,
+        right: L::Right,
+        complement: Option<L::Complement>,
+    ) -> Result<(L::Left, L::Complement), LensError> {
+        (**self).backward(right, complement)
+    }
+
+    fn directions(&self) -> Directions {
+        (**self).directions()
+    }
+}

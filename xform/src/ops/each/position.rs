@@ -1,0 +1,98 @@
+//! `each` over a sequence whose elements are recognised by their index.
+
+use std::marker::PhantomData;
+
+use super::Sequence;
+use crate::complement::says_something;
+use crate::{Directions, Lens, LensError, Segment};
+
+/// `A` of lefts `<->` `B` of rights; the complements stand in a `S`, in the same order.
+///
+/// Choose it only for elements that stay at their index, or that keep nothing: after an insertion in front
+/// each element meets its neighbour's complement (R8).
+#[derive(Clone, Copy, Debug)]
+pub struct EachByPosition<A, B, S, L> {
+    lens: L,
+    containers: PhantomData<fn(A, S) -> B>,
+}
+
+impl<A, B, S, L> EachByPosition<A, B, S, L> {
+    /// Lifts a lens for elements to containers of the caller's choice.
+    pub const fn new(lens: L) -> Self {
+        EachByPosition {
+            lens,
+            containers: PhantomData,
+        }
+    }
+}
+
+impl<A, B, S, L: Default> Default for EachByPosition<A, B, S, L> {
+    fn default() -> Self {
+        Self::new(L::default())
+    }
+}
+
+/// [`EachByPosition`] from vector to vector.
+pub type VecByPosition<L> = EachByPosition<
+    Vec<<L as Lens>::Left>,
+    Vec<<L as Lens>::Right>,
+    Vec<<L as Lens>::Complement>,
+    L,
+>;
+
+/// Lifts a lens to vectors whose elements are recognised by their index.
+pub fn vec_by_position<L: Lens>(lens: L) -> VecByPosition<L> {
+    EachByPosition::new(lens)
+}
+
+/// Sends every item of `from` through `cross`, with the complement that stands at its index.
+fn convert<From: Sequence, To: Sequence, C, S: Sequence<Item = C>>(
+    from: From,
+    complements: Option<S>,
+    cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
+) -> Result<(To, S), LensError> {
+    let mut to = To::with_room(from.count())?;
+    let mut kept = S::with_room(if says_something::<C>() {
+        from.count()
+    } else {
+        0
+    })?;
+    let mut complements = complements.map(S::into_items).into_iter().flatten();
+    for (index, item) in from.into_items().enumerate() {
+        let (item, complement) =
+            cross(item, complements.next()).map_err(|error| error.within(Segment::Index(index)))?;
+        to.append(item)?;
+        if says_something::<C>() {
+            kept.append(complement)?;
+        }
+    }
+    Ok((to, kept))
+}
+
+impl<A, B, S, L> Lens for EachByPosition<A, B, S, L>
+where
+    L: Lens,
+    A: Sequence<Item = L::Left>,
+    B: Sequence<Item = L::Right>,
+    S: Sequence<Item = L::Complement>,
+{
+    type Left = A;
+    type Right = B;
+    type Complement = S;
+
+    fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
+        convert(left, complements, |item, complement| {
+            self.lens.forward(item, complement)
+        })
+    }
+
+    fn backward(&self, right: B, complements: Option<S>) -> Result<(A, S), LensError> {
+        convert(right, complements, |item, complement| {
+            self.lens.backward(item, complement)
+        })
+    }
+
+    fn directions(&self) -> Directions {
+        self.lens.directions()
+    }
+}
