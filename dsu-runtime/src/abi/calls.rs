@@ -190,8 +190,8 @@ pub struct Converter {
     pub call: Option<ConvertFn>,
     /// First argument of `call`.
     pub environment: *const c_void,
-    /// Drops a complement of this lens.
-    pub drop_complement: Option<DropFn>,
-    /// Shows the blocks of a complement of this lens.
-    pub visit_complement: Option<VisitFn>,
+    /// Drops a complement of this lens: `(environment, complement)`.
+    pub drop_complement: Option<unsafe extern "C" fn(*const c_void, *mut u8)>,
+    /// Shows the blocks of a complement of this lens: `(environment, complement, visitor)`.
+    pub visit_complement: Option<unsafe extern "C" fn(*const c_void, *mut u8, *mut c_void)>,
 }

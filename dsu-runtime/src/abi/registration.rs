@@ -56,6 +56,8 @@ pub struct ItemCalls {
     pub init: unsafe extern "C" fn(*mut u8, &mut ErrorText) -> ConversionStatus,
     /// Drops a value.
     pub drop: DropFn,
+    /// Shows a value's blocks.
+    pub visit: VisitFn,
 }
 
 /// Where one guard of this library is: its slot, and the tag that this worker expects there.
@@ -95,6 +97,8 @@ pub struct GuardRegistration {
     pub schema: fn() -> TypeSchema,
     /// In the order of the fields.
     pub items: &'static [ItemCalls],
+    /// Drops the tuple.
+    pub drop: DropFn,
     /// Shows the tuple's blocks.
     pub visit: VisitFn,
     /// One cell a guard.
@@ -131,6 +135,10 @@ pub struct TransformerRegistration {
     pub forward: ConvertFn,
     /// Newer to older.
     pub backward: ConvertFn,
+    /// Size of a complement in bytes.
+    pub complement_size: usize,
+    /// Alignment of a complement in bytes.
+    pub complement_align: usize,
     /// Drops a complement.
     pub drop_complement: DropFn,
     /// Shows a complement's blocks.

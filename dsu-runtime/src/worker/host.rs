@@ -9,14 +9,16 @@ use super::carry::{self, Parcel};
 use super::cx::{InheritedListener, Surroundings};
 use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
-use crate::abi::{Directive, HostCalls, ReportKind, RunOutcome, WorkerContext, WorkerRecord};
+use crate::abi::{Directive, HostCalls, ReportKind, Representation, RunOutcome, WorkerContext, WorkerRecord};
+use crate::ids::Tag;
 use crate::sys::channel::Channel;
 use crate::sys::time::Nanos;
 use crate::update::SweepSlice;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -53,13 +55,11 @@ struct Unconfirmed {
 
 /// Everything that the host's copy of the runtime keeps for its worker.
 pub(super) struct Host {
-    channel: Channel,
     builds: HashMap<String, Loaded>,
     running: String,
     inbox: VecDeque<(ToWorker, Vec<OwnedFd>)>,
     turn: Option<Turn>,
     unconfirmed: Option<Unconfirmed>,
-    to_close: Vec<i32>,
     listeners: Vec<(InheritedListener, OwnedFd)>,
     pass: SweepSlice,
     last_slice: Nanos,
@@ -67,6 +67,27 @@ pub(super) struct Host {
 
 thread_local! {
     static HOST: RefCell<Option<Host>> = const { RefCell::new(None) };
+    /// Apart from the host, for a library reports while the host is in use: it is called from there.
+    static CHANNEL: OnceCell<Channel> = const { OnceCell::new() };
+    /// Descriptors to be closed when the new code is confirmed; apart for the same reason.
+    static TO_CLOSE: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
+}
+
+fn with_channel<T>(body: impl FnOnce(&Channel) -> T) -> T {
+    CHANNEL.with(|channel| body(channel.get().expect("a worker's channel is set up before it runs")))
+}
+
+/// Tells the supervisor. Waits while it is slow; if it is gone, that is noticed where messages are read.
+pub(super) fn say(message: &FromWorker) {
+    let bytes = serde_json::to_vec(message).expect("a message is plain data");
+    with_channel(|channel| {
+        while let Err(error) = channel.send(&bytes, &[]) {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return;
+            }
+            let _ = poll(&mut [PollFd::new(channel.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
+        }
+    });
 }
 
 fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
@@ -76,14 +97,13 @@ fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
 impl Host {
     /// Sets up the host of this thread.
     pub(super) fn set_up(channel: Channel) {
+        CHANNEL.with(|cell| cell.set(channel)).expect("a worker is set up once");
         HOST.set(Some(Host {
-            channel,
             builds: HashMap::new(),
             running: String::new(),
             inbox: VecDeque::new(),
             turn: None,
             unconfirmed: None,
-            to_close: Vec::new(),
             listeners: Vec::new(),
             pass: SweepSlice::default(),
             last_slice: Nanos(0),
@@ -91,27 +111,12 @@ impl Host {
         WorkerContext::current().host.set(&raw const CALLS);
     }
 
-    fn say(&self, message: &FromWorker) {
-        let bytes = serde_json::to_vec(message).expect("a message is plain data");
-        loop {
-            match self.channel.send(&bytes, &[]) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    // The supervisor is slow, not gone: its death ends the wait with an error.
-                    let mut fds = [PollFd::new(self.channel.as_fd(), PollFlags::POLLOUT)];
-                    let _ = poll(&mut fds, PollTimeout::NONE);
-                }
-                // A supervisor that is gone is noticed where messages are read.
-                _ => return,
-            }
-        }
-    }
-
     /// Takes in every message that is there. A supervisor that is gone is a drain.
     fn read_messages(&mut self) {
         let record = WorkerContext::current().record();
         record.due.fetch_and(!WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
         loop {
-            match self.channel.receive() {
+            match with_channel(Channel::receive) {
                 Ok(Some(packet)) => match serde_json::from_slice(&packet.bytes) {
                     Ok(message) => self.inbox.push_back((message, packet.fds)),
                     Err(error) => tracing::error!(%error, "a message of the supervisor makes no sense"),
@@ -135,8 +140,9 @@ impl Host {
             if self.turn.is_some() {
                 return None;
             }
-            let mut fds = [PollFd::new(self.channel.as_fd(), PollFlags::POLLIN)];
-            let _ = poll(&mut fds, PollTimeout::NONE);
+            with_channel(|channel| {
+                let _ = poll(&mut [PollFd::new(channel.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+            });
             self.read_messages();
         }
     }
@@ -153,7 +159,7 @@ impl Host {
                     }
                     let digest = build.digest.clone();
                     if let Some(reason) = host.load(*build) {
-                        host.say(&FromWorker::Exiting { reason });
+                        say(&FromWorker::Exiting { reason });
                         return None;
                     }
                     return Some(digest);
@@ -171,10 +177,13 @@ impl Host {
 
     /// Loads and binds a build; the reason if that failed.
     fn load(&mut self, build: Build) -> Option<String> {
-        if self.builds.contains_key(&build.digest) {
-            return None;
-        }
-        match Loaded::load(build) {
+        // The same file twice is the same code (its loader gives one image), perhaps with other
+        // arguments or another neighbour: it is bound again.
+        let loaded = match self.builds.remove(&build.digest) {
+            Some(loaded) => loaded.rebind(build),
+            None => Loaded::load(build),
+        };
+        match loaded {
             Ok(loaded) => {
                 self.builds.insert(loaded.build.digest.clone(), loaded);
                 None
@@ -187,7 +196,7 @@ impl Host {
         let digest = build.digest.clone();
         self.take_listeners(&build.listeners, fds);
         let error = self.load(build);
-        self.say(&FromWorker::Loaded { digest, error });
+        say(&FromWorker::Loaded { digest, error });
     }
 
     /// What is due at this update point.
@@ -216,22 +225,32 @@ impl Host {
         Directive::Continue
     }
 
+    /// Takes in the loads that are on their way; whatever else is due waits for the update point.
+    fn load_what_is_sent(&mut self) {
+        self.read_messages();
+        for (message, fds) in std::mem::take(&mut self.inbox) {
+            match message {
+                ToWorker::Load(build) => self.load_and_answer(*build, fds),
+                other => self.inbox.push_back((other, fds)),
+            }
+        }
+        if !self.inbox.is_empty() {
+            let record = WorkerContext::current().record();
+            record.due.fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+        }
+    }
+
     fn obey(&mut self, message: ToWorker, fds: Vec<OwnedFd>, update_point: &str) {
         match message {
             ToWorker::Load(build) => self.load_and_answer(*build, fds),
             ToWorker::Cross { digest, together } => self.cross(digest, together, update_point),
             ToWorker::Sweep(is_on) => self.set_sweep(is_on),
-            ToWorker::Forget { digest } => {
-                if digest != self.running {
-                    self.builds.remove(&digest);
-                }
-            }
             ToWorker::Drain => self.turn = Some(Turn::Exit("drained".to_owned())),
             ToWorker::Check => {
                 let answer = self.builds[&self.running].check();
-                self.say(&answer);
+                say(&answer);
             }
-            ToWorker::Ping => self.say(&FromWorker::Pong { update_point: update_point.to_owned() }),
+            ToWorker::Ping => say(&FromWorker::Pong { update_point: update_point.to_owned() }),
             // A barrier that is over, or a first message that came twice.
             ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } => {}
             ToWorker::Reconfigure => {
@@ -243,7 +262,7 @@ impl Host {
     fn cross(&mut self, digest: String, together: bool, update_point: &str) {
         if digest == self.running {
             let build_id = self.builds[&digest].build_id.clone();
-            self.say(&FromWorker::Crossed {
+            say(&FromWorker::Crossed {
                 digest,
                 build_id,
                 update_point: update_point.to_owned(),
@@ -253,11 +272,11 @@ impl Host {
         }
         if !self.builds.contains_key(&digest) {
             let reason = "the build is not loaded in this worker".to_owned();
-            self.say(&FromWorker::CrossingFailed { digest, reason });
+            say(&FromWorker::CrossingFailed { digest, reason });
             return;
         }
         if together {
-            self.say(&FromWorker::AtBarrier { update_point: update_point.to_owned() });
+            say(&FromWorker::AtBarrier { update_point: update_point.to_owned() });
             let mut later = VecDeque::new();
             loop {
                 match self.wait_for_message() {
@@ -296,7 +315,7 @@ impl Host {
         if self.pass.is_done {
             let pass = std::mem::take(&mut self.pass);
             self.set_sweep(false);
-            self.say(&FromWorker::Swept {
+            say(&FromWorker::Swept {
                 converted: pass.converted,
                 parked: pass.parked,
                 poisoned: pass.poisoned,
@@ -309,13 +328,13 @@ impl Host {
     fn confirm(&mut self, update_point: &str) {
         let context = WorkerContext::current();
         carry::confirm(context);
-        for fd in self.to_close.drain(..) {
+        for fd in TO_CLOSE.take() {
             close(fd);
         }
         let Some(unconfirmed) = self.unconfirmed.take() else { return };
         let build_id = self.builds[&self.running].build_id.clone();
         if unconfirmed.origin.is_some() {
-            self.say(&FromWorker::Crossed {
+            say(&FromWorker::Crossed {
                 digest: self.running.clone(),
                 build_id,
                 update_point: unconfirmed.update_point,
@@ -323,7 +342,7 @@ impl Host {
             });
         } else {
             tracing::debug!(update_point, "ready");
-            self.say(&FromWorker::Ready { build_id });
+            say(&FromWorker::Ready { build_id });
         }
     }
 
@@ -393,7 +412,7 @@ impl Host {
         };
         match self.unconfirmed.take() {
             Some(Unconfirmed { origin: Some((origin, parcel)), .. }) => {
-                self.say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
+                say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
                 self.go_back(&origin, parcel)
             }
             _ => Err(reason),
@@ -414,7 +433,7 @@ impl Host {
                 (target, Some(converted))
             }
             Err(reason) => {
-                self.say(&FromWorker::CrossingFailed { digest: target, reason });
+                say(&FromWorker::CrossingFailed { digest: target, reason });
                 (origin.to_owned(), Some(parcel))
             }
         }
@@ -423,7 +442,7 @@ impl Host {
     /// The carry in the form that `target` takes.
     fn convert(&self, origin: &str, target: &str, parcel: &[u8]) -> Result<Vec<u8>, String> {
         let (origin, target) = (&self.builds[origin], &self.builds[target]);
-        let wanted = target.carry_digest();
+        let wanted = &target.build.carry_digest;
         if Parcel::decode(parcel)?.digest == wanted {
             return Ok(parcel.to_owned());
         }
@@ -435,7 +454,7 @@ impl Host {
     /// The new code failed before it was confirmed: the old version goes on.
     fn go_back(&mut self, origin: &str, parcel: Vec<u8>) -> Next {
         let kept = Parcel::decode(&parcel)?.fds;
-        for fd in self.to_close.drain(..) {
+        for fd in TO_CLOSE.take() {
             if !kept.contains(&fd) {
                 close(fd);
             }
@@ -446,7 +465,6 @@ impl Host {
 }
 
 fn close(fd: i32) {
-    use std::os::fd::FromRawFd;
     // SAFETY: the number came from a `Descriptor` that was dropped and whose closing was left to us.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }
@@ -458,37 +476,21 @@ unsafe extern "C" fn at_update_point(name: *const u8, len: usize) -> Directive {
 }
 
 extern "C" fn load_representation(tag: u16) -> bool {
-    with_host(|host| {
-        host.read_messages();
-        // Loads come before what needs them; whatever else is due waits for the update point.
-        let (loads, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut host.inbox)
-            .into_iter()
-            .partition(|(message, _)| matches!(message, ToWorker::Load(_)));
-        host.inbox = others;
-        for (message, fds) in loads {
-            host.obey(message, fds, "");
-        }
-        if !host.inbox.is_empty() {
-            let record = WorkerContext::current().record();
-            record.due.fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+    // In the middle of the host's own work nothing can be loaded; what is known then has to do.
+    HOST.with(|host| {
+        if let Ok(mut host) = host.try_borrow_mut()
+            && let Some(host) = host.as_mut()
+        {
+            host.load_what_is_sent();
         }
     });
-    crate::abi::Representation::of(crate::ids::Tag(tag)).is_known()
+    Representation::of(Tag(tag)).is_known()
 }
 
 unsafe extern "C" fn report(kind: ReportKind, text: *const u8, len: usize) {
     // SAFETY: the library lends the text for this call.
     let text = unsafe { String::from_utf8_lossy(std::slice::from_raw_parts(text, len)) };
-    // A report from within the host's own work (a library that logs while it is loaded) would find
-    // the host in use: it is said on stderr, where the supervisor's log goes too.
-    HOST.with(|host| match host.try_borrow() {
-        Ok(host) => {
-            if let Some(host) = host.as_ref() {
-                host.say(&FromWorker::report(kind, text.into_owned()));
-            }
-        }
-        Err(_) => eprintln!("{text}"),
-    });
+    say(&FromWorker::report(kind, text.into_owned()));
 }
 
 extern "C" fn sweep() -> bool {
@@ -501,6 +503,5 @@ extern "C" fn doorbell() {
 }
 
 extern "C" fn close_when_confirmed(fd: i32) {
-    // A descriptor may be dropped inside the host's own work, while a carry is converted.
-    PENDING.with_borrow_mut(|pending| pending.push(fd));
+    TO_CLOSE.with_borrow_mut(|fds| fds.push(fd));
 }

@@ -17,6 +17,8 @@ pub struct Build {
     pub version: VersionId,
     /// Build id that the loaded code must state.
     pub build_id: String,
+    /// Digest of its carry's schema.
+    pub carry_digest: String,
     /// Tags and slots.
     pub binding: Binding,
     /// Arguments of this version (R33).
@@ -52,11 +54,6 @@ pub enum ToWorker {
     Revert,
     /// Convert what nobody has touched, until told otherwise.
     Sweep(bool),
-    /// Forget a build that was refused or superseded: it will not be crossed to.
-    Forget {
-        /// Digest of the build.
-        digest: String,
-    },
     /// Finish what is begun, take no new connections, exit.
     Drain,
     /// Walk everything and report.

@@ -1,0 +1,312 @@
+//! What a library does when it is told its tags and slots: fills in its cells, tells the process what
+//! it knows of each representation, and lays out the transformers between it and its neighbour.
+#![allow(unsafe_code)] // writes the table of representations
+
+use super::tuple::{ALIGN, InitFn, Part, Plan, Step};
+use crate::abi::{
+    Converter, CONTROL_ADDR, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET, GuardRegistration,
+    LensDirections, Representation, TransformerRegistration, TypeKind, TypeRegistration, TypeSchema,
+};
+use crate::ids::{Tag, VersionId};
+use crate::version::{Binding, digest};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+/// Binds this library. May be done again, with another neighbour.
+///
+/// # Errors
+/// A sentence about what the binding lacks; nothing of the application runs then.
+pub fn bind(binding: &Binding) -> Result<(), String> {
+    let tags = Tags::of(binding);
+    bind_types(&tags, binding.version)?;
+    bind_lenses(&tags)?;
+    for guard in inventory::iter::<GuardRegistration> {
+        bind_guard(guard, binding, &tags)?;
+    }
+    Ok(())
+}
+
+/// Tags by name and digest.
+struct Tags<'a>(HashMap<(&'a str, &'a str), Tag>);
+
+impl<'a> Tags<'a> {
+    fn of(binding: &'a Binding) -> Tags<'a> {
+        Tags(
+            binding
+                .representations
+                .iter()
+                .map(|r| ((r.name.as_str(), r.digest.as_str()), r.tag))
+                .collect(),
+        )
+    }
+
+    fn get(&self, name: &str, schema: &TypeSchema) -> Option<Tag> {
+        self.0.get(&(name, digest(schema).as_str())).copied()
+    }
+}
+
+fn guard_name(name: &str) -> String {
+    format!("guard:{name}")
+}
+
+/// The entry of `tag`, to be filled in.
+fn entry(tag: Tag) -> &'static mut Representation {
+    // SAFETY: the table is mapped and only `bind` writes it, on the worker's one thread, with nobody
+    // holding a reference across the call (see `Representation::of`); the borrow ends in each caller.
+    unsafe { &mut *Representation::pointer(tag) }
+}
+
+fn bind_types(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
+    for registration in inventory::iter::<TypeRegistration> {
+        let schema = (registration.schema)();
+        match tags.get(registration.name, &schema) {
+            Some(tag) => {
+                registration.tag.set(tag);
+                let entry = entry(tag);
+                entry.size = schema.size as u32;
+                entry.align = schema.align as u32;
+                entry.drop = Some(registration.drop);
+                entry.visit = Some(registration.visit);
+            }
+            // A frozen copy of a version that is long gone: nothing live is in its form.
+            None if registration.frozen_from != 0 => {}
+            None => return Err(format!("{} of {version} has no tag", registration.name)),
+        }
+    }
+    Ok(())
+}
+
+/// Puts a converter into the entry of `from`, in place of one to the same target, or the oldest.
+fn add_converter(from: Tag, converter: Converter) {
+    let entry = entry(from);
+    let place = entry
+        .converters
+        .iter()
+        .position(|known| known.target == converter.target || known.target == 0);
+    match place {
+        Some(place) => entry.converters[place] = converter,
+        None => {
+            entry.converters.rotate_left(1);
+            *entry.converters.last_mut().expect("a representation has places") = converter;
+        }
+    }
+}
+
+fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
+    for lens in inventory::iter::<TransformerRegistration> {
+        let (left, right) = ((lens.left)(), (lens.right)());
+        let (Some(older), Some(newer)) = (tags.get(&left.name, &left), tags.get(&right.name, &right))
+        else {
+            // Between items of a tuple, or from a version that is long gone.
+            continue;
+        };
+        let environment = std::ptr::from_ref(lens).cast();
+        let converter = |target: Tag, forward| Converter {
+            target: target.0,
+            forward,
+            complement_size: lens.complement_size as u32,
+            complement_align: lens.complement_align as u32,
+            call: Some(if forward { lens.forward } else { lens.backward }),
+            environment,
+            drop_complement: Some(drop_complement),
+            visit_complement: Some(visit_complement),
+        };
+        add_converter(older, converter(newer, true));
+        if (lens.directions)() == LensDirections::Both {
+            add_converter(newer, converter(older, false));
+        }
+    }
+    Ok(())
+}
+
+/// # Safety
+/// `environment` is the registration whose complement it is.
+unsafe extern "C" fn drop_complement(environment: *const std::ffi::c_void, complement: *mut u8) {
+    // SAFETY: `bind_lenses` pairs this function with a registration, which is a static.
+    unsafe { ((*environment.cast::<TransformerRegistration>()).drop_complement)(complement) }
+}
+
+/// # Safety
+/// As for [`drop_complement`].
+unsafe extern "C" fn visit_complement(
+    environment: *const std::ffi::c_void,
+    complement: *mut u8,
+    visitor: *mut std::ffi::c_void,
+) {
+    // SAFETY: as for `drop_complement`.
+    unsafe {
+        ((*environment.cast::<TransformerRegistration>()).visit_complement)(complement, visitor);
+    }
+}
+
+fn bind_guard(guard: &GuardRegistration, binding: &Binding, tags: &Tags<'_>) -> Result<(), String> {
+    let bound = binding
+        .guards
+        .iter()
+        .find(|bound| bound.name == guard.name)
+        .ok_or_else(|| format!("guard {} has no slot", guard.name))?;
+    if bound.count as usize != guard.cells.len() {
+        return Err(format!("guard {} has {} slots instead of {}", guard.name, bound.count, guard.cells.len()));
+    }
+    for (index, cell) in (u64::from(bound.first.0)..).zip(guard.cells) {
+        let address = (CONTROL_ADDR + GUARDS_OFFSET) as u64 + index * GUARD_STRIDE as u64;
+        cell.slot.store(address, Ordering::Relaxed);
+        cell.expected.store(u64::from(bound.tag.0), Ordering::Relaxed);
+    }
+    let schema = (guard.schema)();
+    let entry = entry(bound.tag);
+    entry.size = schema.size as u32;
+    entry.align = schema.align as u32;
+    entry.drop = Some(guard.drop);
+    entry.visit = Some(guard.visit);
+    let Some(older) = &binding.older else { return Ok(()) };
+    let former = if guard.renamed_from.is_empty() { guard.name } else { guard.renamed_from };
+    let Some(older) = older.guards.iter().find(|g| g.name == former || g.name == guard.name) else {
+        return Ok(());
+    };
+    let older_tag = tags.get(&guard_name(guard.name), &older.items);
+    match older_tag {
+        Some(older_tag) if older_tag != bound.tag => {
+            let layout = TupleLayout::of(guard, &older.items, &schema)?;
+            add_converter(older_tag, layout.plan(true).converter(bound.tag, true));
+            if layout.both_ways {
+                add_converter(bound.tag, layout.plan(false).converter(older_tag, false));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// One item, as it is on either side.
+struct Pair<'a> {
+    name: &'a str,
+    older: Option<&'a FieldSchema>,
+    newer: Option<(&'a FieldSchema, InitFn)>,
+    lens: Option<&'static TransformerRegistration>,
+    complement: usize,
+}
+
+/// Both layouts of a guard's tuple and of the complement between them.
+struct TupleLayout<'a> {
+    pairs: Vec<Pair<'a>>,
+    parts: Vec<Part>,
+    complement_size: usize,
+    both_ways: bool,
+}
+
+fn fields(schema: &TypeSchema) -> &[FieldSchema] {
+    match &schema.kind {
+        TypeKind::Struct(fields) => fields,
+        _ => &[],
+    }
+}
+
+fn lens_between(older: &TypeSchema, newer: &TypeSchema) -> Option<&'static TransformerRegistration> {
+    inventory::iter::<TransformerRegistration>
+        .into_iter()
+        .find(|lens| (lens.left)() == *older && (lens.right)() == *newer)
+}
+
+impl<'a> TupleLayout<'a> {
+    fn of(
+        guard: &GuardRegistration,
+        older: &'a TypeSchema,
+        newer: &'a TypeSchema,
+    ) -> Result<TupleLayout<'a>, String> {
+        let mut layout =
+            TupleLayout { pairs: Vec::new(), parts: Vec::new(), complement_size: 0, both_ways: true };
+        for (field, calls) in fields(newer).iter().zip(guard.items) {
+            let old = fields(older).iter().find(|old| old.name == field.name);
+            let lens = match old {
+                Some(old) if old.ty != field.ty => Some(lens_between(&old.ty, &field.ty).ok_or_else(
+                    || format!("item {}.{} changed and has no transformer", guard.name, field.name),
+                )?),
+                _ => None,
+            };
+            let complement = match (old, lens) {
+                (_, Some(lens)) => {
+                    layout.both_ways &= (lens.directions)() == LensDirections::Both;
+                    layout.room(
+                        lens.complement_size,
+                        Some(lens.drop_complement),
+                        Some(lens.visit_complement),
+                    )
+                }
+                (None, None) => layout.room(field.ty.size as usize, Some(calls.drop), Some(calls.visit)),
+                (Some(_), None) => 0,
+            };
+            layout.pairs.push(Pair { name: &field.name, older: old, newer: Some((field, calls.init)), lens, complement });
+        }
+        for old in fields(older) {
+            if fields(newer).iter().all(|field| field.name != old.name) {
+                // Its type is known here only if it was frozen; else it leaks with its complement.
+                let known = inventory::iter::<TypeRegistration>
+                    .into_iter()
+                    .find(|t| t.frozen_from != 0 && (t.schema)() == old.ty);
+                let complement = layout.room(old.ty.size as usize, known.map(|t| t.drop), known.map(|t| t.visit));
+                layout.pairs.push(Pair { name: &old.name, older: Some(old), newer: None, lens: None, complement });
+            }
+        }
+        Ok(layout)
+    }
+
+    fn room(&mut self, size: usize, drop: Option<crate::abi::DropFn>, visit: Option<crate::abi::VisitFn>) -> usize {
+        let offset = self.complement_size;
+        if size > 0 {
+            self.parts.push(Part { offset, drop, visit });
+            self.complement_size += size.next_multiple_of(ALIGN);
+        }
+        offset
+    }
+
+    fn plan(&self, forward: bool) -> Plan {
+        let steps = self.pairs.iter().map(|pair| pair.step(forward)).collect();
+        // A part is in the complement only while its item is not in the tuple.
+        let parts = self
+            .pairs
+            .iter()
+            .filter(|pair| pair.lens.is_some() || pair.is_kept(forward))
+            .filter_map(|pair| self.parts.iter().find(|part| part.offset == pair.complement))
+            .copied()
+            .collect();
+        Plan {
+            steps,
+            names: self.pairs.iter().map(|pair| pair.name.to_owned()).collect(),
+            parts,
+            complement_size: self.complement_size,
+        }
+    }
+}
+
+impl Pair<'_> {
+    /// Whether going this way puts the item into the complement.
+    fn is_kept(&self, forward: bool) -> bool {
+        if forward { self.newer.is_none() } else { self.older.is_none() }
+    }
+
+    fn step(&self, forward: bool) -> Step {
+        let older = self.older.map(|field| (field.offset as usize, field.ty.size as usize));
+        let newer = self.newer.map(|(field, _)| (field.offset as usize, field.ty.size as usize));
+        let (source, target) = if forward { (older, newer) } else { (newer, older) };
+        let complement = self.complement;
+        match (source, target) {
+            (Some((from, size)), Some((to, _))) => match self.lens {
+                None => Step::Move { from, to, size },
+                Some(lens) => Step::Convert {
+                    from,
+                    to,
+                    call: if forward { lens.forward } else { lens.backward },
+                    complement,
+                    has_complement: lens.complement_size > 0,
+                },
+            },
+            (Some((from, size)), None) => Step::Keep { from, size, complement },
+            (None, Some((to, size))) => {
+                let init = self.newer.map(|(_, init)| init).filter(|_| forward);
+                Step::Make { to, size, complement, init }
+            }
+            (None, None) => unreachable!("an item is on one side at least"),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The sweep: converts what nobody has touched, in slices bounded in time (R29).
+
+use super::walk::Trail;
+use crate::abi::{GuardRegistration, WorkerContext};
+use crate::error::{AccessError, LockError};
+use crate::heap::{self, Visitor};
+use crate::ids::Tag;
+use crate::sync;
+use crate::sys::time::Nanos;
+use crate::worker::Worker;
+use serde::{Deserialize, Serialize};
+use std::alloc::Layout;
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// The clock is read once in this many elements.
+const ELEMENTS_A_LOOK: u32 = 16;
+
+/// What one slice, or the slices of a pass together, did.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SweepSlice {
+    /// The pass is over.
+    pub is_done: bool,
+    /// Elements and tuples brought to this version's form.
+    pub converted: u64,
+    /// Elements without a form in this version (R13).
+    pub parked: u64,
+    /// Elements and tuples whose transformer failed.
+    pub failed: u64,
+    /// Poisoned guards, by name.
+    pub poisoned: Vec<String>,
+}
+
+impl SweepSlice {
+    /// Takes another slice of the same pass in.
+    pub fn add(&mut self, slice: SweepSlice) {
+        self.is_done = slice.is_done;
+        self.converted += slice.converted;
+        self.parked += slice.parked;
+        self.failed += slice.failed;
+        self.poisoned.extend(slice.poisoned);
+    }
+}
+
+/// How far the pass has come.
+#[derive(Default)]
+struct Pass {
+    /// Guards that are done, in the order of `guards`.
+    done: usize,
+    trail: Trail,
+}
+
+thread_local! {
+    static PASS: RefCell<Pass> = RefCell::default();
+}
+
+/// One slice of a pass over all guards of this library; the next call goes on where it ends.
+pub fn sweep(budget_ns: u64) -> SweepSlice {
+    let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
+    let cells: Vec<_> =
+        sync::sorted_guards().into_iter().flat_map(|guard| guard.cells.iter().map(move |cell| (guard, cell))).collect();
+    // Workers begin at different guards, so that they do not queue for the same one.
+    let first = WorkerContext::current().owner() as usize;
+    let mut slice = SweepSlice::default();
+    PASS.with_borrow_mut(|pass| {
+        while pass.done < cells.len() {
+            let (guard, cell) = cells[(first + pass.done) % cells.len()];
+            let is_whole = sweep_guard(guard, cell, &mut pass.trail, deadline, &mut slice);
+            if !is_whole {
+                return;
+            }
+            pass.done += 1;
+            if Nanos::now() >= deadline {
+                break;
+            }
+        }
+        slice.is_done = pass.done >= cells.len();
+        if slice.is_done {
+            *pass = Pass::default();
+        }
+    });
+    slice
+}
+
+/// Sweeps one guard from where the trail is; false if time ran out in the middle.
+fn sweep_guard(
+    registration: &GuardRegistration,
+    cell: &'static crate::abi::GuardCell,
+    trail: &mut Trail,
+    deadline: Nanos,
+    slice: &mut SweepSlice,
+) -> bool {
+    let cx = Worker::of_runtime();
+    let is_settled = sync::is_settled(cell);
+    match sync::erased(cell).lock(&cx) {
+        Ok(mut guard) => {
+            slice.converted += u64::from(!is_settled);
+            let mut sweeper = Sweeper { trail, slice, deadline, until_look: 0, is_spent: false };
+            sync::visit_items(&mut guard, registration, &mut sweeper);
+            !trail.turn()
+        }
+        Err(LockError::Poisoned(name)) => {
+            slice.poisoned.push(name);
+            true
+        }
+        Err(error) => {
+            slice.failed += 1;
+            tracing::error!(guard = registration.name, %error, "the sweep cannot convert a guard");
+            true
+        }
+    }
+}
+
+struct Sweeper<'a> {
+    trail: &'a mut Trail,
+    slice: &'a mut SweepSlice,
+    deadline: Nanos,
+    until_look: u32,
+    is_spent: bool,
+}
+
+impl Visitor for Sweeper<'_> {
+    fn block(&mut self, _: NonNull<u8>, _: Layout) {}
+
+    fn versioned(&mut self, word: &mut u64, expected: Tag) {
+        match heap::sweep_box(word, expected) {
+            Ok(was_converted) => self.slice.converted += u64::from(was_converted),
+            Err(AccessError::Foreign) => self.slice.parked += 1,
+            Err(error) => {
+                self.slice.failed += 1;
+                tracing::error!(%error, "the sweep cannot convert an element");
+            }
+        }
+        heap::show_content(word, self);
+    }
+
+    fn damage(&mut self, what: &str) {
+        self.slice.failed += 1;
+        tracing::error!(what, "the sweep met damaged bytes");
+    }
+
+    fn enter(&mut self) -> u64 {
+        self.trail.enter()
+    }
+
+    fn is_spent(&mut self) -> bool {
+        if self.until_look == 0 {
+            self.until_look = ELEMENTS_A_LOOK;
+            self.is_spent = self.is_spent || Nanos::now() >= self.deadline;
+        }
+        self.until_look -= 1;
+        self.is_spent
+    }
+
+    fn leave(&mut self, stopped_at: Option<u64>) {
+        self.trail.leave(stopped_at);
+    }
+}

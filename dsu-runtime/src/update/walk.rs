@@ -1,0 +1,50 @@
+//! Places in a walk over everything that a guard reaches, so that it can stop and go on.
+
+use std::collections::VecDeque;
+
+/// Where a walk stopped: one place for each container on the way, the outermost first.
+#[derive(Default, Debug)]
+pub(super) struct Trail {
+    resume: VecDeque<u64>,
+    left: Vec<u64>,
+}
+
+impl Trail {
+    /// A container begins: where to start in it. The first containers that a resumed walk enters are
+    /// those in which it stopped.
+    pub(super) fn enter(&mut self) -> u64 {
+        self.resume.pop_front().unwrap_or(0)
+    }
+
+    /// A container ends; the innermost says so first.
+    pub(super) fn leave(&mut self, stopped_at: Option<u64>) {
+        if let Some(place) = stopped_at {
+            self.left.push(place);
+        }
+    }
+
+    /// The slice is over. True if it stopped in the middle; the next one goes on from there.
+    pub(super) fn turn(&mut self) -> bool {
+        self.resume = self.left.drain(..).rev().collect();
+        !self.resume.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_walk_enters_the_containers_in_which_it_stopped() {
+        let mut trail = Trail::default();
+        assert_eq!((trail.enter(), trail.enter()), (0, 0));
+        trail.leave(Some(7));
+        trail.leave(Some(3));
+        assert!(trail.turn());
+        assert_eq!((trail.enter(), trail.enter(), trail.enter()), (3, 7, 0));
+        trail.leave(None);
+        trail.leave(None);
+        trail.leave(None);
+        assert!(!trail.turn());
+    }
+}
