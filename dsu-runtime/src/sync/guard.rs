@@ -260,6 +260,14 @@ impl<'g, I> Guard<'g, I> {
     }
 }
 
+impl<I> Guard<'_, I> {
+    /// Shows the tuple's block, its complements, and all that it reaches.
+    pub(crate) fn visit(&mut self, visitor: &mut dyn heap::Visitor) {
+        // SAFETY: the root is a live box whose lock this worker holds.
+        unsafe { heap::visit_box(self.slot.root().word(), visitor) };
+    }
+}
+
 impl<I> Deref for Guard<'_, I> {
     type Target = I;
 

@@ -1,13 +1,23 @@
-//! Locks between worker processes.
+//! Guards between worker processes.
 //!
-//! Owns the lock word; must never know what a guard guards. See [`LockCell`].
+//! Owns the lock word, the guard's slot and the typed guards over both. Must never know how versions
+//! are loaded or what a transformer does.
 
+mod flip;
+mod guard;
+mod many;
 mod party;
 mod platform;
 mod recovery;
+mod slot;
 mod waiter;
 mod word;
 
+pub use guard::{Guard, GuardFamily, GuardMutex};
+pub use many::LockAll;
 pub use party::{CellIndex, Class, Name, Seat, TimedOut};
 pub use recovery::recover;
+pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
+
+pub(crate) use flip::{erased, sorted_guards};

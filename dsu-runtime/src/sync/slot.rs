@@ -4,6 +4,7 @@
 use super::party::{CellIndex, Class};
 use super::word::LockCell;
 use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS};
+use crate::heap;
 use crate::ids::{GuardIndex, Tag};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -31,18 +32,19 @@ pub struct GuardSlot {
 
 const _: () = assert!(size_of::<GuardSlot>() == GUARD_STRIDE);
 
-/// A root word, taken apart.
+/// A root word, taken apart: that of a `Versioned` box whose block lies in roots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Root(u64);
 
 impl Root {
-    const POINTER: u64 = (1 << 48) - 1;
+    /// The word of a box in roots, as `heap` makes it.
+    pub fn from_word(word: u64) -> Root {
+        Root(word)
+    }
 
-    /// The root of a tuple in representation `tag`.
-    pub fn new(tag: Tag, items: NonNull<u8>) -> Root {
-        let address = items.addr().get() as u64;
-        debug_assert!(address <= Self::POINTER);
-        Root(u64::from(tag.0) << 48 | address)
+    /// The word.
+    pub fn word(self) -> u64 {
+        self.0
     }
 
     /// The tag as it stands in the word.
@@ -54,7 +56,7 @@ impl Root {
     /// Where the items are; `None` before they are made.
     #[inline]
     pub fn items(self) -> Option<NonNull<u8>> {
-        NonNull::new((self.0 & Self::POINTER) as *mut u8)
+        NonNull::new((self.0 & heap::BOX_ADDRESS) as *mut u8)
     }
 }
 
@@ -105,7 +107,7 @@ impl GuardSlot {
             return;
         }
         self.poisoned.store(u32::from(root.tag().0), Ordering::Relaxed);
-        let poisoned = u64::from(Tag::IMPOSSIBLE.0) << 48 | root.0 & Root::POINTER;
+        let poisoned = u64::from(Tag::IMPOSSIBLE.0) << 48 | (root.0 & (u64::MAX >> 16));
         self.root.store(poisoned, Ordering::Release);
     }
 

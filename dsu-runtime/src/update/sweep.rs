@@ -10,8 +10,9 @@ use crate::sys::time::Nanos;
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::alloc::Layout;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The clock is read once in this many elements.
@@ -92,12 +93,13 @@ fn sweep_guard(
     slice: &mut SweepSlice,
 ) -> bool {
     let cx = Worker::of_runtime();
-    let is_settled = sync::is_settled(cell);
+    let flips = || WorkerContext::current().record().flips.load(Ordering::Relaxed);
+    let flips_before = flips();
     match sync::erased(cell).lock(&cx) {
         Ok(mut guard) => {
-            slice.converted += u64::from(!is_settled);
-            let mut sweeper = Sweeper { trail, slice, deadline, until_look: 0, is_spent: false };
-            sync::visit_items(&mut guard, registration, &mut sweeper);
+            slice.converted += flips() - flips_before;
+            let mut sweeper = Sweeper { trail, slice, deadline, until_look: Cell::new(0), is_spent: Cell::new(false) };
+            guard.visit(&mut sweeper);
             !trail.turn()
         }
         Err(LockError::Poisoned(name)) => {
@@ -116,8 +118,8 @@ struct Sweeper<'a> {
     trail: &'a mut Trail,
     slice: &'a mut SweepSlice,
     deadline: Nanos,
-    until_look: u32,
-    is_spent: bool,
+    until_look: Cell<u32>,
+    is_spent: Cell<bool>,
 }
 
 impl Visitor for Sweeper<'_> {
@@ -144,13 +146,15 @@ impl Visitor for Sweeper<'_> {
         self.trail.enter()
     }
 
-    fn is_spent(&mut self) -> bool {
-        if self.until_look == 0 {
-            self.until_look = ELEMENTS_A_LOOK;
-            self.is_spent = self.is_spent || Nanos::now() >= self.deadline;
+    fn is_spent(&self) -> bool {
+        match self.until_look.get() {
+            0 => {
+                self.until_look.set(ELEMENTS_A_LOOK);
+                self.is_spent.set(self.is_spent.get() || Nanos::now() >= self.deadline);
+            }
+            more => self.until_look.set(more - 1),
         }
-        self.until_look -= 1;
-        self.is_spent
+        self.is_spent.get()
     }
 
     fn leave(&mut self, stopped_at: Option<u64>) {

@@ -72,6 +72,11 @@ impl Worker {
         }
     }
 
+    /// The worker, for the runtime's own sections at an update point.
+    pub(crate) fn of_runtime() -> Worker {
+        Worker::enter(Surroundings::default())
+    }
+
     #[inline]
     pub(crate) fn name(&self) -> Name {
         self.name

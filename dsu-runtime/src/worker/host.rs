@@ -362,8 +362,9 @@ impl Host {
     }
 }
 
-/// Runs versions from `digest` on, until the worker is to end; the reason.
-pub(super) fn run(digest: String) -> String {
+/// Runs versions from `digest` on, until the worker is to end: `Ok` with the reason when it was told to,
+/// `Err` when it failed.
+pub(super) fn run(digest: String) -> Result<String, String> {
     let mut next = (digest, None::<Vec<u8>>);
     loop {
         let (digest, parcel) = next;
@@ -387,22 +388,32 @@ pub(super) fn run(digest: String) -> String {
         });
         let (outcome, answer) = library.run(&surroundings, parcel.as_deref());
         next = match with_host(|host| host.after_run(&digest, outcome, answer)) {
-            Ok(next) => next,
-            Err(reason) => return reason,
+            Next::Run(digest, parcel) => (digest, parcel),
+            Next::Drained(reason) => return Ok(reason),
+            Next::Failed(reason) => return Err(reason),
         };
     }
 }
 
-/// A build to run and the carry to run it from; or why the worker ends.
-type Next = Result<(String, Option<Vec<u8>>), String>;
+/// What comes after a run.
+enum Next {
+    /// This build, from this carry.
+    Run(String, Option<Vec<u8>>),
+    /// The end that was asked for.
+    Drained(String),
+    /// The end of a worker that cannot go on.
+    Failed(String),
+}
 
 impl Host {
     fn after_run(&mut self, digest: &str, outcome: RunOutcome, answer: Vec<u8>) -> Next {
         if outcome == RunOutcome::Crossed {
             return match self.turn.take() {
-                Some(Turn::To(target)) => Ok(self.hand_over(digest, target, answer)),
-                Some(Turn::Exit(reason)) => Err(reason),
-                None => Err("the worker function returned a crossing that nobody asked for".to_owned()),
+                Some(Turn::To(target)) => self.hand_over(digest, target, answer),
+                Some(Turn::Exit(reason)) => Next::Drained(reason),
+                None => {
+                    Next::Failed("the worker function returned a crossing that nobody asked for".to_owned())
+                }
             };
         }
         let text = String::from_utf8_lossy(&answer).into_owned();
@@ -415,12 +426,12 @@ impl Host {
                 say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
                 self.go_back(&origin, parcel)
             }
-            _ => Err(reason),
+            _ => Next::Failed(reason),
         }
     }
 
     /// The old version left with `parcel`; readies it for `target`, or goes back at once.
-    fn hand_over(&mut self, origin: &str, target: String, parcel: Vec<u8>) -> (String, Option<Vec<u8>>) {
+    fn hand_over(&mut self, origin: &str, target: String, parcel: Vec<u8>) -> Next {
         let left_at = Nanos::now();
         let context = WorkerContext::current();
         context.unconfirmed.set(1);
@@ -430,11 +441,11 @@ impl Host {
             Ok(converted) => {
                 self.unconfirmed =
                     Some(Unconfirmed { origin: Some((origin.to_owned(), parcel)), left_at, update_point });
-                (target, Some(converted))
+                Next::Run(target, Some(converted))
             }
             Err(reason) => {
                 say(&FromWorker::CrossingFailed { digest: target, reason });
-                (origin.to_owned(), Some(parcel))
+                self.go_back(origin, parcel)
             }
         }
     }
@@ -453,14 +464,14 @@ impl Host {
 
     /// The new code failed before it was confirmed: the old version goes on.
     fn go_back(&mut self, origin: &str, parcel: Vec<u8>) -> Next {
-        let kept = Parcel::decode(&parcel)?.fds;
+        let kept = Parcel::decode(&parcel).map(|parcel| parcel.fds).unwrap_or_default();
         for fd in TO_CLOSE.take() {
             if !kept.contains(&fd) {
                 close(fd);
             }
         }
         self.turn = None;
-        Ok((origin.to_owned(), Some(parcel)))
+        Next::Run(origin.to_owned(), Some(parcel))
     }
 }
 

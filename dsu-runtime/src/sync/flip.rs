@@ -1,0 +1,136 @@
+//! What stands between a lock that was just acquired and its items: making them, and bringing them into
+//! this version's representation.
+//!
+//! Upholds: the root is published by one store, of a tuple that is whole; until then the old tuple and
+//! all that it reaches are as they were, whether a transformer fails, panics or is killed (R3).
+#![allow(unsafe_code)] // items by address
+
+use super::slot::{GuardSlot, Root};
+use super::{Class, GuardMutex};
+use crate::abi::{
+    ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind, WorkerContext,
+};
+use crate::error::{AccessError, LockError};
+use crate::heap;
+use crate::ids::Tag;
+use crate::sys::time::Nanos;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+/// With the lock held: the items in representation `expected`. The caller releases the lock on failure.
+pub(super) fn bring(
+    slot: &'static GuardSlot,
+    cell: &GuardCell,
+    expected: Tag,
+) -> Result<NonNull<u8>, LockError> {
+    if slot.retired.load(Ordering::Relaxed) != 0 {
+        return Err(LockError::Retired(describe(cell)));
+    }
+    if slot.is_poisoned() {
+        return Err(LockError::Poisoned(describe(cell)));
+    }
+    let root = slot.root();
+    match root.items() {
+        None => make(slot, cell, expected),
+        Some(items) if root.tag() == expected => Ok(items),
+        Some(_) => flip(slot, cell, expected),
+    }
+}
+
+fn flip(slot: &'static GuardSlot, cell: &GuardCell, expected: Tag) -> Result<NonNull<u8>, LockError> {
+    let record = WorkerContext::current().record();
+    let class = Class::of_tag(u64::from(expected.0));
+    let root = slot.root();
+    record.flipping.store(slot.index().0 + 1, Ordering::Release);
+    slot.lock.transforming(class);
+    let started = Nanos::now();
+    // SAFETY: the root is a live box in roots, and this worker holds its lock.
+    let flipped = unsafe { heap::convert_root(root.word(), expected, |word| slot.publish(Root::from_word(word))) };
+    match flipped {
+        Ok(()) => {
+            slot.lock.transformed(class, Nanos::now().since(started));
+            record.flips.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(_) => slot.lock.transform_failed(class),
+    }
+    record.flipping.store(0, Ordering::Release);
+    flipped.map_err(|error| explain(cell, root.tag(), expected, error))?;
+    Ok(slot.root().items().expect("a root that was just published has items"))
+}
+
+fn explain(cell: &GuardCell, from: Tag, to: Tag, error: AccessError) -> LockError {
+    let reason = match error {
+        AccessError::HeapFull => return LockError::HeapFull,
+        AccessError::Foreign => "no lens leads there".to_owned(),
+        AccessError::Failed(reason) => reason,
+    };
+    LockError::TransformFailed(format!(
+        "guard {} from representation {} to {}: {reason}",
+        describe(cell),
+        from.0,
+        to.0
+    ))
+}
+
+/// The first tuple of a guard that nobody has acquired yet.
+fn make(slot: &'static GuardSlot, cell: &GuardCell, expected: Tag) -> Result<NonNull<u8>, LockError> {
+    let (guard, _) = registration(cell).expect("a bound cell is registered");
+    let schema = (guard.schema)();
+    let TypeKind::Struct(fields) = &schema.kind else {
+        unreachable!("an item tuple is a struct");
+    };
+    let made = heap::make_root(expected, |tuple| fill(guard, fields, tuple));
+    match made {
+        Ok(word) => {
+            slot.publish(Root::from_word(word));
+            slot.lock.transformed(Class::of_tag(u64::from(expected.0)), std::time::Duration::ZERO);
+            Ok(slot.root().items().expect("a root that was just published has items"))
+        }
+        Err(AccessError::HeapFull) => Err(LockError::HeapFull),
+        Err(error) => Err(LockError::TransformFailed(format!("guard {}: {error}", describe(cell)))),
+    }
+}
+
+fn fill(guard: &GuardRegistration, fields: &[FieldSchema], tuple: NonNull<u8>) -> Result<(), AccessError> {
+    let mut error = ErrorText::default();
+    for (field, item) in fields.iter().zip(guard.items) {
+        // SAFETY: the tuple has the layout of this guard's schema, and each field has its own bytes.
+        let status = unsafe { (item.init)(tuple.as_ptr().add(field.offset as usize), &mut error) };
+        if status != ConversionStatus::Done {
+            let reason = format!("item {} has no first value: {}", field.name, error.get());
+            return Err(AccessError::Failed(reason));
+        }
+    }
+    Ok(())
+}
+
+/// The registration that `cell` belongs to, and its place in the family.
+fn registration(cell: &GuardCell) -> Option<(&'static GuardRegistration, usize)> {
+    inventory::iter::<GuardRegistration>.into_iter().find_map(|guard| {
+        let place = guard.cells.iter().position(|other| std::ptr::eq(other, cell))?;
+        Some((guard, place))
+    })
+}
+
+/// The guard's name, `NAME` or `NAME[3]`.
+pub(super) fn describe(cell: &GuardCell) -> String {
+    match registration(cell) {
+        Some((guard, place)) if guard.family.is_some() => format!("{}[{place}]", guard.name),
+        Some((guard, _)) => guard.name.to_owned(),
+        None => "(unnamed)".to_owned(),
+    }
+}
+
+/// This library's guards, by name.
+pub(crate) fn sorted_guards() -> Vec<&'static GuardRegistration> {
+    let mut guards: Vec<_> = inventory::iter::<GuardRegistration>.into_iter().collect();
+    guards.sort_by_key(|guard| guard.name);
+    guards
+}
+
+/// A guard whose items are of a type that the caller does not know.
+pub(crate) fn erased(cell: &'static GuardCell) -> &'static GuardMutex<()> {
+    // SAFETY: a `GuardMutex` is transparent over its cell, whatever its items are; those of `()` have
+    // no bytes that could be read through it.
+    unsafe { &*std::ptr::from_ref(cell).cast() }
+}

@@ -1,0 +1,68 @@
+//! The worker process: takes its place, loads what it is told, runs it until the end.
+
+use super::cx::{DOORBELL, SUPERVISOR_DEATH};
+use super::host::{self, Host};
+use super::messages::FromWorker;
+use crate::abi::{SlotState, WorkerContext};
+use crate::heap::{RegionFds, Regions, Role};
+use crate::ids::WorkerSlot;
+use crate::sys::channel::Channel;
+use crate::sys::epoll::{Epoll, Interest};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+/// What the supervisor hands to a worker process.
+pub struct WorkerInheritance {
+    /// The slot that the process takes.
+    pub slot: WorkerSlot,
+    /// Its end of the channel.
+    pub channel: OwnedFd,
+    /// The shared regions.
+    pub regions: RegionFds,
+    /// Becomes readable when the supervisor dies.
+    pub supervisor: OwnedFd,
+}
+
+/// Runs a worker to its end.
+///
+/// Exit code 0 after a drain, 1 after a failure; the supervisor has been told why, if it lives.
+pub fn main(inheritance: WorkerInheritance) -> ExitCode {
+    let context = WorkerContext::current();
+    let _regions = match Regions::map(inheritance.regions, Role::Worker) {
+        Ok(regions) => regions,
+        Err(error) => {
+            eprintln!("dsu: worker {}: {error}", inheritance.slot.0);
+            return ExitCode::FAILURE;
+        }
+    };
+    context.attach(inheritance.slot);
+    let record = context.record();
+    record.pid.store(std::process::id(), Ordering::Release);
+    let channel = Channel::from(inheritance.channel);
+    if let Err(error) = open_epoll(&channel, &inheritance.supervisor) {
+        eprintln!("dsu: worker {}: cannot wait for events: {error}", inheritance.slot.0);
+        return ExitCode::FAILURE;
+    }
+    Host::set_up(channel);
+    let Some(first) = Host::await_start() else {
+        return ExitCode::FAILURE;
+    };
+    record.state.store(SlotState::Running as u32, Ordering::Release);
+    let end = host::run(first);
+    let (reason, code) = match end {
+        Ok(reason) => (reason, ExitCode::SUCCESS),
+        Err(reason) => (reason, ExitCode::FAILURE),
+    };
+    host::say(&FromWorker::Exiting { reason });
+    code
+}
+
+fn open_epoll(channel: &Channel, supervisor: &OwnedFd) -> std::io::Result<()> {
+    let descriptor = Epoll::create()?;
+    let epoll = Epoll(descriptor.as_fd());
+    epoll.add(channel.as_fd(), DOORBELL, Interest::READABLE)?;
+    epoll.add(supervisor.as_fd(), SUPERVISOR_DEATH, Interest::READABLE)?;
+    WorkerContext::current().epoll.set(descriptor.into_raw_fd());
+    Ok(())
+}
