@@ -32,11 +32,26 @@ const BASE: Plan = Plan {
 };
 
 /// One class, no deadline, no timer: only the chain of wake-ups keeps it going.
-const WAKE_CHAIN: Plan = Plan { odd: &[false; 3], timers: Timers::Off, ..BASE };
+const WAKE_CHAIN: Plan = Plan {
+    odd: &[false; 3],
+    timers: Timers::Off,
+    ..BASE
+};
 /// The same with deaths, recovered by wake-ups alone.
-const WAKE_CHAIN_DEATHS: Plan = Plan { deaths: 2, recovery_deaths: 1, ..WAKE_CHAIN };
-const TWO_CLASSES: Plan = Plan { impatience: Impatience::Sometimes, ..BASE };
-const DEATHS: Plan = Plan { deaths: 1, recovery_deaths: 1, ..BASE };
+const WAKE_CHAIN_DEATHS: Plan = Plan {
+    deaths: 2,
+    recovery_deaths: 1,
+    ..WAKE_CHAIN
+};
+const TWO_CLASSES: Plan = Plan {
+    impatience: Impatience::Sometimes,
+    ..BASE
+};
+const DEATHS: Plan = Plan {
+    deaths: 1,
+    recovery_deaths: 1,
+    ..BASE
+};
 const EVERYTHING: Plan = Plan {
     odd: &[false, false, true, true],
     deaths: 3,
@@ -44,10 +59,17 @@ const EVERYTHING: Plan = Plan {
     impatience: Impatience::Sometimes,
     ..BASE
 };
-const TWO_LOCKS: Plan = Plan { cells: 2, rounds: 3, ..EVERYTHING };
+const TWO_LOCKS: Plan = Plan {
+    cells: 2,
+    rounds: 3,
+    ..EVERYTHING
+};
 
 fn factor() -> usize {
-    std::env::var("DSU_MODEL_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    std::env::var("DSU_MODEL_FACTOR")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1)
 }
 
 fn explore<S: Subject>(
@@ -64,8 +86,16 @@ fn explore<S: Subject>(
 
 fn at_random<S: Subject>(plan: Plan, schedules: usize) {
     // A fixed seed: a failure is there again at the next run.
-    explore::<S>(RandomScheduler::new_from_seed(0x10c4, schedules), plan, None);
-    explore::<S>(PctScheduler::new_from_seed(0x10c4, 4, schedules / 2), plan, None);
+    explore::<S>(
+        RandomScheduler::new_from_seed(0x10c4, schedules),
+        plan,
+        None,
+    );
+    explore::<S>(
+        PctScheduler::new_from_seed(0x10c4, 4, schedules / 2),
+        plan,
+        None,
+    );
 }
 
 #[test]
@@ -100,12 +130,20 @@ fn two_locks_share_one_busy_word_a_worker() {
 
 #[test]
 fn a_death_at_each_step_of_two_workers_is_survived() {
-    let plan = Plan { odd: &[false, false], rounds: 1, chance: Chance::None, ..BASE };
+    let plan = Plan {
+        odd: &[false, false],
+        rounds: 1,
+        chance: Chance::None,
+        ..BASE
+    };
     for step in 0..25 {
         let dfs = DfsScheduler::new(Some(150 * factor()), false);
         explore::<LockCell>(dfs, plan, Some((0, step)));
     }
-    let plan = Plan { odd: &[false, true], ..plan };
+    let plan = Plan {
+        odd: &[false, true],
+        ..plan
+    };
     for step in 0..25 {
         let dfs = DfsScheduler::new(Some(150 * factor()), false);
         explore::<LockCell>(dfs, plan, Some((1, step)));

@@ -76,7 +76,13 @@ shuttle::thread_local! {
 /// Starts an execution from an empty world.
 pub fn reset(chance: Chance, timers: Timers) {
     WORLD.with_borrow_mut(|world| {
-        *world = World { chance, timers, now: 1, next_id: 0, queue: Vec::new() };
+        *world = World {
+            chance,
+            timers,
+            now: 1,
+            next_id: 0,
+            queue: Vec::new(),
+        };
     });
 }
 
@@ -157,7 +163,11 @@ pub struct Nanos(pub u64);
 impl Nanos {
     /// The clock goes on by a tick a look, and now and then by a leap.
     pub fn now() -> Self {
-        let leap = if draw(8) == 7 { u64::from(draw(1_000_000)) } else { 1 };
+        let leap = if draw(8) == 7 {
+            u64::from(draw(1_000_000))
+        } else {
+            1
+        };
         WORLD.with_borrow_mut(|world| {
             world.now += leap;
             Self(world.now)
@@ -188,7 +198,13 @@ pub fn wait(
     let id = WORLD.with_borrow_mut(|world| {
         world.next_id += 1;
         let id = world.next_id;
-        world.queue.push(Sleeper { id, address, half, bits, alarm });
+        world.queue.push(Sleeper {
+            id,
+            address,
+            half,
+            bits,
+            alarm,
+        });
         id
     });
     let timed = WORLD.with_borrow(|world| world.timers == Timers::On) && until.is_some();
@@ -227,7 +243,9 @@ pub fn wake(word: &AtomicU64, half: Half, count: Count, bits: Bits) {
     };
     loop {
         let found: Vec<usize> = WORLD.with_borrow(|world| {
-            (0..world.queue.len()).filter(|&place| matching(&world.queue[place])).collect()
+            (0..world.queue.len())
+                .filter(|&place| matching(&world.queue[place]))
+                .collect()
         });
         if found.is_empty() || count == Count::One && !woken.is_empty() {
             break;

@@ -90,13 +90,26 @@ pub fn run<S: Subject>(plan: Plan, doom: Option<(usize, u32)>) {
             End::Died { slot, odd } => {
                 recover(&fleet, slot);
                 // The slot is used again at once, by a worker that may die in its turn.
-                let fate = if doom.is_some() { None } else { random_fate(&mut deaths, plan.lifetime) };
+                let fate = if doom.is_some() {
+                    None
+                } else {
+                    random_fate(&mut deaths, plan.lifetime)
+                };
                 start(&fleet, slot, odd, fate, &report);
             }
         }
     }
-    assert!(fleet.cells.iter().all(S::is_at_rest), "a word is not 0 at the end");
-    assert!(fleet.busy.iter().all(|busy| busy.load(Ordering::SeqCst) == 0), "busy at the end");
+    assert!(
+        fleet.cells.iter().all(S::is_at_rest),
+        "a word is not 0 at the end"
+    );
+    assert!(
+        fleet
+            .busy
+            .iter()
+            .all(|busy| busy.load(Ordering::SeqCst) == 0),
+        "busy at the end"
+    );
 }
 
 fn random_fate(deaths: &mut u32, lifetime: u32) -> Option<u32> {
@@ -112,9 +125,16 @@ fn recover<S: Subject>(fleet: &Fleet<S>, slot: usize) {
     loop {
         let done = live(random_fate(&mut deaths, 20), || {
             S::recover(slot as u32, &fleet.busy[slot], &fleet.cells, |at| {
-                let inside = &fleet.items[at as usize].inside;
+                let Guarded {
+                    inside, content, ..
+                } = &fleet.items[at as usize];
+                // To report is a step, at which recovery too may die.
+                content.load(Ordering::SeqCst);
                 let found = inside.load(Ordering::SeqCst);
-                assert!(found == 0 || found == slot as u32 + 1, "abandoned, but another is inside");
+                assert!(
+                    found == 0 || found == slot as u32 + 1,
+                    "abandoned, but another is inside"
+                );
                 inside.store(0, Ordering::SeqCst);
             });
         });
@@ -138,20 +158,31 @@ fn start<S: Subject>(
             Some(()) => End::Finished,
             None => End::Died { slot, odd },
         };
-        report.send(end).expect("the supervisor outlives the workers");
+        report
+            .send(end)
+            .expect("the supervisor outlives the workers");
     });
 }
 
 fn work<S: Subject>(fleet: &Fleet<S>, slot: usize, odd: bool) {
     for _ in 0..fleet.plan.rounds {
         let at = draw(fleet.cells.len() as u32);
-        let caller = Caller { slot: slot as u32, busy: &fleet.busy[slot], at, odd };
+        let caller = Caller {
+            slot: slot as u32,
+            busy: &fleet.busy[slot],
+            at,
+            odd,
+        };
         let cell = &fleet.cells[at as usize];
         let item = &fleet.items[at as usize];
         if !acquire(fleet, cell, item, caller) {
             continue;
         }
-        assert_eq!(cell.owner(), Some(caller.slot), "the holder is not the owner");
+        assert_eq!(
+            cell.owner(),
+            Some(caller.slot),
+            "the holder is not the owner"
+        );
         let before = item.inside.swap(caller.slot + 1, Ordering::SeqCst);
         assert_eq!(before, 0, "two in one section");
         if item.odd.load(Ordering::SeqCst) != odd {

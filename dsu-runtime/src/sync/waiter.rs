@@ -162,33 +162,21 @@ impl<'a> Waiter<'a> {
         self.idle = self.agent.is_some() && !at_home && waited == Waited::TimedOut;
     }
 
-    /// Gives up, unless the lock was left to this heir meanwhile. Passes on the office of agent,
-    /// and the wake-up if one was spent on this waiter.
+    /// Gives up. Passes on the office of agent, and the wake-up if one was spent on this waiter.
     #[cold]
     fn leave(self) -> Result<(), TimedOut> {
-        loop {
-            let word = self.cell.load();
-            let named = word.heir() == self.me.0;
-            if named && word.owner() == 0 {
-                if self
-                    .cell
-                    .swap(word, word.taken_by(self.me).with_waits(self.class))
-                {
-                    return Ok(());
-                }
-                continue;
-            }
+        self.cell.update(|word| {
             let mut left = word.without_waits(self.class);
-            if named {
+            if word.heir() == self.me.0 {
                 left = left.without_heir();
             }
-            if !left.waits(self.class.other()) {
-                left = left.without_used();
+            if left.waits(self.class.other()) {
+                left
+            } else {
+                left.without_used()
             }
-            if self.cell.swap(word, left) {
-                self.cell.wake_one(self.class);
-                return Err(TimedOut);
-            }
-        }
+        });
+        self.cell.wake_one(self.class);
+        Err(TimedOut)
     }
 }
