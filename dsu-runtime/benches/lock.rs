@@ -11,11 +11,11 @@
 //!   `nothing` for the loop itself.
 
 use dsu_runtime::sync::{CellIndex, Class, LockCell, Name, Seat};
-use std::cell::UnsafeCell;
+use std::cell::{RefCell, UnsafeCell};
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use std::{array, env, mem, ptr, thread};
+use std::{env, mem, ptr, thread};
 
 const UNCONTENDED_ROUNDS: usize = 25;
 const UNCONTENDED_PAIRS: u64 = 400_000;
@@ -63,7 +63,7 @@ fn context() -> &'static Context {
 }
 
 /// Makes this process the worker in `slot`.
-fn enter(arena: &'static Arena, slot: usize) {
+fn enter(arena: *const Arena, slot: usize) {
     let me = Name::of_slot(slot as u32);
     let context = Context {
         arena,
@@ -179,93 +179,96 @@ fn ns_per_pair<P: Peer>() -> f64 {
     start.elapsed().as_nanos() as f64 / UNCONTENDED_PAIRS as f64
 }
 
-/// Pauses of the processor in `span`, measured once.
+/// Pauses of the processor in `span`, by the fastest of a few probes: the others were disturbed.
 fn pauses_in(span: Duration) -> u64 {
-    const PROBE: u64 = 1_000_000;
-    let start = Instant::now();
-    (0..PROBE).for_each(|_| spin_loop());
-    (span.as_nanos() as u64 * PROBE / start.elapsed().as_nanos() as u64).max(1)
+    const PROBE: u64 = 100_000;
+    let probe = || {
+        let start = Instant::now();
+        pause(PROBE);
+        start.elapsed().as_nanos() as u64
+    };
+    let fastest = (0..20).map(|_| probe()).min().unwrap_or(1);
+    (span.as_nanos() as u64 * PROBE / fastest).max(1)
 }
 
 fn pause(pauses: u64) {
     (0..pauses).for_each(|_| spin_loop());
 }
 
-/// Locks until told to stop, `section` pauses inside and `think` pauses outside.
-fn contend<P: Peer>(arena: &Arena, worker: usize, section: u64, think: u64) {
+/// Locks until told to stop, with pauses inside and outside.
+fn contend<P: Peer>(worker: usize, load: Load) {
+    let arena = arena();
     let mut done = 0;
     while !arena.stop.load(Relaxed) {
         P::with_lock(|value| {
             *value += 1;
-            pause(section);
+            pause(load.section);
         });
-        pause(think);
+        pause(load.think);
         done += 1;
     }
     arena.done[worker].store(done, Relaxed);
 }
 
-fn million_sections_a_second(arena: &Arena, time: Duration) -> f64 {
+/// Pauses of the processor inside a section, and between two.
+#[derive(Clone, Copy)]
+struct Load {
+    section: u64,
+    think: u64,
+}
+
+/// Lets workers contend for a while; a million sections a second.
+fn throughput(start: impl FnOnce(), join: impl FnOnce()) -> f64 {
+    let arena = arena();
+    arena.stop.store(false, Relaxed);
+    start();
+    let begin = Instant::now();
+    thread::sleep(CONTENDED_TIME);
+    arena.stop.store(true, Relaxed);
+    let time = begin.elapsed();
+    join();
     let done: u64 = arena.done.iter().map(|done| done.swap(0, Relaxed)).sum();
     done as f64 / time.as_secs_f64() / 1e6
 }
 
 /// Workers are processes.
-fn processes<P: Peer>(workers: usize, section: u64, think: u64) -> f64 {
-    let arena = arena();
-    arena.stop.store(false, Relaxed);
-    let children: Vec<libc::pid_t> = (0..workers)
-        .map(|worker| {
+fn processes<P: Peer>(workers: usize, load: Load) -> f64 {
+    let children = RefCell::new(Vec::new());
+    let start = || {
+        for worker in 0..workers {
             // SAFETY: no other thread runs now: those of `threads` were joined.
             let pid = unsafe { libc::fork() };
             assert!(pid >= 0, "cannot fork");
             if pid == 0 {
-                enter(arena, worker);
-                contend::<P>(arena, worker, section, think);
+                enter(context().arena, worker);
+                contend::<P>(worker, load);
                 // SAFETY: ends the child without the parent's destructors.
                 unsafe { libc::_exit(0) };
             }
-            pid
-        })
-        .collect();
-    let start = Instant::now();
-    thread::sleep(CONTENDED_TIME);
-    arena.stop.store(true, Relaxed);
-    let time = start.elapsed();
-    for child in children {
-        // SAFETY: awaits a child of this process and wants no status.
-        unsafe { libc::waitpid(child, ptr::null_mut(), 0) };
-    }
-    million_sections_a_second(arena, time)
+            children.borrow_mut().push(pid);
+        }
+    };
+    throughput(start, || {
+        for &child in children.borrow().iter() {
+            // SAFETY: awaits a child of this process and wants no status.
+            unsafe { libc::waitpid(child, ptr::null_mut(), 0) };
+        }
+    })
 }
 
 /// Workers are threads: parking_lot knows no other.
-fn threads<P: Peer>(workers: usize, section: u64, think: u64) -> f64 {
-    let done: [AtomicU64; MOST_WORKERS] = array::from_fn(|_| AtomicU64::new(0));
-    let stop = AtomicBool::new(false);
-    let time = thread::scope(|scope| {
-        for done in &done[..workers] {
-            let stop = &stop;
-            scope.spawn(move || {
-                let mut count = 0;
-                while !stop.load(Relaxed) {
-                    P::with_lock(|value| {
-                        *value += 1;
-                        pause(section);
-                    });
-                    pause(think);
-                    count += 1;
-                }
-                done.store(count, Relaxed);
-            });
+fn threads<P: Peer>(workers: usize, load: Load) -> f64 {
+    let handles = RefCell::new(Vec::new());
+    let start = || {
+        handles
+            .borrow_mut()
+            .extend((0..workers).map(|worker| thread::spawn(move || contend::<P>(worker, load))));
+    };
+    throughput(start, || {
+        for handle in handles.take() {
+            handle.join().expect("a worker failed");
         }
-        let start = Instant::now();
-        thread::sleep(CONTENDED_TIME);
-        stop.store(true, Relaxed);
-        start.elapsed()
-    });
-    let done: u64 = done.iter().map(|done| done.load(Relaxed)).sum();
-    done as f64 / time.as_secs_f64() / 1e6
+    })
 }
 
 /// A ratio per round: median, and the whole range.
@@ -322,13 +325,16 @@ fn contended() {
     println!("  section  workers     ours  parking_lot  robust  ours/parking_lot, ours/robust");
     let think = pauses_in(THINK);
     for span in [Duration::from_nanos(10), Duration::from_micros(1)] {
-        let section = pauses_in(span);
+        let load = Load {
+            section: pauses_in(span),
+            think,
+        };
         for workers in [2, 4, MOST_WORKERS] {
             let (mut ours, mut parking_lot, mut robust) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..CONTENDED_ROUNDS {
-                ours.push(processes::<OursPeer>(workers, section, think));
-                parking_lot.push(threads::<ParkingLotPeer>(workers, section, think));
-                robust.push(processes::<RobustPeer>(workers, section, think));
+                ours.push(processes::<OursPeer>(workers, load));
+                parking_lot.push(threads::<ParkingLotPeer>(workers, load));
+                robust.push(processes::<RobustPeer>(workers, load));
             }
             println!(
                 "  {span:>7?}  {workers:7}  {:7.2}  {:11.2}  {:6.2}  {}, {}",

@@ -143,13 +143,12 @@ impl<'a> Waiter<'a> {
 
     fn sleep_in_queue(&mut self, word: Word, now: Nanos) {
         let at_home = self.at_home();
-        let timer = self.agent.map(|_| {
-            let due = self.due();
-            if at_home {
-                due
-            } else {
-                due.min(now.after(self.cell.grace()))
-            }
+        let timer = self.agent.map(|_| match self.due() {
+            // Only another heir keeps an agent whose time has come. Not at once, or all agents
+            // would spin through the kernel until that heir gets to run.
+            due if due <= now => now.after(HEIR_AFTER),
+            due if at_home => due,
+            due => due.min(now.after(self.cell.grace())),
         });
         let until = timer.into_iter().chain(self.deadline).min();
         let expected = Half::High.of(word.0);
