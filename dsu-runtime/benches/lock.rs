@@ -5,10 +5,11 @@
 //! - `cargo bench -p dsu-runtime --bench lock` prints both tables. Rounds are interleaved, because
 //!   a machine's speed drifts; compare within a line only.
 //! - `… --bench lock -- uncontended` or `-- contended` prints one.
-//! - `… --bench lock -- loop ours 10000000` only locks and unlocks, for a count of instructions:
-//!   `perf stat -e instructions:u target/release/deps/lock-HASH loop ours 10000000`, or
-//!   `valgrind --tool=none` with a smaller number. Peers: `ours`, `parking_lot`, `robust`, and
-//!   `nothing` for the loop itself.
+//! - `… --bench lock -- loop ours 100000` only locks and unlocks, for a count of instructions
+//!   that no noise disturbs: `valgrind --tool=cachegrind --cache-sim=no` before the executable
+//!   (`cargo bench … --no-run` names it), or `perf stat -e instructions:u`; the difference
+//!   between two counts of pairs is exact. Peers: `ours`, `parking_lot`, `robust`, and `nothing`
+//!   for the loop itself.
 
 use dsu_runtime::sync::{CellIndex, Class, LockCell, Name, Seat};
 use std::cell::{RefCell, UnsafeCell};

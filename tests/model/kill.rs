@@ -92,7 +92,7 @@ fn seat(arena: &Arena, slot: usize) -> Seat<'_> {
 fn work(arena: &Arena, slot: usize) {
     let seat = seat(arena, slot);
     let class = class_of(slot);
-    let mut dice = Dice(u64::from(std::process::id()) << 16 | 1 + slot as u64);
+    let mut dice = Dice((u64::from(std::process::id()) << 16) | (1 + slot as u64));
     while arena.stop.load(SeqCst) == 0 {
         let at = dice.below(LOCKS as u64) as usize;
         let lock = &arena.locks[at];

@@ -8,6 +8,9 @@ mod recovery;
 mod waiter;
 mod word;
 
+#[cfg(test)]
+mod tests;
+
 pub use party::{CellIndex, Class, Name, Seat, TimedOut};
 pub use recovery::recover;
 pub use word::LockCell;
