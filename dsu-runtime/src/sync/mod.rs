@@ -13,6 +13,9 @@ mod slot;
 mod waiter;
 mod word;
 
+#[cfg(test)]
+mod tests;
+
 pub use guard::{Guard, GuardFamily, GuardMutex};
 pub use many::LockAll;
 pub use party::{CellIndex, Class, Name, Seat, TimedOut};

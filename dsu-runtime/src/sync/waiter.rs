@@ -143,13 +143,12 @@ impl<'a> Waiter<'a> {
 
     fn sleep_in_queue(&mut self, word: Word, now: Nanos) {
         let at_home = self.at_home();
-        let timer = self.agent.map(|_| {
-            let due = self.due();
-            if at_home {
-                due
-            } else {
-                due.min(now.after(self.cell.grace()))
-            }
+        let timer = self.agent.map(|_| match self.due() {
+            // Only another heir keeps an agent whose time has come. Not at once, or all agents
+            // would spin through the kernel until that heir gets to run.
+            due if due <= now => now.after(HEIR_AFTER),
+            due if at_home => due,
+            due => due.min(now.after(self.cell.grace())),
         });
         let until = timer.into_iter().chain(self.deadline).min();
         let expected = Half::High.of(word.0);
@@ -162,33 +161,21 @@ impl<'a> Waiter<'a> {
         self.idle = self.agent.is_some() && !at_home && waited == Waited::TimedOut;
     }
 
-    /// Gives up, unless the lock was left to this heir meanwhile. Passes on the office of agent,
-    /// and the wake-up if one was spent on this waiter.
+    /// Gives up. Passes on the office of agent, and the wake-up if one was spent on this waiter.
     #[cold]
     fn leave(self) -> Result<(), TimedOut> {
-        loop {
-            let word = self.cell.load();
-            let named = word.heir() == self.me.0;
-            if named && word.owner() == 0 {
-                if self
-                    .cell
-                    .swap(word, word.taken_by(self.me).with_waits(self.class))
-                {
-                    return Ok(());
-                }
-                continue;
-            }
+        self.cell.update(|word| {
             let mut left = word.without_waits(self.class);
-            if named {
+            if word.heir() == self.me.0 {
                 left = left.without_heir();
             }
-            if !left.waits(self.class.other()) {
-                left = left.without_used();
+            if left.waits(self.class.other()) {
+                left
+            } else {
+                left.without_used()
             }
-            if self.cell.swap(word, left) {
-                self.cell.wake_one(self.class);
-                return Err(TimedOut);
-            }
-        }
+        });
+        self.cell.wake_one(self.class);
+        Err(TimedOut)
     }
 }

@@ -174,8 +174,9 @@ impl LockCell {
             .is_ok()
     }
 
-    /// Takes the lock if that needs no waiting and no overtaking of an heir or of the class with
-    /// which the item stays. `true` if it is now held by `me`.
+    /// Takes the lock if it is free, and if that overtakes no heir and, where somebody waits, not
+    /// the class with which the item stays. `true` if it is now held by `me`. As after
+    /// [`try_acquire_fast`](Self::try_acquire_fast), the caller compares the item's tag.
     #[must_use]
     pub fn try_acquire(&self, me: Name, class: Class) -> bool {
         if self.try_acquire_fast(me) {
@@ -355,7 +356,10 @@ impl LockCell {
             .store(until.0 << 1 | class as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn welcomes(&self, class: Class) -> bool {
+    /// Whether a worker of `class` may take the item, and transform it if need be: it is with that
+    /// class, or its stay with the other is over. Advice.
+    #[must_use]
+    pub fn welcomes(&self, class: Class) -> bool {
         let (home, until) = self.stay();
         home == class || Nanos::now() >= until
     }

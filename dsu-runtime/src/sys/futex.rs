@@ -168,9 +168,13 @@ mod tests {
                     woken.fetch_add(1, Ordering::Relaxed);
                 }
             });
-            wake(&word, Half::Low, Count::All, Bits::ANY);
-            wake(&word, Half::High, Count::All, Bits(2));
-            // Whether the sleeper is there yet is not known, so ask until it has answered.
+            // Whether the sleeper is there yet is not known: so many calls, and until it answers.
+            for _ in 0..100 {
+                wake(&word, Half::Low, Count::All, Bits::ANY);
+                wake(&word, Half::High, Count::All, Bits(2));
+                thread::yield_now();
+            }
+            assert_eq!(woken.load(Ordering::Relaxed), 0);
             while woken.load(Ordering::Relaxed) == 0 {
                 wake(&word, Half::High, Count::One, Bits(3));
                 thread::yield_now();
