@@ -8,8 +8,8 @@ mod check;
 mod sweep;
 mod thunks;
 mod tuple;
+mod walk;
 
 pub use bind::bind;
 pub use check::{CheckReport, check};
 pub use sweep::{SweepSlice, sweep};
-pub use thunks::{backward_thunk, drop_thunk, forward_thunk, init_item, visit_thunk};
