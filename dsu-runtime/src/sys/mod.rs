@@ -6,4 +6,5 @@ pub mod accept;
 pub mod channel;
 pub mod epoll;
 pub mod futex;
+pub mod memory;
 pub mod time;
