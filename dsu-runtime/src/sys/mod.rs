@@ -1,0 +1,3 @@
+//! System calls that need care, behind safe functions. Knows nothing of versions, guards or workers.
+
+pub mod process;
