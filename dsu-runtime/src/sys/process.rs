@@ -140,7 +140,10 @@ pub fn enclose_children() -> io::Result<()> {
 /// Where the kernel does not list them.
 pub fn children() -> io::Result<Vec<i32>> {
     let text = std::fs::read_to_string("/proc/thread-self/children")?;
-    Ok(text.split_whitespace().filter_map(|p| p.parse().ok()).collect())
+    Ok(text
+        .split_whitespace()
+        .filter_map(|p| p.parse().ok())
+        .collect())
 }
 
 /// Number of threads of this process.

@@ -29,7 +29,10 @@ pub(super) fn in_notes(mut notes: &[u8]) -> Option<String> {
 
 /// The build id stated by the loaded object that contains `address`, hex.
 pub fn at_address(address: *const c_void) -> Option<String> {
-    let mut search = Search { address: address as u64, found: None };
+    let mut search = Search {
+        address: address as u64,
+        found: None,
+    };
     // SAFETY: `visit` matches the signature and gets `search`, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
     search.found
@@ -59,7 +62,10 @@ unsafe extern "C" fn visit(
     if !contains {
         return 0;
     }
-    for header in headers.iter().filter(|header| header.p_type == libc::PT_NOTE) {
+    for header in headers
+        .iter()
+        .filter(|header| header.p_type == libc::PT_NOTE)
+    {
         let start = info.dlpi_addr.wrapping_add(header.p_vaddr) as *const u8;
         // SAFETY: a note segment of a loaded object is mapped and readable for `p_memsz` bytes.
         let notes = unsafe { std::slice::from_raw_parts(start, header.p_memsz as usize) };
@@ -89,7 +95,10 @@ mod tests {
     fn damaged_notes_have_no_build_id() {
         assert_eq!(in_notes(b""), None);
         assert_eq!(in_notes(&[0xff; 64]), None);
-        let mut note = [4u32, 2, 3].iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>();
+        let mut note = [4u32, 2, 3]
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect::<Vec<_>>();
         note.extend(b"GNU\0\xab\xcd");
         assert_eq!(in_notes(&note).as_deref(), Some("abcd"));
         assert_eq!(in_notes(&note[..note.len() - 1]), None);

@@ -35,11 +35,20 @@ pub enum CollectError {
 impl fmt::Display for CollectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CollectError::Versions(n) => write!(f, "dsu::version! stands {n} times in it: write it once"),
-            CollectError::Workers(n) => write!(f, "#[dsu::worker] stands on {n} functions: mark exactly one"),
-            CollectError::Duplicate { what, name } => write!(f, "two {what}s are named {name}: rename one"),
+            CollectError::Versions(n) => {
+                write!(f, "dsu::version! stands {n} times in it: write it once")
+            }
+            CollectError::Workers(n) => write!(
+                f,
+                "#[dsu::worker] stands on {n} functions: mark exactly one"
+            ),
+            CollectError::Duplicate { what, name } => {
+                write!(f, "two {what}s are named {name}: rename one")
+            }
             CollectError::BadVersion(what) => write!(f, "{what}: number versions from 1 upwards"),
-            CollectError::NoBuildId => f.write_str("its code states no build id: link with --build-id"),
+            CollectError::NoBuildId => {
+                f.write_str("its code states no build id: link with --build-id")
+            }
         }
     }
 }
@@ -51,13 +60,14 @@ impl std::error::Error for CollectError {}
 /// # Errors
 /// See [`CollectError`].
 pub fn collect() -> Result<Manifest, CollectError> {
-    let build_id =
-        build_id::at_address(collect as *const c_void).ok_or(CollectError::NoBuildId)?;
+    let build_id = build_id::at_address(collect as *const c_void).ok_or(CollectError::NoBuildId)?;
     let version = only(inventory::iter::<VersionRegistration>()).map_err(CollectError::Versions)?;
     let worker = only(inventory::iter::<WorkerRegistration>()).map_err(CollectError::Workers)?;
     if version.version == 0 || version.from >= version.version {
         let (number, from) = (version.version, version.from);
-        return Err(CollectError::BadVersion(format!("version {number} says it is from {from}")));
+        return Err(CollectError::BadVersion(format!(
+            "version {number} says it is from {from}"
+        )));
     }
     let own = VersionId(version.version);
 
@@ -69,7 +79,11 @@ pub fn collect() -> Result<Manifest, CollectError> {
     });
     let types = || {
         inventory::iter::<TypeRegistration>().map(|ty| TypeManifest {
-            version: if ty.frozen_from == 0 { own } else { VersionId(ty.frozen_from) },
+            version: if ty.frozen_from == 0 {
+                own
+            } else {
+                VersionId(ty.frozen_from)
+            },
             schema: (ty.schema)(),
         })
     };
@@ -79,15 +93,19 @@ pub fn collect() -> Result<Manifest, CollectError> {
         complement: (lens.complement)(),
         both_ways: (lens.directions)() == LensDirections::Both,
     });
-    let carry_lenses = inventory::iter::<CarryLensRegistration>()
-        .map(|lens| CarryLensManifest { left: (lens.left)(), right: (lens.right)() });
+    let carry_lenses = inventory::iter::<CarryLensRegistration>().map(|lens| CarryLensManifest {
+        left: (lens.left)(),
+        right: (lens.right)(),
+    });
     // One registration expands once a place, a removed name or an update point may stand twice.
-    let mut removed: Vec<_> =
-        inventory::iter::<RemovedRegistration>().map(|r| r.name.to_owned()).collect();
+    let mut removed: Vec<_> = inventory::iter::<RemovedRegistration>()
+        .map(|r| r.name.to_owned())
+        .collect();
     removed.sort();
     removed.dedup();
-    let mut update_points: Vec<_> =
-        inventory::iter::<UpdatePointRegistration>().map(|p| p.name.to_owned()).collect();
+    let mut update_points: Vec<_> = inventory::iter::<UpdatePointRegistration>()
+        .map(|p| p.name.to_owned())
+        .collect();
     update_points.sort();
     update_points.dedup();
 
@@ -102,15 +120,22 @@ pub fn collect() -> Result<Manifest, CollectError> {
         build_id,
         rustc: env!("DSU_RUSTC").to_owned(),
         guards: sorted("guard", guards, |g| (g.name.clone(), ()))?,
-        types: sorted("type", types().filter(|t| t.version == own), |t| (t.schema.name.clone(), ()))?,
+        types: sorted("type", types().filter(|t| t.version == own), |t| {
+            (t.schema.name.clone(), ())
+        })?,
         frozen: sorted("frozen type", types().filter(|t| t.version != own), |t| {
             (t.schema.name.clone(), t.version)
         })?,
         lenses: sorted("transformer", lenses, |l| lens_key(&l.left, &l.right))?,
         removed,
         update_points,
-        carry: CarryManifest { worker: worker.name.to_owned(), schema: (worker.carry.schema)() },
-        carry_lenses: sorted("carry transformer", carry_lenses, |l| lens_key(&l.left, &l.right))?,
+        carry: CarryManifest {
+            worker: worker.name.to_owned(),
+            schema: (worker.carry.schema)(),
+        },
+        carry_lenses: sorted("carry transformer", carry_lenses, |l| {
+            lens_key(&l.left, &l.right)
+        })?,
     })
 }
 
@@ -146,9 +171,18 @@ mod tests {
     #[test]
     fn names_are_sorted_and_a_second_one_is_an_error() {
         let key = |name: &&str| ((*name).to_owned(), ());
-        assert_eq!(sorted("guard", ["b", "a"].into_iter(), key), Ok(vec!["a", "b"]));
+        assert_eq!(
+            sorted("guard", ["b", "a"].into_iter(), key),
+            Ok(vec!["a", "b"])
+        );
         let error = sorted("guard", ["b", "a", "b"].into_iter(), key).unwrap_err();
-        assert_eq!(error, CollectError::Duplicate { what: "guard", name: "b".into() });
+        assert_eq!(
+            error,
+            CollectError::Duplicate {
+                what: "guard",
+                name: "b".into()
+            }
+        );
     }
 
     #[test]

@@ -27,9 +27,15 @@ pub fn copy(bytes: &[u8], origin: &Path, run_dir: &Path) -> Result<Copied, Refus
     let name = origin.file_name().unwrap_or("library.so".as_ref());
     let dir = run_dir.join("builds").join(&digest);
     let path = dir.join(name);
-    let refuse = |error: io::Error| Refusal::NotCopied { reason: error.to_string() };
+    let refuse = |error: io::Error| Refusal::NotCopied {
+        reason: error.to_string(),
+    };
 
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(refuse)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir)
+        .map_err(refuse)?;
     if !holds(&path, bytes) {
         write_whole(&dir, &path, bytes).map_err(refuse)?;
     }

@@ -86,8 +86,14 @@ mod tests {
 
     #[test] // R2
     fn swapped_fields_of_equal_layout_are_another_schema() {
-        let a = record("Stats", &[("hits", leaf("u64", 8)), ("misses", leaf("u64", 8))]);
-        let b = record("Stats", &[("misses", leaf("u64", 8)), ("hits", leaf("u64", 8))]);
+        let a = record(
+            "Stats",
+            &[("hits", leaf("u64", 8)), ("misses", leaf("u64", 8))],
+        );
+        let b = record(
+            "Stats",
+            &[("misses", leaf("u64", 8)), ("hits", leaf("u64", 8))],
+        );
         assert_eq!(digest(&a), digest(&a.clone()));
         assert_ne!(digest(&a), digest(&b));
     }

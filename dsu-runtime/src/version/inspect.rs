@@ -37,7 +37,10 @@ const ALLOWED: &[&str] = &[
 ];
 const MAX_PROGRAM_HEADERS: usize = 128;
 const MAX_SECTIONS: usize = 4096;
-const CONTEXT: Ctx = Ctx { container: Container::Big, le: Endian::Little };
+const CONTEXT: Ctx = Ctx {
+    container: Container::Big,
+    le: Endian::Little,
+};
 
 /// What the file says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,7 +65,10 @@ pub fn read_library(path: &Path) -> Result<Vec<u8>, Refusal> {
     let refuse = |error: io::Error| match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR) => Refusal::Missing { path: path.into() },
         Some(libc::ELOOP) => Refusal::SymlinkLoop { path: path.into() },
-        _ => Refusal::Unreadable { path: path.into(), reason: error.to_string() },
+        _ => Refusal::Unreadable {
+            path: path.into(),
+            reason: error.to_string(),
+        },
     };
     // Looked at before it is opened: opening a device can have effects.
     check_kind(path, &fs::metadata(path).map_err(refuse)?)?;
@@ -76,9 +82,15 @@ pub fn read_library(path: &Path) -> Result<Vec<u8>, Refusal> {
 
     let mut bytes = Vec::with_capacity(found.len() as usize);
     // A file may grow while it is read.
-    Read::by_ref(&mut file).take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(refuse)?;
+    Read::by_ref(&mut file)
+        .take(SIZE_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(refuse)?;
     if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(Refusal::TooLarge { bytes: bytes.len() as u64, limit: SIZE_LIMIT });
+        return Err(Refusal::TooLarge {
+            bytes: bytes.len() as u64,
+            limit: SIZE_LIMIT,
+        });
     }
     Ok(bytes)
 }
@@ -93,11 +105,15 @@ fn check_kind(path: &Path, found: &fs::Metadata) -> Result<(), Refusal> {
         () => Some("device"),
     };
     match wrong {
-        Some(kind) => Err(Refusal::NotAFile { path: path.into(), kind: kind.into() }),
+        Some(kind) => Err(Refusal::NotAFile {
+            path: path.into(),
+            kind: kind.into(),
+        }),
         None if found.len() == 0 => Err(Refusal::Empty { path: path.into() }),
-        None if found.len() > SIZE_LIMIT => {
-            Err(Refusal::TooLarge { bytes: found.len(), limit: SIZE_LIMIT })
-        }
+        None if found.len() > SIZE_LIMIT => Err(Refusal::TooLarge {
+            bytes: found.len(),
+            limit: SIZE_LIMIT,
+        }),
         None => Ok(()),
     }
 }
@@ -114,13 +130,22 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected, Refusal> {
 }
 
 fn malformed(what: impl ToString) -> Refusal {
-    Refusal::Malformed { what: what.to_string() }
+    Refusal::Malformed {
+        what: what.to_string(),
+    }
 }
 
 fn inspect_bytes(bytes: &[u8]) -> Result<Inspected, Refusal> {
     let header = check_header(bytes)?;
-    let segments = ProgramHeader::parse(bytes, header.e_phoff as usize, header.e_phnum.into(), CONTEXT)
-        .map_err(|_| Refusal::Truncated { what: "program headers".into() })?;
+    let segments = ProgramHeader::parse(
+        bytes,
+        header.e_phoff as usize,
+        header.e_phnum.into(),
+        CONTEXT,
+    )
+    .map_err(|_| Refusal::Truncated {
+        what: "program headers".into(),
+    })?;
     check_segments(bytes, &segments)?;
     check_dynamic(bytes, &segments)?;
     let sections = Sections::read(bytes, &header)?;
@@ -131,8 +156,9 @@ fn inspect_bytes(bytes: &[u8]) -> Result<Inspected, Refusal> {
         .find_map(|segment| build_id::in_notes(slice(bytes, segment.p_offset, segment.p_filesz)?))
         .ok_or(Refusal::NoBuildId)?;
     let (section, _) = sections.named(HEADER_SECTION).ok_or(Refusal::NoHeader)?;
-    let content = slice(bytes, section.sh_offset, section.sh_size)
-        .ok_or(Refusal::Truncated { what: "header section".into() })?;
+    let content = slice(bytes, section.sh_offset, section.sh_size).ok_or(Refusal::Truncated {
+        what: "header section".into(),
+    })?;
     read_header(content, build_id)
 }
 
@@ -146,9 +172,15 @@ fn check_header(bytes: &[u8]) -> Result<Header, Refusal> {
         return Err(Refusal::NotElf);
     }
     if bytes.len() < header::header64::SIZEOF_EHDR {
-        return Err(Refusal::Truncated { what: "file header".into() });
+        return Err(Refusal::Truncated {
+            what: "file header".into(),
+        });
     }
-    let wrong = |found: &str| Err(Refusal::WrongMachine { found: found.into() });
+    let wrong = |found: &str| {
+        Err(Refusal::WrongMachine {
+            found: found.into(),
+        })
+    };
     if bytes[header::EI_CLASS] != header::ELFCLASS64 {
         return wrong("a machine that is not 64 bits wide");
     }
@@ -174,14 +206,21 @@ fn check_header(bytes: &[u8]) -> Result<Header, Refusal> {
 fn check_segments(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), Refusal> {
     for segment in segments {
         if slice(bytes, segment.p_offset, segment.p_filesz).is_none() {
-            return Err(Refusal::Truncated { what: "segments".into() });
+            return Err(Refusal::Truncated {
+                what: "segments".into(),
+            });
         }
     }
     // An executable that is position-independent has the same type, but names its interpreter.
-    if segments.iter().any(|segment| segment.p_type == program_header::PT_INTERP) {
+    if segments
+        .iter()
+        .any(|segment| segment.p_type == program_header::PT_INTERP)
+    {
         return Err(Refusal::NotALibrary);
     }
-    let stack = segments.iter().find(|segment| segment.p_type == program_header::PT_GNU_STACK);
+    let stack = segments
+        .iter()
+        .find(|segment| segment.p_type == program_header::PT_GNU_STACK);
     // Without the entry the loader assumes that the stack must be executable.
     if stack.is_none_or(|stack| stack.p_flags & program_header::PF_X != 0) {
         return Err(Refusal::ExecutableStack);
@@ -192,9 +231,13 @@ fn check_segments(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), Refusa
 fn check_dynamic(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), Refusal> {
     let dynamic = Dynamic::parse(bytes, segments, CONTEXT).map_err(malformed)?;
     let dynamic = dynamic.ok_or(Refusal::NotALibrary)?;
-    let names = slice(bytes, dynamic.info.strtab as u64, dynamic.info.strsz as u64)
-        .ok_or(Refusal::Truncated { what: "dynamic strings".into() })?;
-    let name_at = |offset| text_at(names, offset).ok_or_else(|| malformed("a name outside its table"));
+    let names = slice(bytes, dynamic.info.strtab as u64, dynamic.info.strsz as u64).ok_or(
+        Refusal::Truncated {
+            what: "dynamic strings".into(),
+        },
+    )?;
+    let name_at =
+        |offset| text_at(names, offset).ok_or_else(|| malformed("a name outside its table"));
     for entry in &dynamic.dyns {
         match entry.d_tag {
             dynamic::DT_NEEDED => {
@@ -204,7 +247,9 @@ fn check_dynamic(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), Refusal
                 }
             }
             dynamic::DT_SONAME => {
-                return Err(Refusal::HasSoname { name: name_at(entry.d_val)?.into() });
+                return Err(Refusal::HasSoname {
+                    name: name_at(entry.d_val)?.into(),
+                });
             }
             dynamic::DT_TEXTREL => return Err(Refusal::TextRelocations),
             dynamic::DT_FLAGS if entry.d_val & dynamic::DF_TEXTREL != 0 => {
@@ -229,11 +274,19 @@ struct Sections<'a> {
 
 impl<'a> Sections<'a> {
     fn read(bytes: &'a [u8], header: &Header) -> Result<Sections<'a>, Refusal> {
-        let truncated = || Refusal::Truncated { what: "section headers".into() };
-        let headers =
-            SectionHeader::parse(bytes, header.e_shoff as usize, header.e_shnum.into(), CONTEXT)
-                .map_err(|_| truncated())?;
-        let names = headers.get(usize::from(header.e_shstrndx)).ok_or_else(truncated)?;
+        let truncated = || Refusal::Truncated {
+            what: "section headers".into(),
+        };
+        let headers = SectionHeader::parse(
+            bytes,
+            header.e_shoff as usize,
+            header.e_shnum.into(),
+            CONTEXT,
+        )
+        .map_err(|_| truncated())?;
+        let names = headers
+            .get(usize::from(header.e_shstrndx))
+            .ok_or_else(truncated)?;
         let names = slice(bytes, names.sh_offset, names.sh_size).ok_or_else(truncated)?;
         Ok(Sections { headers, names })
     }
@@ -247,7 +300,10 @@ impl<'a> Sections<'a> {
 
     /// Symbols of the first table of this type, with their names' table.
     fn symbols(&self, bytes: &'a [u8], kind: u32) -> Option<(Symtab<'a>, &'a [u8])> {
-        let table = self.headers.iter().find(|section| section.sh_type == kind)?;
+        let table = self
+            .headers
+            .iter()
+            .find(|section| section.sh_type == kind)?;
         let names = self.headers.get(table.sh_link as usize)?;
         let names = slice(bytes, names.sh_offset, names.sh_size)?;
         slice(bytes, table.sh_offset, table.sh_size)?;
@@ -267,14 +323,18 @@ fn check_symbols(bytes: &[u8], sections: &Sections) -> Result<(), Refusal> {
             && text_at(names, symbol.st_name as u64) == Some(ENTRY_SYMBOL)
     });
     if !has_entry {
-        return Err(Refusal::MissingSymbol { name: ENTRY_SYMBOL.into() });
+        return Err(Refusal::MissingSymbol {
+            name: ENTRY_SYMBOL.into(),
+        });
     }
     // Without an allocator of its own a library's `__rust_alloc` is a visible local shim beside std's
     // `__rdl_alloc`. With one it is hidden, and nothing calls std's, so that is not linked.
     let (mut hidden, mut default) = (false, false);
     if let Some((all, names)) = sections.symbols(bytes, section_header::SHT_SYMTAB) {
         for symbol in all.iter() {
-            let Some(name) = text_at(names, symbol.st_name as u64) else { continue };
+            let Some(name) = text_at(names, symbol.st_name as u64) else {
+                continue;
+            };
             hidden |= name.ends_with("__rust_alloc") && symbol.st_visibility() == STV_HIDDEN;
             default |= name.ends_with("__rdl_alloc");
         }
@@ -294,10 +354,18 @@ fn read_header(content: &[u8], build_id: String) -> Result<Inspected, Refusal> {
         return Err(damaged("its first bytes are wrong"));
     }
     let number = |at: usize| {
-        u32::from_le_bytes([content[at], content[at + 1], content[at + 2], content[at + 3]])
+        u32::from_le_bytes([
+            content[at],
+            content[at + 1],
+            content[at + 2],
+            content[at + 3],
+        ])
     };
     let text = |at: usize, len: usize, what: &str| {
-        let found = content[at..at + len].split(|byte| *byte == 0).next().unwrap_or_default();
+        let found = content[at..at + len]
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default();
         match std::str::from_utf8(found) {
             Ok(text) if !text.is_empty() && !text.contains(char::is_control) => Ok(text.to_owned()),
             _ => Err(damaged(what)),
@@ -310,14 +378,24 @@ fn read_header(content: &[u8], build_id: String) -> Result<Inspected, Refusal> {
     }
     let container_abi = number(offset_of!(LibraryHeader, container_abi));
     if container_abi != CONTAINER_ABI {
-        return Err(Refusal::ContainerAbi { found: container_abi });
+        return Err(Refusal::ContainerAbi {
+            found: container_abi,
+        });
     }
     let from = number(offset_of!(LibraryHeader, from));
     Ok(Inspected {
-        app: text(offset_of!(LibraryHeader, app), 64, "the application's name is not text")?,
+        app: text(
+            offset_of!(LibraryHeader, app),
+            64,
+            "the application's name is not text",
+        )?,
         version: VersionId(number(offset_of!(LibraryHeader, version))),
         from: (from != 0).then_some(VersionId(from)),
-        rustc: text(offset_of!(LibraryHeader, rustc), 96, "the compiler's name is not text")?,
+        rustc: text(
+            offset_of!(LibraryHeader, rustc),
+            96,
+            "the compiler's name is not text",
+        )?,
         build_id,
     })
 }
@@ -338,9 +416,14 @@ mod tests {
     fn what_is_no_file_is_refused_by_its_kind() {
         let dir = scratch("kinds");
         let refusal = |path: &Path| read_library(path).unwrap_err();
-        assert!(matches!(refusal(&dir.join("none.so")), Refusal::Missing { .. }));
+        assert!(matches!(
+            refusal(&dir.join("none.so")),
+            Refusal::Missing { .. }
+        ));
         assert!(matches!(refusal(&dir), Refusal::NotAFile { kind, .. } if kind == "directory"));
-        assert!(matches!(refusal(Path::new("/dev/null")), Refusal::NotAFile { kind, .. } if kind == "device"));
+        assert!(
+            matches!(refusal(Path::new("/dev/null")), Refusal::NotAFile { kind, .. } if kind == "device")
+        );
         let pipe = dir.join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(matches!(refusal(&pipe), Refusal::NotAFile { kind, .. } if kind == "named pipe"));
@@ -349,7 +432,10 @@ mod tests {
         std::os::unix::fs::symlink(&b, &a).unwrap();
         assert!(matches!(refusal(&a), Refusal::SymlinkLoop { .. }));
         fs::write(dir.join("empty.so"), b"").unwrap();
-        assert!(matches!(refusal(&dir.join("empty.so")), Refusal::Empty { .. }));
+        assert!(matches!(
+            refusal(&dir.join("empty.so")),
+            Refusal::Empty { .. }
+        ));
         fs::remove_dir_all(dir).unwrap();
     }
 
@@ -359,14 +445,23 @@ mod tests {
         let path = dir.join("huge.so");
         fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
         let refusal = read_library(&path).unwrap_err();
-        assert_eq!(refusal, Refusal::TooLarge { bytes: 2 << 30, limit: SIZE_LIMIT });
+        assert_eq!(
+            refusal,
+            Refusal::TooLarge {
+                bytes: 2 << 30,
+                limit: SIZE_LIMIT
+            }
+        );
         fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn foreign_bytes_are_refused_by_what_they_are() {
         assert_eq!(inspect(b"#!/bin/sh\n"), Err(Refusal::NotElf));
-        assert!(matches!(inspect(b"\x7fELF\x02\x01"), Err(Refusal::Truncated { .. })));
+        assert!(matches!(
+            inspect(b"\x7fELF\x02\x01"),
+            Err(Refusal::Truncated { .. })
+        ));
         let mut bytes = fs::read("/proc/self/exe").unwrap();
         // A test executable is position-independent, and no library.
         assert_eq!(inspect(&bytes), Err(Refusal::NotALibrary));
@@ -393,12 +488,30 @@ mod tests {
     fn header_of_another_abi_or_without_text_is_refused() {
         let read = |edit: &dyn Fn(&mut [u8])| read_header(&header_bytes(edit), "ab".into());
         let good = read(&|_| {}).unwrap();
-        assert_eq!((good.app.as_str(), good.version, good.from), ("kv", VersionId(2), Some(VersionId(1))));
-        assert_eq!(read(&|b| b[16] = 77), Err(Refusal::RuntimeAbi { found: 77 }));
-        assert_eq!(read(&|b| b[20] = 78), Err(Refusal::ContainerAbi { found: 78 }));
-        assert!(matches!(read(&|b| b[0] = 0), Err(Refusal::BadHeader { .. })));
-        assert!(matches!(read(&|b| b[32] = 0xff), Err(Refusal::BadHeader { .. })));
-        assert!(matches!(read(&|b| b[32] = 0), Err(Refusal::BadHeader { .. })));
+        assert_eq!(
+            (good.app.as_str(), good.version, good.from),
+            ("kv", VersionId(2), Some(VersionId(1)))
+        );
+        assert_eq!(
+            read(&|b| b[16] = 77),
+            Err(Refusal::RuntimeAbi { found: 77 })
+        );
+        assert_eq!(
+            read(&|b| b[20] = 78),
+            Err(Refusal::ContainerAbi { found: 78 })
+        );
+        assert!(matches!(
+            read(&|b| b[0] = 0),
+            Err(Refusal::BadHeader { .. })
+        ));
+        assert!(matches!(
+            read(&|b| b[32] = 0xff),
+            Err(Refusal::BadHeader { .. })
+        ));
+        assert!(matches!(
+            read(&|b| b[32] = 0),
+            Err(Refusal::BadHeader { .. })
+        ));
         assert!(read_header(&header_bytes(|_| {})[1..], String::new()).is_err());
     }
 }

@@ -34,10 +34,17 @@ fn spell_argument(schema: &TypeSchema, path: &dyn Fn(&str) -> String) -> String 
 /// Two layouts, one line for each part, differing lines marked.
 pub fn side_by_side(left: (&str, &TypeSchema), right: (&str, &TypeSchema)) -> String {
     let (left, right) = (lines(left.0, left.1), lines(right.0, right.1));
-    let width = left.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let width = left
+        .iter()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for i in 0..left.len().max(right.len()) {
-        let (a, b) = (left.get(i).map_or("", |l| l), right.get(i).map_or("", |l| l));
+        let (a, b) = (
+            left.get(i).map_or("", |l| l),
+            right.get(i).map_or("", |l| l),
+        );
         let mark = if i > 0 && a != b { '≠' } else { ' ' };
         let _ = writeln!(text, "  {a:width$}  {mark} {b}");
     }
@@ -48,7 +55,10 @@ fn lines(title: &str, schema: &TypeSchema) -> Vec<String> {
     let mut lines = vec![title.to_owned(), head(schema)];
     let field = |indent: &str, field: &FieldSchema| {
         let ty = spell(&field.ty, &|name| name.to_owned());
-        format!("{indent}+{} {}: {ty} ({} bytes)", field.offset, field.name, field.ty.size)
+        format!(
+            "{indent}+{} {}: {ty} ({} bytes)",
+            field.offset, field.name, field.ty.size
+        )
     };
     match &schema.kind {
         TypeKind::Struct(fields) => lines.extend(fields.iter().map(|f| field("  ", f))),
@@ -69,7 +79,10 @@ fn head(schema: &TypeSchema) -> String {
         0 => String::new(),
         n => format!(", meaning {n}"),
     };
-    format!("{}: {} bytes, aligned to {}{meaning}", schema.name, schema.size, schema.align)
+    format!(
+        "{}: {} bytes, aligned to {}{meaning}",
+        schema.name, schema.size, schema.align
+    )
 }
 
 #[cfg(test)]
@@ -84,7 +97,10 @@ mod tests {
         assert_eq!(spell(&map, &own), "SharedMap<SharedBytes, Entry>");
         assert_eq!(spell(&boxed("Value"), &own), "Versioned<Value>");
         let named = container("SharedVec<Entry>", &[boxed("Entry")]);
-        assert_eq!(spell(&named, &|n| format!("crate::{n}")), "SharedVec<crate::Entry>");
+        assert_eq!(
+            spell(&named, &|n| format!("crate::{n}")),
+            "SharedVec<crate::Entry>"
+        );
         let pair = container("(u8, u8)", &[leaf("u8", 1), leaf("u8", 1)]);
         assert_eq!(spell(&pair, &own), "(u8, u8)");
     }

@@ -29,19 +29,41 @@ pub enum LoadError {
     NoEntry(String),
     NoCalls,
     SeenBefore,
-    Abi { found: u32 },
-    WrongBuild { expected: String, found: Option<String> },
+    Abi {
+        found: u32,
+    },
+    WrongBuild {
+        expected: String,
+        found: Option<String>,
+    },
 }
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::Dlopen(reason) => write!(f, "the loader says {reason}: build it on a system like this one"),
-            LoadError::NoEntry(reason) => write!(f, "the entry is missing ({reason}): add dsu::version! to its crate root"),
-            LoadError::NoCalls => f.write_str("the entry returned nothing: build it with the same dsu-runtime"),
-            LoadError::SeenBefore => f.write_str("the loader returned code that was loaded before: load a fresh copy"),
-            LoadError::Abi { found } => write!(f, "the loaded code has runtime abi {found}, this process {RUNTIME_ABI}: build both with the same dsu-runtime"),
-            LoadError::WrongBuild { expected, found } => write!(f, "the loaded code is build {}, expected was {expected}: make a fresh copy", found.as_deref().unwrap_or("(unknown)")),
+            LoadError::Dlopen(reason) => write!(
+                f,
+                "the loader says {reason}: build it on a system like this one"
+            ),
+            LoadError::NoEntry(reason) => write!(
+                f,
+                "the entry is missing ({reason}): add dsu::version! to its crate root"
+            ),
+            LoadError::NoCalls => {
+                f.write_str("the entry returned nothing: build it with the same dsu-runtime")
+            }
+            LoadError::SeenBefore => {
+                f.write_str("the loader returned code that was loaded before: load a fresh copy")
+            }
+            LoadError::Abi { found } => write!(
+                f,
+                "the loaded code has runtime abi {found}, this process {RUNTIME_ABI}: build both with the same dsu-runtime"
+            ),
+            LoadError::WrongBuild { expected, found } => write!(
+                f,
+                "the loaded code is build {}, expected was {expected}: make a fresh copy",
+                found.as_deref().unwrap_or("(unknown)")
+            ),
         }
     }
 }
@@ -53,7 +75,9 @@ static SEEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Library").field("build_id", &self.build_id).finish_non_exhaustive()
+        f.debug_struct("Library")
+            .field("build_id", &self.build_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,7 +109,10 @@ impl Library {
         }
         let found = build_id::at_address(address);
         if found.as_deref() != Some(build_id) {
-            return Err(LoadError::WrongBuild { expected: build_id.to_owned(), found });
+            return Err(LoadError::WrongBuild {
+                expected: build_id.to_owned(),
+                found,
+            });
         }
         seen.push(address as usize);
         // SAFETY: as above; takes nothing.
@@ -100,7 +127,10 @@ impl Library {
         }
         // SAFETY: the table is a static of a library that is never unloaded, and of this abi.
         let calls = unsafe { &*calls };
-        Ok(Box::leak(Box::new(Library { calls, build_id: build_id.to_owned() })))
+        Ok(Box::leak(Box::new(Library {
+            calls,
+            build_id: build_id.to_owned(),
+        })))
     }
 
     /// Its call table.
@@ -129,14 +159,20 @@ impl Library {
 
 unsafe extern "C" fn gather(state: *mut c_void, bytes: *const u8, len: usize) {
     // SAFETY: `manifest_text` passes its own vector, and the library bytes that it owns.
-    let (text, bytes) =
-        unsafe { (&mut *state.cast::<Vec<u8>>(), std::slice::from_raw_parts(bytes, len)) };
+    let (text, bytes) = unsafe {
+        (
+            &mut *state.cast::<Vec<u8>>(),
+            std::slice::from_raw_parts(bytes, len),
+        )
+    };
     text.extend_from_slice(bytes);
 }
 
 /// libloading keeps what dlerror says in the source of its error.
 fn said(error: &libloading::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+    error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(test)]

@@ -10,44 +10,110 @@ use std::path::PathBuf;
 #[allow(missing_docs)] // the text of each variant is its documentation
 pub enum Refusal {
     // ---- the file
-    Missing { path: PathBuf },
-    SymlinkLoop { path: PathBuf },
-    NotAFile { path: PathBuf, kind: String },
-    TooLarge { bytes: u64, limit: u64 },
-    Empty { path: PathBuf },
-    Unreadable { path: PathBuf, reason: String },
-    NotCopied { reason: String },
+    Missing {
+        path: PathBuf,
+    },
+    SymlinkLoop {
+        path: PathBuf,
+    },
+    NotAFile {
+        path: PathBuf,
+        kind: String,
+    },
+    TooLarge {
+        bytes: u64,
+        limit: u64,
+    },
+    Empty {
+        path: PathBuf,
+    },
+    Unreadable {
+        path: PathBuf,
+        reason: String,
+    },
+    NotCopied {
+        reason: String,
+    },
     // ---- the bytes
     NotElf,
-    Truncated { what: String },
-    Malformed { what: String },
-    WrongMachine { found: String },
+    Truncated {
+        what: String,
+    },
+    Malformed {
+        what: String,
+    },
+    WrongMachine {
+        found: String,
+    },
     NotALibrary,
-    NeedsLibrary { name: String },
-    HasSoname { name: String },
+    NeedsLibrary {
+        name: String,
+    },
+    HasSoname {
+        name: String,
+    },
     TextRelocations,
     ExecutableStack,
     OwnAllocator,
-    MissingSymbol { name: String },
+    MissingSymbol {
+        name: String,
+    },
     NoBuildId,
     NoHeader,
-    BadHeader { what: String },
-    RuntimeAbi { found: u32 },
-    ContainerAbi { found: u32 },
+    BadHeader {
+        what: String,
+    },
+    RuntimeAbi {
+        found: u32,
+    },
+    ContainerAbi {
+        found: u32,
+    },
     // ---- loading, in the probe
-    NotLoadable { reason: String },
-    NoManifest { reason: String },
-    Contradiction { what: String, header: String, manifest: String },
-    Killed { signal: String, output: String },
-    Exited { status: i32, output: String },
-    Overdue { seconds: u64, cpu_ms: u64 },
-    Forked { processes: usize },
-    StartedThreads { threads: usize },
-    Garbage { bytes: usize },
-    ProbeFailed { reason: String },
+    NotLoadable {
+        reason: String,
+    },
+    NoManifest {
+        reason: String,
+    },
+    Contradiction {
+        what: String,
+        header: String,
+        manifest: String,
+    },
+    Killed {
+        signal: String,
+        output: String,
+    },
+    Exited {
+        status: i32,
+        output: String,
+    },
+    Overdue {
+        seconds: u64,
+        cpu_ms: u64,
+    },
+    Forked {
+        processes: usize,
+    },
+    StartedThreads {
+        threads: usize,
+    },
+    Garbage {
+        bytes: usize,
+    },
+    ProbeFailed {
+        reason: String,
+    },
     // ---- the registry
-    FamilyResized { guard: String, was: u32, now: u32 },
-    TooManyGuards { limit: u32 },
+    FamilyResized {
+        guard: String,
+        was: u32,
+        now: u32,
+    },
+    TooManyGuards {
+        limit: u32,
+    },
     TooManyRepresentations,
 }
 
@@ -103,7 +169,12 @@ struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<&str> = self.0.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        let lines: Vec<&str> = self
+            .0
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
         match lines.is_empty() {
             true => Ok(()),
             false => write!(f, ", saying {:?}", lines.join(" / ")),

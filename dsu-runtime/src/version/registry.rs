@@ -72,7 +72,10 @@ impl Registry {
     }
 
     fn admit_in_place(&mut self, manifest: &Manifest) -> Result<Binding, Refusal> {
-        let older = manifest.from.and_then(|from| self.manifests.get(&from)).cloned();
+        let older = manifest
+            .from
+            .and_then(|from| self.manifests.get(&from))
+            .cloned();
         let avoid = self.parities_of_neighbours(manifest);
         let parity = |name: &str| avoid.get(name).and_then(|taken| free_parity(taken));
 
@@ -82,13 +85,26 @@ impl Registry {
             let (first, count) = self.place(guard)?;
             let name = tuple_name(&guard.name);
             let tag = self.represent(&name, &guard.items, parity(&name))?;
-            guards.push(GuardBinding { name: guard.name.clone(), first, count, tag });
+            guards.push(GuardBinding {
+                name: guard.name.clone(),
+                first,
+                count,
+                tag,
+            });
             representations.insert((name, digest(&guard.items)), tag);
         }
         let older_parts = older.iter().flat_map(named_schemas);
-        let lens_sides = manifest.lenses.iter().flat_map(|lens| [&lens.left, &lens.right]);
+        let lens_sides = manifest
+            .lenses
+            .iter()
+            .flat_map(|lens| [&lens.left, &lens.right]);
         let parts = named_schemas(manifest)
-            .chain(manifest.frozen.iter().map(|ty| (ty.schema.name.clone(), &ty.schema)))
+            .chain(
+                manifest
+                    .frozen
+                    .iter()
+                    .map(|ty| (ty.schema.name.clone(), &ty.schema)),
+            )
             .chain(lens_sides.map(|schema| (schema.name.clone(), schema)))
             .chain(older_parts);
         for (name, schema) in parts {
@@ -119,9 +135,16 @@ impl Registry {
             }
         }
         // Under its new name a renamed guard stands beside what its old name had.
-        for guard in manifest.guards.iter().filter(|guard| !guard.renamed_from.is_empty()) {
+        for guard in manifest
+            .guards
+            .iter()
+            .filter(|guard| !guard.renamed_from.is_empty())
+        {
             if let Some(parities) = taken.get(&tuple_name(&guard.renamed_from)).cloned() {
-                taken.entry(tuple_name(&guard.name)).or_default().extend(parities);
+                taken
+                    .entry(tuple_name(&guard.name))
+                    .or_default()
+                    .extend(parities);
             }
         }
         taken
@@ -129,18 +152,29 @@ impl Registry {
 
     fn place(&mut self, guard: &GuardManifest) -> Result<(GuardIndex, u32), Refusal> {
         let count = guard.family.unwrap_or(1);
-        let known = self.guard(&guard.name).or_else(|| self.guard(&guard.renamed_from));
+        let known = self
+            .guard(&guard.name)
+            .or_else(|| self.guard(&guard.renamed_from));
         let (first, was) = match known {
             Some(place) => place,
             None => {
-                let end = self.next_slot.checked_add(count).filter(|end| *end <= self.slots.end);
-                let end = end.ok_or(Refusal::TooManyGuards { limit: self.slots.len() as u32 })?;
+                let end = self
+                    .next_slot
+                    .checked_add(count)
+                    .filter(|end| *end <= self.slots.end);
+                let end = end.ok_or(Refusal::TooManyGuards {
+                    limit: self.slots.len() as u32,
+                })?;
                 let first = GuardIndex(std::mem::replace(&mut self.next_slot, end));
                 (first, count)
             }
         };
         if was != count {
-            return Err(Refusal::FamilyResized { guard: guard.name.clone(), was, now: count });
+            return Err(Refusal::FamilyResized {
+                guard: guard.name.clone(),
+                was,
+                now: count,
+            });
         }
         self.guards.insert(guard.name.clone(), (first, count));
         Ok((first, count))
@@ -182,8 +216,14 @@ fn free_parity(taken: &BTreeSet<u16>) -> Option<u16> {
 
 /// Item tuples and element types of a version, by the names that representations go by.
 fn named_schemas(manifest: &Manifest) -> impl Iterator<Item = (String, &TypeSchema)> {
-    let guards = manifest.guards.iter().map(|guard| (tuple_name(&guard.name), &guard.items));
-    let types = manifest.types.iter().map(|ty| (ty.schema.name.clone(), &ty.schema));
+    let guards = manifest
+        .guards
+        .iter()
+        .map(|guard| (tuple_name(&guard.name), &guard.items));
+    let types = manifest
+        .types
+        .iter()
+        .map(|ty| (ty.schema.name.clone(), &ty.schema));
     guards.chain(types)
 }
 
@@ -201,7 +241,11 @@ mod tests {
         let stats = stats(fields);
         let mut shards = guard("SHARDS", &[("shard", leaf("u64", 8))]);
         shards.family = Some(16);
-        manifest(number, vec![shards, guard("TOTALS", &[("stats", stats.clone())])], vec![stats])
+        manifest(
+            number,
+            vec![shards, guard("TOTALS", &[("stats", stats.clone())])],
+            vec![stats],
+        )
     }
 
     fn tag_of(binding: &Binding, name: &str) -> Tag {
@@ -216,10 +260,15 @@ mod tests {
         assert_eq!(tag_of(&one, "SHARDS"), tag_of(&two, "SHARDS"));
         assert_ne!(tag_of(&one, "TOTALS"), tag_of(&two, "TOTALS"));
         // A repaired v2 with another layout, after a rollback.
-        let repaired = registry.admit(&version(2, &["hits", "misses", "expired"])).unwrap();
+        let repaired = registry
+            .admit(&version(2, &["hits", "misses", "expired"]))
+            .unwrap();
         assert_ne!(tag_of(&repaired, "TOTALS"), tag_of(&two, "TOTALS"));
         assert_ne!(tag_of(&repaired, "TOTALS"), tag_of(&one, "TOTALS"));
-        assert_eq!(registry.admit(&version(1, &["hits"])).unwrap().guards, one.guards);
+        assert_eq!(
+            registry.admit(&version(1, &["hits"])).unwrap().guards,
+            one.guards
+        );
     }
 
     #[test]
@@ -233,7 +282,11 @@ mod tests {
             assert_ne!(a.0 & 1, b.0 & 1, "v{number}: {a:?} {b:?}");
             let stats = |b: &Binding, fields: &[&str]| {
                 let wanted = digest(&stats(fields));
-                b.representations.iter().find(|r| r.name == "Stats" && r.digest == wanted).unwrap().tag
+                b.representations
+                    .iter()
+                    .find(|r| r.name == "Stats" && r.digest == wanted)
+                    .unwrap()
+                    .tag
             };
             let repaired = registry.admit(&version(number, &[&field, "more"])).unwrap();
             assert_ne!(tag_of(&repaired, "TOTALS").0 & 1, a.0 & 1);
@@ -253,7 +306,11 @@ mod tests {
         second.guards[1].renamed_from = "TOTALS".into();
         second.guards.insert(0, guard("EXTRA", &[]));
         let two = registry.admit(&second).unwrap();
-        let places: Vec<_> = two.guards.iter().map(|g| (g.name.as_str(), g.first.0)).collect();
+        let places: Vec<_> = two
+            .guards
+            .iter()
+            .map(|g| (g.name.as_str(), g.first.0))
+            .collect();
         assert_eq!(places, [("EXTRA", 27), ("SHARDS", 10), ("SUMS", 26)]);
         assert_eq!(two.older.as_ref().map(|m| m.version), Some(VersionId(1)));
     }
@@ -265,12 +322,22 @@ mod tests {
         let one = registry.admit(&first).unwrap();
         let mut crowded = version(2, &["misses"]);
         crowded.guards.push(guard("Z", &[]));
-        assert_eq!(registry.admit(&crowded), Err(Refusal::TooManyGuards { limit: 17 }));
+        assert_eq!(
+            registry.admit(&crowded),
+            Err(Refusal::TooManyGuards { limit: 17 })
+        );
         assert_eq!(registry.tag("Stats", &crowded.types[0].schema), None);
         let mut resized = version(2, &["misses"]);
         resized.guards[0].family = Some(8);
         let refusal = registry.admit(&resized).unwrap_err();
-        assert_eq!(refusal, Refusal::FamilyResized { guard: "SHARDS".into(), was: 16, now: 8 });
+        assert_eq!(
+            refusal,
+            Refusal::FamilyResized {
+                guard: "SHARDS".into(),
+                was: 16,
+                now: 8
+            }
+        );
         assert_eq!(registry.admit(&first).unwrap(), one);
     }
 

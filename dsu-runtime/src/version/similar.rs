@@ -33,7 +33,10 @@ mod tests {
     #[test]
     fn slips_are_found_and_strangers_are_not() {
         assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(nearest("TOTALS", ["SHARDS", "TOTAL", "PEERS"]), Some("TOTAL"));
+        assert_eq!(
+            nearest("TOTALS", ["SHARDS", "TOTAL", "PEERS"]),
+            Some("TOTAL")
+        );
         assert_eq!(nearest("TOTALS", ["totals"]), Some("totals"));
         assert_eq!(nearest("TOTALS", ["SHARDS", "X"]), None);
     }

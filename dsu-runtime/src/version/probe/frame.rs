@@ -15,7 +15,9 @@ pub const LIMIT: usize = 16 << 20;
 /// The message for a result.
 pub fn encode(result: &Result<Probed, Refusal>) -> Vec<u8> {
     let body = serde_json::to_vec(result).unwrap_or_else(|error| {
-        let refusal = Refusal::ProbeFailed { reason: error.to_string() };
+        let refusal = Refusal::ProbeFailed {
+            reason: error.to_string(),
+        };
         serde_json::to_vec(&Err::<(), _>(refusal)).unwrap_or_default()
     });
     let mut message = Vec::with_capacity(HEAD + body.len());
@@ -40,7 +42,9 @@ mod tests {
 
     #[test]
     fn only_a_whole_untouched_message_is_read() {
-        let refusal = Refusal::NeedsLibrary { name: "libssl.so.3".into() };
+        let refusal = Refusal::NeedsLibrary {
+            name: "libssl.so.3".into(),
+        };
         let message = encode(&Err(refusal.clone()));
         assert_eq!(decode(&message), Some(Err(refusal)));
         assert_eq!(decode(&message[..message.len() - 1]), None);

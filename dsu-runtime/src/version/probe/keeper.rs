@@ -15,8 +15,14 @@ use std::time::{Duration, Instant};
 const OUTPUT_LIMIT: usize = 1024;
 
 pub fn main() -> ! {
-    let result = keep().unwrap_or_else(|error| Err(Refusal::ProbeFailed { reason: error.to_string() }));
-    let _ = io::stdout().lock().write_all(&frame::encode(&result));
+    let result = keep().unwrap_or_else(|error| {
+        Err(Refusal::ProbeFailed {
+            reason: error.to_string(),
+        })
+    });
+    let mut stdout = io::stdout().lock();
+    // Nobody is left to tell if this fails.
+    let _ = stdout.write_all(&frame::encode(&result)).and_then(|()| stdout.flush());
     process::exit_now(0)
 }
 
@@ -37,12 +43,18 @@ fn keep() -> io::Result<Result<super::Probed, Refusal>> {
         .spawn()?;
     let watched = watch(&mut child, end);
     process::kill_children();
-    let Watched { status, message, output } = watched?;
+    let Watched {
+        status,
+        message,
+        output,
+    } = watched?;
 
     Ok(match status {
         Some(status) => match frame::decode(&message) {
             Some(result) => result,
-            None if !message.is_empty() => Err(Refusal::Garbage { bytes: message.len() }),
+            None if !message.is_empty() => Err(Refusal::Garbage {
+                bytes: message.len(),
+            }),
             None => Err(ended(status, output, deadline)),
         },
         None => Err(overdue(deadline)),
@@ -51,7 +63,10 @@ fn keep() -> io::Result<Result<super::Probed, Refusal>> {
 
 fn overdue(deadline: Duration) -> Refusal {
     let cpu_ms = process::cpu_of_children().as_millis() as u64;
-    Refusal::Overdue { seconds: deadline.as_secs().max(1), cpu_ms }
+    Refusal::Overdue {
+        seconds: deadline.as_secs().max(1),
+        cpu_ms,
+    }
 }
 
 fn ended(status: WaitStatus, output: Vec<u8>, deadline: Duration) -> Refusal {
@@ -59,9 +74,14 @@ fn ended(status: WaitStatus, output: Vec<u8>, deadline: Duration) -> Refusal {
     match status {
         // The limit on processor time may strike before the deadline is noticed.
         WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGXCPU, _) => overdue(deadline),
-        WaitStatus::Signaled(_, signal, _) => Refusal::Killed { signal: signal.to_string(), output },
+        WaitStatus::Signaled(_, signal, _) => Refusal::Killed {
+            signal: signal.to_string(),
+            output,
+        },
         WaitStatus::Exited(_, status) => Refusal::Exited { status, output },
-        other => Refusal::ProbeFailed { reason: format!("{other:?}") },
+        other => Refusal::ProbeFailed {
+            reason: format!("{other:?}"),
+        },
     }
 }
 
@@ -76,8 +96,10 @@ struct Watched {
 fn watch(child: &mut Child, end: Instant) -> io::Result<Watched> {
     let loader = PidFd::open(child.id())?;
     let closed = || io::Error::other("no pipe");
-    let mut message = Pipe::<ChildStdout>::new(child.stdout.take().ok_or_else(closed)?, frame::LIMIT)?;
-    let mut output = Pipe::<ChildStderr>::new(child.stderr.take().ok_or_else(closed)?, OUTPUT_LIMIT)?;
+    let mut message =
+        Pipe::<ChildStdout>::new(child.stdout.take().ok_or_else(closed)?, frame::LIMIT)?;
+    let mut output =
+        Pipe::<ChildStderr>::new(child.stderr.take().ok_or_else(closed)?, OUTPUT_LIMIT)?;
     let mut status = None;
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -86,8 +108,18 @@ fn watch(child: &mut Child, end: Instant) -> io::Result<Watched> {
         }
         let left = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
         let mut ready = vec![PollFd::new(loader.as_fd(), PollFlags::POLLIN)];
-        ready.extend(message.pipe.as_ref().map(|p| PollFd::new(p.as_fd(), PollFlags::POLLIN)));
-        ready.extend(output.pipe.as_ref().map(|p| PollFd::new(p.as_fd(), PollFlags::POLLIN)));
+        ready.extend(
+            message
+                .pipe
+                .as_ref()
+                .map(|p| PollFd::new(p.as_fd(), PollFlags::POLLIN)),
+        );
+        ready.extend(
+            output
+                .pipe
+                .as_ref()
+                .map(|p| PollFd::new(p.as_fd(), PollFlags::POLLIN)),
+        );
         match poll(&mut ready, left) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
@@ -103,7 +135,11 @@ fn watch(child: &mut Child, end: Instant) -> io::Result<Watched> {
     if status.is_none() {
         loader.kill();
     }
-    Ok(Watched { status, message: message.bytes, output: output.bytes })
+    Ok(Watched {
+        status,
+        message: message.bytes,
+        output: output.bytes,
+    })
 }
 
 /// A pipe from the loader, read without blocking.
@@ -117,7 +153,11 @@ struct Pipe<R> {
 impl<R: Read + AsFd + AsRawFd> Pipe<R> {
     fn new(pipe: R, limit: usize) -> io::Result<Pipe<R>> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Pipe { pipe: Some(pipe), bytes: Vec::new(), limit })
+        Ok(Pipe {
+            pipe: Some(pipe),
+            bytes: Vec::new(),
+            limit,
+        })
     }
 
     /// Reads what is there, at most 1 MiB, so that a flood does not keep the keeper from its clock.

@@ -8,17 +8,17 @@ use crate::version::load::{Library, LoadError};
 use crate::version::manifest::Manifest;
 use crate::version::refusal::Refusal;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{dup2_stderr, dup2_stdout};
+use nix::unistd::dup2_stdout;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 /// Where the answer goes once a library may write to stdout. Far from what a library guesses.
-const ANSWER_FD: i32 = 700;
+const ANSWER_FD: i32 = 200;
 
 pub fn main() -> ! {
-    let status = match take_stdout().and_then(|answer| answer_on(answer)) {
+    let status = match take_stdout().and_then(answer_on) {
         Ok(()) => 0,
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
@@ -37,7 +37,9 @@ fn take_stdout() -> io::Result<File> {
     let mut reader = [PollFd::new(answer.as_fd(), PollFlags::empty())];
     poll(&mut reader, PollTimeout::ZERO)?;
     match reader[0].revents() {
-        Some(events) if events.contains(PollFlags::POLLERR) => Err(io::Error::other("the keeper is gone")),
+        Some(events) if events.contains(PollFlags::POLLERR) => {
+            Err(io::Error::other("the keeper is gone"))
+        }
         _ => Ok(answer.into()),
     }
 }
@@ -48,7 +50,9 @@ fn answer_on(mut answer: File) -> io::Result<()> {
 }
 
 fn probe() -> Result<Probed, Refusal> {
-    let failed = |reason: &str| Refusal::ProbeFailed { reason: reason.into() };
+    let failed = |reason: &str| Refusal::ProbeFailed {
+        reason: reason.into(),
+    };
     let path = |variable| std::env::var_os(variable).map(PathBuf::from);
     let library = path(LIBRARY_VARIABLE).ok_or_else(|| failed("no library is named"))?;
     let run_dir = path(RUN_DIR_VARIABLE).ok_or_else(|| failed("no run directory is named"))?;
@@ -68,18 +72,34 @@ fn probe() -> Result<Probed, Refusal> {
     }
     check_what_it_started()?;
     let loaded = loaded.map_err(|error| match error {
-        LoadError::NoEntry(_) | LoadError::NoCalls => Refusal::NoManifest { reason: error.to_string() },
+        LoadError::NoEntry(_) | LoadError::NoCalls => Refusal::NoManifest {
+            reason: error.to_string(),
+        },
         LoadError::Abi { found } => Refusal::RuntimeAbi { found },
-        error => Refusal::NotLoadable { reason: error.to_string() },
+        error => Refusal::NotLoadable {
+            reason: error.to_string(),
+        },
     })?;
-    let text = loaded.manifest_text().map_err(|reason| Refusal::NoManifest {
-        reason: if reason.is_empty() { "it panics".into() } else { reason },
+    let text = loaded
+        .manifest_text()
+        .map_err(|reason| Refusal::NoManifest {
+            reason: if reason.is_empty() {
+                "it panics".into()
+            } else {
+                reason
+            },
+        })?;
+    let manifest = serde_json::from_slice(&text).map_err(|error| Refusal::NoManifest {
+        reason: format!("it is not readable: {error}"),
     })?;
-    let manifest = serde_json::from_slice(&text)
-        .map_err(|error| Refusal::NoManifest { reason: format!("it is not readable: {error}") })?;
     check_agreement(&header, &manifest)?;
     check_what_it_started()?;
-    Ok(Probed { manifest, digest: copied.digest, copy: copied.path, header })
+    Ok(Probed {
+        manifest,
+        digest: copied.digest,
+        copy: copied.path,
+        header,
+    })
 }
 
 fn check_what_it_started() -> Result<(), Refusal> {
@@ -108,12 +128,21 @@ fn check_agreement(header: &Inspected, manifest: &Manifest) -> Result<(), Refusa
             version(manifest.from, manifest.version),
         ),
         ("compiler", header.rustc.clone(), manifest.rustc.clone()),
-        ("build id", header.build_id.clone(), manifest.build_id.clone()),
+        (
+            "build id",
+            header.build_id.clone(),
+            manifest.build_id.clone(),
+        ),
     ];
-    match facts.into_iter().find(|(_, header, manifest)| header != manifest) {
+    match facts
+        .into_iter()
+        .find(|(_, header, manifest)| header != manifest)
+    {
         None => Ok(()),
-        Some((what, header, manifest)) => {
-            Err(Refusal::Contradiction { what: what.into(), header, manifest })
-        }
+        Some((what, header, manifest)) => Err(Refusal::Contradiction {
+            what: what.into(),
+            header,
+            manifest,
+        }),
     }
 }

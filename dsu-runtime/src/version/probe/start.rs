@@ -98,7 +98,10 @@ impl Probe {
             let _ = child.kill();
             let _ = child.wait();
         })?;
-        let answer = child.stdout.take().ok_or_else(|| io::Error::other("no pipe"))?;
+        let answer = child
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("no pipe"))?;
         // From here on `Probe::drop` ends the child.
         let probe = Probe {
             keeper,
@@ -133,7 +136,9 @@ impl Probe {
                 Err(error) => return Poll::Ready(Err(failed(error))),
             }
             if self.bytes.len() > frame::LIMIT {
-                return Poll::Ready(Err(Refusal::Garbage { bytes: self.bytes.len() }));
+                return Poll::Ready(Err(Refusal::Garbage {
+                    bytes: self.bytes.len(),
+                }));
             }
         }
         match Instant::now() < self.give_up_at {
@@ -161,7 +166,8 @@ impl Probe {
     /// The pipe is closed: the keeper has ended or is about to.
     fn finish(&mut self) -> Result<Probed, Refusal> {
         self.is_collected = self.keeper.wait().is_ok();
-        frame::decode(&self.bytes).unwrap_or_else(|| Err(failed("the keeper ended without an answer")))
+        frame::decode(&self.bytes)
+            .unwrap_or_else(|| Err(failed("the keeper ended without an answer")))
     }
 }
 
@@ -176,5 +182,7 @@ impl Drop for Probe {
 }
 
 fn failed(reason: impl ToString) -> Refusal {
-    Refusal::ProbeFailed { reason: reason.to_string() }
+    Refusal::ProbeFailed {
+        reason: reason.to_string(),
+    }
 }
