@@ -6,5 +6,6 @@ pub mod heap;
 pub mod ids;
 pub mod sync;
 pub mod sys;
+pub mod update;
 pub mod version;
 pub mod worker;

@@ -7,4 +7,5 @@ pub mod channel;
 pub mod epoll;
 pub mod futex;
 pub mod memory;
+pub mod process;
 pub mod time;
