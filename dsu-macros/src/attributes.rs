@@ -20,13 +20,25 @@ pub struct Options {
 
 impl Options {
     /// Reads every attribute called `attribute`; `known` are the options that it has.
-    pub fn read(attributes: &[Attribute], attribute: &str, known: &[&str], errors: &mut Errors) -> Options {
+    pub fn read(
+        attributes: &[Attribute],
+        attribute: &str,
+        known: &[&str],
+        errors: &mut Errors,
+    ) -> Options {
         let mut options = Options::default();
         let mut seen: Vec<Ident> = Vec::new();
         for found in attributes.iter().filter(|a| a.path().is_ident(attribute)) {
             let read = found.parse_nested_meta(|meta| {
-                let Some(option) = meta.path.get_ident().filter(|i| known.iter().any(|k| i == k)) else {
-                    return Err(meta.error(format!("unknown option; `{attribute}` has {}", listed(known))));
+                let Some(option) = meta
+                    .path
+                    .get_ident()
+                    .filter(|i| known.iter().any(|k| i == k))
+                else {
+                    return Err(meta.error(format!(
+                        "unknown option; `{attribute}` has {}",
+                        listed(known)
+                    )));
                 };
                 if seen.contains(option) {
                     return Err(meta.error(format!("`{option}` is given twice")));
@@ -40,12 +52,17 @@ impl Options {
                         }
                         options.name = Some(name.value());
                     }
-                    "meaning" => options.meaning = meta.value()?.parse::<LitInt>()?.base10_parse()?,
+                    "meaning" => {
+                        options.meaning = meta.value()?.parse::<LitInt>()?.base10_parse()?
+                    }
                     "frozen" => {
                         let version: LitInt = meta.value()?.parse()?;
                         options.frozen = version.base10_parse()?;
                         if options.frozen == 0 {
-                            return Err(syn::Error::new_spanned(version, "versions are numbered from 1"));
+                            return Err(syn::Error::new_spanned(
+                                version,
+                                "versions are numbered from 1",
+                            ));
                         }
                     }
                     _ => options.inline = Some(option.span()),
@@ -61,7 +78,11 @@ impl Options {
 }
 
 fn listed(names: &[&str]) -> String {
-    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|n| format!("`{n}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What `#[repr(…)]` says, as far as layouts depend on it.
@@ -88,7 +109,9 @@ impl Repr {
                     "C" => repr.c = true,
                     "transparent" => repr.transparent = true,
                     "packed" => {
-                        return Err(meta.error("shared types cannot be packed: their fields are visited by reference"));
+                        return Err(meta.error(
+                            "shared types cannot be packed: their fields are visited by reference",
+                        ));
                     }
                     "align" => {
                         let _: proc_macro2::Group = meta.input.parse()?;
@@ -110,11 +133,13 @@ pub fn is_skipped_by_serde(attributes: &[Attribute]) -> bool {
     attributes
         .iter()
         .filter(|a| a.path().is_ident("serde"))
-        .any(|a| a.meta.to_token_stream().into_iter().any(|tree| match tree {
-            proc_macro2::TokenTree::Group(group) => group
-                .stream()
-                .into_iter()
-                .any(|inner| inner.to_string() == "skip"),
-            _ => false,
-        }))
+        .any(|a| {
+            a.meta.to_token_stream().into_iter().any(|tree| match tree {
+                proc_macro2::TokenTree::Group(group) => group
+                    .stream()
+                    .into_iter()
+                    .any(|inner| inner.to_string() == "skip"),
+                _ => false,
+            })
+        })
 }

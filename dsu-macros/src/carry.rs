@@ -17,7 +17,10 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut errors = Errors::default();
     let options = Options::read(&input.attrs, "carry", &["name", "meaning"], &mut errors);
     for lifetime in input.generics.lifetimes() {
-        errors.at(lifetime, "a carry owns what it holds: it outlives the version that made it");
+        errors.at(
+            lifetime,
+            "a carry owns what it holds: it outlives the version that made it",
+        );
     }
     let kind = match &input.data {
         Data::Struct(data) => {
@@ -44,7 +47,9 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let meaning = options.meaning;
     let mut generics = input.generics.clone();
     for parameter in generics.type_params_mut() {
-        parameter.bounds.push(parse_quote!(::dsu_runtime::worker::Carried));
+        parameter
+            .bounds
+            .push(parse_quote!(::dsu_runtime::worker::Carried));
     }
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     Ok(quote! {

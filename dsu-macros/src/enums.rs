@@ -24,7 +24,10 @@ pub fn shape(
     errors: &mut Errors,
 ) -> Option<Shape> {
     if data.variants.is_empty() {
-        errors.at(&input.ident, "an enum without variants has no values to share");
+        errors.at(
+            &input.ident,
+            "an enum without variants has no values to share",
+        );
         return None;
     }
     let Some(integer) = repr
@@ -59,7 +62,11 @@ impl Mirror<'_> {
     fn shape(&self, data: &DataEnum) -> Shape {
         let integer = self.integer;
         let repr = integer.to_string();
-        let structs = data.variants.iter().enumerate().map(|(i, v)| self.mirror(i, v));
+        let structs = data
+            .variants
+            .iter()
+            .enumerate()
+            .map(|(i, v)| self.mirror(i, v));
         let discriminants = data.variants.iter().enumerate().map(|(i, v)| {
             let constant = discriminant(i);
             let value = match (&v.discriminant, i.checked_sub(1).map(discriminant)) {
@@ -69,7 +76,11 @@ impl Mirror<'_> {
             };
             quote! { const #constant: #integer = #value; }
         });
-        let variants = data.variants.iter().enumerate().map(|(i, v)| self.variant(i, v));
+        let variants = data
+            .variants
+            .iter()
+            .enumerate()
+            .map(|(i, v)| self.variant(i, v));
         let arms = data.variants.iter().enumerate().map(|(i, v)| {
             let ident = &v.ident;
             quote! { Self::#ident { .. } => #i }
@@ -119,7 +130,8 @@ impl Mirror<'_> {
     /// Uses every type parameter, in no bytes.
     fn phantom(&self) -> Option<TokenStream> {
         let types: Vec<_> = self.generics.type_params().map(|p| &p.ident).collect();
-        (!types.is_empty()).then(|| quote! { parameters: ::core::marker::PhantomData<(#(#types,)*)>, })
+        (!types.is_empty())
+            .then(|| quote! { parameters: ::core::marker::PhantomData<(#(#types,)*)>, })
     }
 
     /// The whole enum again, to compare sizes.

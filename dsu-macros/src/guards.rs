@@ -35,7 +35,9 @@ fn expansion(input: &Input) -> syn::Result<TokenStream> {
     };
     let name = ident.to_string();
     let mut described: syn::DeriveInput = parse_quote! { #structure };
-    described.attrs.push(parse_quote! { #[shared(inline, name = #name)] });
+    described
+        .attrs
+        .push(parse_quote! { #[shared(inline, name = #name)] });
     let shared = shared::expand(described)?;
     let guard = match family {
         Some(length) => quote! { ::dsu_runtime::sync::GuardFamily<#tuple, #length> },
@@ -59,13 +61,17 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
         Some(length) => quote! { ::core::option::Option::Some(#length) },
         None => quote! { ::core::option::Option::None },
     };
-    let inits = input.items.iter().enumerate().map(|(i, item)| init(i, item));
+    let inits = input
+        .items
+        .iter()
+        .enumerate()
+        .map(|(i, item)| init(i, item));
     let markers = (0..input.items.len()).map(init_ident);
     quote! {
         const _: () = {
             #(#inits)*
 
-            const ITEMS: &[::dsu_runtime::abi::ItemCalls] =
+            const __ITEMS: &[::dsu_runtime::abi::ItemCalls] =
                 &[ #( ::dsu_runtime::__private::item::<#markers>() ),* ];
 
             ::dsu_runtime::__private::inventory::submit! {
@@ -74,7 +80,7 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
                     renamed_from: #renamed_from,
                     family: #family,
                     schema: <#tuple as ::dsu_runtime::heap::Shared>::schema,
-                    items: ITEMS,
+                    items: __ITEMS,
                     visit: ::dsu_runtime::__private::visit_value::<#tuple>,
                     cells: #ident.cells(),
                 }
@@ -150,7 +156,10 @@ mod tests {
             "expected `GuardMutex`",
             "the number of guards is a literal",
         ] {
-            assert!(errors.contains(expected), "{expected} is missing in {errors}");
+            assert!(
+                errors.contains(expected),
+                "{expected} is missing in {errors}"
+            );
         }
     }
 }

@@ -49,9 +49,12 @@ pub fn parse(arguments: TokenStream, item: TokenStream) -> syn::Result<Input> {
                 match argument {
                     Argument::Item(item) => {
                         if items.iter().any(|other| other.ident == item.ident) {
-                            errors.at(&item.ident, format!("item `{}` is declared twice", item.ident));
+                            errors.at(
+                                &item.ident,
+                                format!("item `{}` is declared twice", item.ident),
+                            );
                         }
-                        items.push(item);
+                        items.push(*item);
                     }
                     Argument::RenamedFrom(name) => {
                         if name.value().is_empty() {
@@ -74,26 +77,28 @@ pub fn parse(arguments: TokenStream, item: TokenStream) -> syn::Result<Input> {
         Err(error) => errors.push(error),
     }
     let declaration = match syn::parse2::<Declaration>(item) {
-        Ok(declaration) => declaration,
+        Ok(declaration) => Some(declaration),
         Err(error) => {
             errors.push(error);
-            return errors.finish(()).and_then(|()| unreachable!("an error was pushed"));
+            None
         }
     };
-    declaration.check(&mut errors);
-    let family = family(&declaration.ty, &mut errors);
-    errors.finish(Input {
+    let family = declaration.as_ref().and_then(|d| d.check(&mut errors));
+    let input = declaration.map(|declaration| Input {
         attributes: declaration.attributes,
         visibility: declaration.visibility,
         ident: declaration.ident,
         family,
         items,
         renamed_from: renamed_from.unwrap_or_default(),
-    })
+    });
+    errors
+        .finish(input)
+        .map(|input| input.expect("without a declaration there is an error"))
 }
 
 enum Argument {
-    Item(Item),
+    Item(Box<Item>),
     RenamedFrom(LitStr),
     Unknown(syn::Error),
 }
@@ -109,7 +114,9 @@ impl Parse for Argument {
             input.parse::<Expr>()?;
             return Ok(Argument::Unknown(syn::Error::new_spanned(
                 &ident,
-                format!("unknown option `{ident}`: items are written `{ident}: Type`, the only option is `renamed_from`"),
+                format!(
+                    "unknown option `{ident}`: items are written `{ident}: Type`, the only option is `renamed_from`"
+                ),
             )));
         }
         if !input.peek(Token![:]) {
@@ -124,11 +131,11 @@ impl Parse for Argument {
             Some(_) => Some(input.parse()?),
             None => None,
         };
-        Ok(Argument::Item(Item {
+        Ok(Argument::Item(Box::new(Item {
             ident,
             ty,
             initialiser,
-        }))
+        })))
     }
 }
 
@@ -171,9 +178,13 @@ impl Parse for Declaration {
 }
 
 impl Declaration {
-    fn check(&self, errors: &mut Errors) {
+    /// Reports what does not belong there; returns the length of a family.
+    fn check(&self, errors: &mut Errors) -> Option<LitInt> {
         if let Some(mutable) = self.mutable {
-            errors.at(mutable, "a guard is not `mut`: its items are changed through `lock`");
+            errors.at(
+                mutable,
+                "a guard is not `mut`: its items are changed through `lock`",
+            );
         }
         if let Some(initialiser) = &self.initialiser {
             errors.at(
@@ -183,9 +194,13 @@ impl Declaration {
         }
         for attribute in &self.attributes {
             if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
-                errors.at(attribute, "put `#[cfg]` before `#[guards]`, so that it covers the items as well");
+                errors.at(
+                    attribute,
+                    "put `#[cfg]` before `#[guards]`, so that it covers the items as well",
+                );
             }
         }
+        family(&self.ty, errors)
     }
 }
 
@@ -206,7 +221,10 @@ fn family(ty: &Type, errors: &mut Errors) -> Option<LitInt> {
         ..
     }) = &array.len
     else {
-        errors.at(&array.len, "the number of guards is a literal, since other versions depend on it");
+        errors.at(
+            &array.len,
+            "the number of guards is a literal, since other versions depend on it",
+        );
         return None;
     };
     match length.base10_parse::<u32>() {

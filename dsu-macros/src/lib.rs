@@ -1,8 +1,10 @@
 //! Entry points of the macros; one file holds each expansion.
 //!
-//! Every path in an expansion goes through `::dsu_runtime`. What can be audited at a glance is emitted;
+//! Every path in an expansion goes through `::dsu_runtime`; names that stand beside the application's own tokens
+//! begin with two underscores. What can be audited at a glance is emitted;
 //! anything cleverer is a generic function or a table that `dsu_runtime::expansion` walks.
-//! An expansion never emits `#[allow(unsafe_code)]`: applications forbid that lint.
+//! Unsafe tokens carry the span of the macro, not of the caller: rustc does not lint those, so applications may
+//! forbid `unsafe_code`. An expansion never emits `#[allow(unsafe_code)]`, which a forbidden lint refuses.
 
 mod attributes;
 mod carry;

@@ -12,7 +12,10 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 fn expansion(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     if !arguments.is_empty() {
-        return Err(syn::Error::new_spanned(arguments, "`#[dsu::private]` takes no arguments"));
+        return Err(syn::Error::new_spanned(
+            arguments,
+            "`#[dsu::private]` takes no arguments",
+        ));
     }
     let item: ItemStatic = syn::parse2(item)
         .map_err(|error| syn::Error::new(error.span(), "`#[dsu::private]` goes on a static"))?;

@@ -8,7 +8,7 @@ use crate::errors::{Errors, emit};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Fields, GenericParam, Generics, parse_quote};
+use syn::{Data, DeriveInput, Fields, GenericParam, Generics, Type, parse_quote};
 
 /// The derive.
 pub fn derive(input: TokenStream) -> TokenStream {
@@ -26,6 +26,15 @@ pub fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
     );
     let repr = Repr::read(&input.attrs, &mut errors);
     check_generics(&input, &options, &mut errors);
+    match &input.data {
+        Data::Struct(data) => check_fields(&data.fields, "", &mut errors),
+        Data::Enum(data) => {
+            for variant in &data.variants {
+                check_fields(&variant.fields, &format!("{}.", variant.ident), &mut errors);
+            }
+        }
+        Data::Union(_) => {}
+    }
     let generics = with_bounds(&input.generics);
     let shape = match &input.data {
         Data::Struct(data) => Some(Shape {
@@ -123,11 +132,11 @@ fn implementations(
 fn element(input: &DeriveInput, name: &str, frozen: u32) -> TokenStream {
     let ident = &input.ident;
     quote! {
-        static TAG: ::dsu_runtime::abi::TagCell = ::dsu_runtime::abi::TagCell::new();
+        static __TAG: ::dsu_runtime::abi::TagCell = ::dsu_runtime::abi::TagCell::new();
 
         unsafe impl ::dsu_runtime::heap::Element for #ident {
             fn tag() -> &'static ::dsu_runtime::abi::TagCell {
-                &TAG
+                &__TAG
             }
         }
 
@@ -136,7 +145,7 @@ fn element(input: &DeriveInput, name: &str, frozen: u32) -> TokenStream {
                 name: #name,
                 frozen_from: #frozen,
                 schema: <#ident as ::dsu_runtime::heap::Shared>::schema,
-                tag: &TAG,
+                tag: &__TAG,
                 drop: ::dsu_runtime::__private::drop_value::<#ident>,
                 visit: ::dsu_runtime::__private::visit_value::<#ident>,
             }
@@ -163,7 +172,28 @@ fn check_generics(input: &DeriveInput, options: &Options, errors: &mut Errors) {
         );
     }
     if is_generic && options.frozen != 0 {
-        errors.at(&input.generics, "a frozen copy is of one type: write out its parameters");
+        errors.at(
+            &input.generics,
+            "a frozen copy is of one type: write out its parameters",
+        );
+    }
+}
+
+/// What can be seen to be process-local without knowing any names; the rest is left to the trait.
+fn check_fields(fields: &Fields, prefix: &str, errors: &mut Errors) {
+    for (index, field) in fields.iter().enumerate() {
+        let what = match &field.ty {
+            Type::Reference(_) => "a reference",
+            Type::Ptr(_) => "a pointer",
+            Type::BareFn(_) => "a function pointer",
+            Type::TraitObject(_) => "a trait object",
+            _ => continue,
+        };
+        let name = field_name(field, index);
+        errors.at(
+            &field.ty,
+            format!("field `{prefix}{name}` is {what}, which only one process can use: shared types hold values"),
+        );
     }
 }
 
@@ -171,7 +201,9 @@ fn check_generics(input: &DeriveInput, options: &Options, errors: &mut Errors) {
 fn with_bounds(generics: &Generics) -> Generics {
     let mut generics = generics.clone();
     for parameter in generics.type_params_mut() {
-        parameter.bounds.push(parse_quote!(::dsu_runtime::heap::Shared));
+        parameter
+            .bounds
+            .push(parse_quote!(::dsu_runtime::heap::Shared));
     }
     generics
 }

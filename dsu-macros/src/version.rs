@@ -49,7 +49,9 @@ fn read(input: TokenStream) -> syn::Result<Version> {
                 errors.at(other, "the application's name is a string");
                 app.replace(String::new()).is_some()
             }
-            ("version", Lit::Int(number)) => version.replace(checked_number(&number, &mut errors)).is_some(),
+            ("version", Lit::Int(number)) => version
+                .replace(checked_number(&number, &mut errors))
+                .is_some(),
             ("from", Lit::Int(number)) => {
                 let checked = checked_number(&number, &mut errors);
                 from.replace((checked, number)).is_some()
@@ -60,7 +62,10 @@ fn read(input: TokenStream) -> syn::Result<Version> {
                 false
             }
             (other, _) => {
-                errors.at(&key, format!("unknown key `{other}`: there are `app`, `version` and `from`"));
+                errors.at(
+                    &key,
+                    format!("unknown key `{other}`: there are `app`, `version` and `from`"),
+                );
                 false
             }
         };
@@ -72,7 +77,9 @@ fn read(input: TokenStream) -> syn::Result<Version> {
         if missing {
             errors.push(syn::Error::new(
                 Span::call_site(),
-                format!("`{key}` is missing: `dsu::version! {{ app: \"name\", version: 2, from: 1 }}`"),
+                format!(
+                    "`{key}` is missing: `dsu::version! {{ app: \"name\", version: 2, from: 1 }}`"
+                ),
             ));
         }
     }
@@ -80,7 +87,10 @@ fn read(input: TokenStream) -> syn::Result<Version> {
     if let Some((from, literal)) = &from
         && *from >= version
     {
-        errors.at(literal, format!("version {version} cannot come from version {from}: `from` is the older one"));
+        errors.at(
+            literal,
+            format!("version {version} cannot come from version {from}: `from` is the older one"),
+        );
     }
     errors.finish(Version {
         app: app.unwrap_or_default(),
@@ -92,14 +102,20 @@ fn read(input: TokenStream) -> syn::Result<Version> {
 fn checked_name(name: &LitStr, errors: &mut Errors) -> String {
     let text = name.value();
     if text.is_empty() || text.len() > MAX_APP_BYTES || text.contains('\0') {
-        errors.at(name, format!("an application's name has 1 to {MAX_APP_BYTES} bytes, none of them zero"));
+        errors.at(
+            name,
+            format!("an application's name has 1 to {MAX_APP_BYTES} bytes, none of them zero"),
+        );
     }
     text
 }
 
 fn checked_number(number: &LitInt, errors: &mut Errors) -> u32 {
     match number.base10_parse() {
-        Ok(0) => errors.at(number, "versions are numbered from 1; leave `from` out for the first"),
+        Ok(0) => errors.at(
+            number,
+            "versions are numbered from 1; leave `from` out for the first",
+        ),
         Ok(number) => return number,
         Err(error) => errors.push(error),
     }
@@ -134,14 +150,26 @@ mod tests {
     #[test]
     fn a_first_version_comes_from_none() {
         let version = read(quote! { version: 1, app: "kv", }).expect("it is complete");
-        assert_eq!((version.app.as_str(), version.version, version.from), ("kv", 1, 0));
+        assert_eq!(
+            (version.app.as_str(), version.version, version.from),
+            ("kv", 1, 0)
+        );
     }
 
     #[test]
     fn everything_wrong_is_reported_at_once() {
-        let errors = expand(quote! { app: 3, version: 2, version: 2, from: 2, form: 1 }).to_string();
-        for expected in ["is a string", "given twice", "cannot come from", "unknown key `form`"] {
-            assert!(errors.contains(expected), "{expected} is missing in {errors}");
+        let errors =
+            expand(quote! { app: 3, version: 2, version: 2, from: 2, form: 1 }).to_string();
+        for expected in [
+            "is a string",
+            "given twice",
+            "cannot come from",
+            "unknown key `form`",
+        ] {
+            assert!(
+                errors.contains(expected),
+                "{expected} is missing in {errors}"
+            );
         }
         let errors = expand(TokenStream::new()).to_string();
         assert!(errors.contains("`app` is missing") && errors.contains("`version` is missing"));

@@ -62,16 +62,18 @@ fn expansion(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStre
     let name = ident.to_string();
     let start = match start {
         Some(path) => quote! { #path },
-        None => quote_spanned! { carry.span()=> ::dsu_runtime::__private::start_with_default::<_, #carry> },
+        None => {
+            quote_spanned! { carry.span()=> ::dsu_runtime::__private::start_with_default::<_, #carry> }
+        }
     };
     Ok(quote! {
         #function
 
         const _: () = {
-            fn run(
-                carry: ::core::option::Option<&[u8]>,
+            fn __run(
+                __carry: ::core::option::Option<&[u8]>,
             ) -> ::core::result::Result<::dsu_runtime::__private::Vec<u8>, ::dsu_runtime::error::RunError> {
-                ::dsu_runtime::worker::run_application::<#carry>(#ident, #start, carry)
+                ::dsu_runtime::worker::run_application::<#carry>(#ident, #start, __carry)
             }
 
             ::dsu_runtime::__private::inventory::submit! {
@@ -80,7 +82,7 @@ fn expansion(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStre
                     carry: ::dsu_runtime::abi::CarryCalls {
                         schema: <#carry as ::dsu_runtime::worker::Carried>::schema,
                     },
-                    run,
+                    run: __run,
                 }
             }
 
@@ -106,7 +108,10 @@ fn check<'f>(function: &'f ItemFn, errors: &mut Errors) -> Option<&'f Type> {
         errors.at(abi, "a worker function has Rust's own calling convention");
     }
     if !signature.generics.params.is_empty() {
-        errors.at(&signature.generics, "a worker function has no parameters of types or lifetimes");
+        errors.at(
+            &signature.generics,
+            "a worker function has no parameters of types or lifetimes",
+        );
     }
     let mut inputs = signature.inputs.iter();
     let (first, second) = (inputs.next(), inputs.next());
@@ -115,12 +120,18 @@ fn check<'f>(function: &'f ItemFn, errors: &mut Errors) -> Option<&'f Type> {
     }
     match first {
         Some(FnArg::Typed(first)) if is_mutable_worker(&first.ty) => {}
-        Some(other) => errors.at(other, format!("the first parameter is `cx: &mut Worker`: {SIGNATURE}")),
+        Some(other) => errors.at(
+            other,
+            format!("the first parameter is `cx: &mut Worker`: {SIGNATURE}"),
+        ),
         None => errors.at(&signature.ident, SIGNATURE),
     }
     let carry = match second {
         Some(FnArg::Typed(second)) if matches!(*second.ty, Type::Reference(_)) => {
-            errors.at(&second.ty, "the carry is taken by value: it leaves with the crossing");
+            errors.at(
+                &second.ty,
+                "the carry is taken by value: it leaves with the crossing",
+            );
             None
         }
         Some(FnArg::Typed(second)) => Some(&*second.ty),
@@ -142,15 +153,26 @@ fn check<'f>(function: &'f ItemFn, errors: &mut Errors) -> Option<&'f Type> {
     carry
 }
 
-fn check_output(output: &ReturnType, carry: Option<&Type>, signature: &syn::Signature, errors: &mut Errors) {
+fn check_output(
+    output: &ReturnType,
+    carry: Option<&Type>,
+    signature: &syn::Signature,
+    errors: &mut Errors,
+) {
     let ReturnType::Type(_, returned) = output else {
-        errors.at(&signature.ident, format!("a worker function returns `Step<C>`: {SIGNATURE}"));
+        errors.at(
+            &signature.ident,
+            format!("a worker function returns `Step<C>`: {SIGNATURE}"),
+        );
         return;
     };
     let stepped = match step_argument(returned) {
         Ok(stepped) => stepped,
         Err(()) => {
-            errors.at(returned, format!("a worker function returns `Step<C>`: {SIGNATURE}"));
+            errors.at(
+                returned,
+                format!("a worker function returns `Step<C>`: {SIGNATURE}"),
+            );
             return;
         }
     };

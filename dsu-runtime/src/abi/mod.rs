@@ -23,7 +23,7 @@ pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixe
 pub use layout::*;
 pub use registration::{
     CarryCalls, CarryLensRegistration, GuardCell, GuardRegistration, ItemCalls, LensDirections,
-    RemovedRegistration, TagCell, TransformerRegistration, TypeRegistration,
+    PrivateStaticRegistration, RemovedRegistration, TagCell, TransformerRegistration, TypeRegistration,
     UpdatePointRegistration, VersionRegistration, WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};
