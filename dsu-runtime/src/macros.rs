@@ -16,7 +16,9 @@ macro_rules! update_point {
             match $cx.update_point($name)? {
                 $crate::abi::Directive::Continue => {}
                 _ => {
-                    return ::core::result::Result::Ok($crate::worker::Crossing::new($name, $local));
+                    return ::core::result::Result::Ok($crate::worker::Crossing::new(
+                        $name, $local,
+                    ));
                 }
             }
         }
