@@ -1,1 +1,86 @@
 //! Entry points of the macros; one file holds each expansion.
+//!
+//! Every path in an expansion goes through `::dsu_runtime`; names that stand beside the application's own tokens
+//! begin with two underscores. What can be audited at a glance is emitted;
+//! anything cleverer is a generic function or a table that `dsu_runtime::expansion` walks.
+//! Unsafe tokens carry the span of the macro, not of the caller: rustc does not lint those, so applications may
+//! forbid `unsafe_code`. An expansion never emits `#[allow(unsafe_code)]`, which a forbidden lint refuses.
+
+mod attributes;
+mod carry;
+mod enums;
+mod errors;
+mod guards;
+mod guards_input;
+mod private;
+mod shared;
+mod version;
+mod worker;
+
+use proc_macro::TokenStream;
+
+/// Makes a type fit for shared memory.
+///
+/// Structs, tuple structs, and enums with an explicit `repr(u8)` or another integer. Every field must be
+/// `Shared` itself; the error points at the one that is not.
+///
+/// Containers hold values as `Versioned` boxes unless `#[shared(inline)]` says otherwise (R5); generic types are
+/// always inline, since a tag names one type.
+///
+/// - `#[shared(name = "…")]`: the stable name, where it is not the type's own
+/// - `#[shared(meaning = N)]`: a change that the types cannot show (R2)
+/// - `#[shared(frozen = N)]`: a frozen copy of version N of the type of this name
+/// - `#[shared(inline)]`: no box, no tag of its own
+#[proc_macro_derive(Shared, attributes(shared))]
+pub fn derive_shared(input: TokenStream) -> TokenStream {
+    shared::derive(input.into()).into()
+}
+
+/// States the schema of a type that a worker carries from one version to the next (R24).
+///
+/// The values themselves cross through serde: derive `Serialize` and `Deserialize` beside it.
+/// `#[carry(name = "…")]` and `#[carry(meaning = N)]` say what they say for shared types.
+#[proc_macro_derive(Carry, attributes(carry, serde))]
+pub fn derive_carry(input: TokenStream) -> TokenStream {
+    carry::derive(input.into()).into()
+}
+
+/// Declares a lock, or a family of locks, together with the data that it guards.
+///
+/// ```text
+/// #[guards(shard: Shard)]                             static SHARDS: [GuardMutex; 16];
+/// #[guards(stats: Stats = Stats::new(), peers: Peers)] static TOTALS: GuardMutex;
+/// ```
+///
+/// An item without an initialiser starts as its `Default`. `renamed_from = "OLD"` among the items says what the
+/// guard was called in the version before (R4). The items become the fields of a struct named after the
+/// static (`ShardsItems`, `TotalsItems`), which is what a guard dereferences to.
+#[proc_macro_attribute]
+pub fn guards(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    guards::expand(arguments.into(), item.into()).into()
+}
+
+/// Names the function that a worker runs: `fn(&mut Worker, C) -> Step<C>`, where `C` is its carry.
+///
+/// The first carry is `C::default()`, or what `#[dsu::worker(start = path)]` returns:
+/// `fn(&mut Worker) -> Result<C, WorkerError>`. A library has exactly one: a second is refused by the compiler or,
+/// from another crate, by the linker (both define the symbol `DSU_EXACTLY_ONE_WORKER`).
+#[proc_macro_attribute]
+pub fn worker(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    worker::expand(arguments.into(), item.into()).into()
+}
+
+/// States which application and version a library is: `dsu::version! { app: "kv", version: 2, from: 1 }`.
+///
+/// Without `from` it is a first version. Emits the header section that the supervisor reads before it loads
+/// anything, and the entry symbol `dsu_library`.
+#[proc_macro]
+pub fn version(input: TokenStream) -> TokenStream {
+    version::expand(input.into()).into()
+}
+
+/// Marks a writable static as private to a worker: it starts anew at every crossing, and that is meant (R4).
+#[proc_macro_attribute]
+pub fn private(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    private::expand(arguments.into(), item.into()).into()
+}

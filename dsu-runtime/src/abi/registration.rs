@@ -195,3 +195,10 @@ pub struct VersionRegistration {
     pub from: u32,
 }
 inventory::collect!(VersionRegistration);
+
+/// A static marked `#[dsu::private]`: it starts anew at every crossing, and that is meant (R4).
+pub struct PrivateStaticRegistration {
+    /// Its path, `crate::module::NAME`.
+    pub name: &'static str,
+}
+inventory::collect!(PrivateStaticRegistration);

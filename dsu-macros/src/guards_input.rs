@@ -1,0 +1,246 @@
+//! Parses what `#[guards(…)]` is given and what it sits on.
+//!
+//! The static has no initialiser, so `syn::ItemStatic` cannot read it. All that is wrong is reported at once.
+
+use crate::errors::Errors;
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, Lit, LitInt, LitStr, Token, Type, Visibility};
+
+/// Guards that one server may have.
+const MAX_GUARDS: u32 = 1 << 20;
+
+/// The static and its arguments, checked.
+pub struct Input {
+    /// Doc comments and other attributes.
+    pub attributes: Vec<Attribute>,
+    /// Of the static, and of the struct of its items.
+    pub visibility: Visibility,
+    /// Name of the static: the guard's stable name.
+    pub ident: Ident,
+    /// Number of guards, for a family.
+    pub family: Option<LitInt>,
+    /// What it guards, in order.
+    pub items: Vec<Item>,
+    /// Its former name, or empty.
+    pub renamed_from: String,
+}
+
+/// One item.
+pub struct Item {
+    /// Its name.
+    pub ident: Ident,
+    /// Its type.
+    pub ty: Type,
+    /// Makes the first value; `Default` otherwise.
+    pub initialiser: Option<Expr>,
+}
+
+/// Reads both.
+pub fn parse(arguments: TokenStream, item: TokenStream) -> syn::Result<Input> {
+    let mut errors = Errors::default();
+    let mut items: Vec<Item> = Vec::new();
+    let mut renamed_from = None;
+    match Punctuated::<Argument, Token![,]>::parse_terminated.parse2(arguments) {
+        Ok(arguments) => {
+            for argument in arguments {
+                match argument {
+                    Argument::Item(item) => {
+                        if items.iter().any(|other| other.ident == item.ident) {
+                            errors.at(
+                                &item.ident,
+                                format!("item `{}` is declared twice", item.ident),
+                            );
+                        }
+                        items.push(*item);
+                    }
+                    Argument::RenamedFrom(name) => {
+                        if name.value().is_empty() {
+                            errors.at(&name, "the former name is empty");
+                        } else if renamed_from.is_some() {
+                            errors.at(&name, "`renamed_from` is given twice");
+                        }
+                        renamed_from = Some(name.value());
+                    }
+                    Argument::Unknown(error) => errors.push(error),
+                }
+            }
+            if items.is_empty() {
+                errors.push(syn::Error::new(
+                    proc_macro2::Span::call_site(),
+                    "a guard guards at least one item: `#[guards(name: Type)]`",
+                ));
+            }
+        }
+        Err(error) => errors.push(error),
+    }
+    let declaration = match syn::parse2::<Declaration>(item) {
+        Ok(declaration) => Some(declaration),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    };
+    let family = declaration.as_ref().and_then(|d| d.check(&mut errors));
+    let input = declaration.map(|declaration| Input {
+        attributes: declaration.attributes,
+        visibility: declaration.visibility,
+        ident: declaration.ident,
+        family,
+        items,
+        renamed_from: renamed_from.unwrap_or_default(),
+    });
+    errors
+        .finish(input)
+        .map(|input| input.expect("without a declaration there is an error"))
+}
+
+enum Argument {
+    Item(Box<Item>),
+    RenamedFrom(LitStr),
+    Unknown(syn::Error),
+}
+
+impl Parse for Argument {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let ident: Ident = input.parse()?;
+        if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            if ident == "renamed_from" {
+                return input.parse().map(Argument::RenamedFrom);
+            }
+            input.parse::<Expr>()?;
+            return Ok(Argument::Unknown(syn::Error::new_spanned(
+                &ident,
+                format!(
+                    "unknown option `{ident}`: items are written `{ident}: Type`, the only option is `renamed_from`"
+                ),
+            )));
+        }
+        if !input.peek(Token![:]) {
+            return Ok(Argument::Unknown(syn::Error::new_spanned(
+                &ident,
+                format!("item `{ident}` has no type: write `{ident}: Type`"),
+            )));
+        }
+        input.parse::<Token![:]>()?;
+        let ty = input.parse()?;
+        let initialiser = match input.parse::<Option<Token![=]>>()? {
+            Some(_) => Some(input.parse()?),
+            None => None,
+        };
+        Ok(Argument::Item(Box::new(Item {
+            ident,
+            ty,
+            initialiser,
+        })))
+    }
+}
+
+/// `static NAME: Type;`, with what does not belong there kept for an error.
+struct Declaration {
+    attributes: Vec<Attribute>,
+    visibility: Visibility,
+    mutable: Option<Token![mut]>,
+    ident: Ident,
+    ty: Type,
+    initialiser: Option<Expr>,
+}
+
+impl Parse for Declaration {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        if !input.peek(Token![static]) {
+            return Err(input.error("`#[guards]` goes on a static: `static NAME: GuardMutex;`"));
+        }
+        input.parse::<Token![static]>()?;
+        let mutable = input.parse()?;
+        let ident = input.parse()?;
+        input.parse::<Token![:]>()?;
+        let ty = input.parse()?;
+        let initialiser = match input.parse::<Option<Token![=]>>()? {
+            Some(_) => Some(input.parse()?),
+            None => None,
+        };
+        input.parse::<Token![;]>()?;
+        Ok(Declaration {
+            attributes,
+            visibility,
+            mutable,
+            ident,
+            ty,
+            initialiser,
+        })
+    }
+}
+
+impl Declaration {
+    /// Reports what does not belong there; returns the length of a family.
+    fn check(&self, errors: &mut Errors) -> Option<LitInt> {
+        if let Some(mutable) = self.mutable {
+            errors.at(
+                mutable,
+                "a guard is not `mut`: its items are changed through `lock`",
+            );
+        }
+        if let Some(initialiser) = &self.initialiser {
+            errors.at(
+                initialiser,
+                "a guard has no initialiser: items have theirs, `#[guards(name: Type = value)]`",
+            );
+        }
+        for attribute in &self.attributes {
+            if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+                errors.at(
+                    attribute,
+                    "put `#[cfg]` before `#[guards]`, so that it covers the items as well",
+                );
+            }
+        }
+        family(&self.ty, errors)
+    }
+}
+
+/// The length, if it is a family; an error at whatever is neither.
+fn family(ty: &Type, errors: &mut Errors) -> Option<LitInt> {
+    const EXPECTED: &str = "expected `GuardMutex`, or `[GuardMutex; N]` for a family";
+    let Type::Array(array) = ty else {
+        if !is_guard_mutex(ty) {
+            errors.at(ty, EXPECTED);
+        }
+        return None;
+    };
+    if !is_guard_mutex(&array.elem) {
+        errors.at(&array.elem, EXPECTED);
+    }
+    let Expr::Lit(syn::ExprLit {
+        lit: Lit::Int(length),
+        ..
+    }) = &array.len
+    else {
+        errors.at(
+            &array.len,
+            "the number of guards is a literal, since other versions depend on it",
+        );
+        return None;
+    };
+    match length.base10_parse::<u32>() {
+        Ok(1..=MAX_GUARDS) => {}
+        _ => errors.at(length, format!("a family has 1 to {MAX_GUARDS} guards")),
+    }
+    Some(length.clone())
+}
+
+fn is_guard_mutex(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.to_token_stream().to_string() == "GuardMutex"),
+        _ => false,
+    }
+}

@@ -1,0 +1,188 @@
+//! Schemas of carried types, and lenses between carries in their encoded form (R24).
+
+use super::shape::within;
+use crate::abi::{FieldSchema, TypeKind, TypeSchema, VariantSchema};
+use crate::error::WorkerError;
+use crate::worker::{Carried, Carry};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::type_name;
+use xform::Lens;
+
+/// A carried type of this name. It has no size or offsets: it crosses encoded, whichever compiler built either side.
+pub fn carried(name: &str, kind: TypeKind) -> TypeSchema {
+    TypeSchema {
+        name: name.to_owned(),
+        size: 0,
+        align: 0,
+        meaning: 0,
+        repr_c: true,
+        kind,
+    }
+}
+
+/// Fields without names.
+pub fn numbered<const N: usize>(types: [TypeSchema; N]) -> Vec<FieldSchema> {
+    let name = |(index, ty): (usize, TypeSchema)| FieldSchema {
+        name: index.to_string(),
+        offset: 0,
+        ty,
+    };
+    types.into_iter().enumerate().map(name).collect()
+}
+
+/// The schema of an application's type; a recursive one appears in itself as a leaf.
+pub fn carried_type<T>(name: &str, meaning: u32, kind: impl FnOnce() -> TypeKind) -> TypeSchema {
+    TypeSchema {
+        meaning,
+        ..carried(
+            name,
+            within(type_name::<T>(), kind).unwrap_or(TypeKind::Leaf),
+        )
+    }
+}
+
+/// One field of it.
+pub fn carried_field<T: Carried>(name: &str) -> FieldSchema {
+    FieldSchema {
+        name: name.to_owned(),
+        offset: 0,
+        ty: T::schema(),
+    }
+}
+
+/// One variant of it, numbered as serde numbers it.
+pub fn carried_variant(name: &str, index: i128, fields: Vec<FieldSchema>) -> VariantSchema {
+    VariantSchema {
+        name: name.to_owned(),
+        discriminant: index,
+        fields,
+    }
+}
+
+/// An enum, as serde writes it.
+pub fn carried_enum(variants: Vec<VariantSchema>) -> TypeKind {
+    TypeKind::Enum {
+        repr: "index".to_owned(),
+        variants,
+    }
+}
+
+/// The first carry of a worker function without `start`.
+///
+/// # Errors
+/// None; the signature is that of `start`.
+pub fn start_with_default<W, C: Default>(_: &mut W) -> Result<C, WorkerError> {
+    Ok(C::default())
+}
+
+/// Encoded older carry and complement to encoded newer carry and complement.
+///
+/// # Errors
+/// What does not decode, or the lens's own reason.
+pub fn carry_forward<L>(
+    left: &[u8],
+    complement: Option<&[u8]>,
+) -> Result<(Vec<u8>, Vec<u8>), String>
+where
+    L: Lens<Left: Carry, Right: Carry, Complement: Serialize + DeserializeOwned> + Default,
+{
+    let complement = complement
+        .map(|bytes| decode("complement", bytes))
+        .transpose()?;
+    let (right, complement) = L::default()
+        .forward(decode("older carry", left)?, complement)
+        .map_err(|error| error.to_string())?;
+    Ok((encode(&right)?, encode(&complement)?))
+}
+
+/// Encoded newer carry and complement to encoded older carry and complement.
+///
+/// # Errors
+/// What does not decode, or the lens's own reason.
+pub fn carry_backward<L>(
+    right: &[u8],
+    complement: Option<&[u8]>,
+) -> Result<(Vec<u8>, Vec<u8>), String>
+where
+    L: Lens<Left: Carry, Right: Carry, Complement: Serialize + DeserializeOwned> + Default,
+{
+    let complement = complement
+        .map(|bytes| decode("complement", bytes))
+        .transpose()?;
+    let (left, complement) = L::default()
+        .backward(decode("newer carry", right)?, complement)
+        .map_err(|error| error.to_string())?;
+    Ok((encode(&left)?, encode(&complement)?))
+}
+
+fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("the {what} has {} bytes too many", rest.len())),
+        Err(error) => Err(format!("the {what} does not decode: {error}")),
+    }
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    postcard::to_stdvec(value).map_err(|error| format!("does not encode: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xform::LensError;
+
+    /// The older side has a name, the newer one a number; each is the other's complement.
+    #[derive(Default)]
+    struct NameToNumber;
+
+    impl Lens for NameToNumber {
+        type Left = (u8, String);
+        type Right = (u8, u64);
+        type Complement = (String, u64);
+
+        fn forward(
+            &self,
+            (kept, name): Self::Left,
+            complement: Option<Self::Complement>,
+        ) -> Result<(Self::Right, Self::Complement), LensError> {
+            let number = complement.map_or(0, |(_, number)| number);
+            Ok(((kept, number), (name, number)))
+        }
+
+        fn backward(
+            &self,
+            (kept, number): Self::Right,
+            complement: Option<Self::Complement>,
+        ) -> Result<(Self::Left, Self::Complement), LensError> {
+            let name = complement.map_or_else(String::new, |(name, _)| name);
+            Ok(((kept, name.clone()), (name, number)))
+        }
+    }
+
+    // R24
+    #[test]
+    fn an_encoded_carry_comes_back_through_its_complement() -> Result<(), String> {
+        let left = encode(&(1_u8, "peer"))?;
+        let (right, complement) = carry_forward::<NameToNumber>(&left, None)?;
+        assert_eq!(right, encode(&(1_u8, 0_u64))?);
+        let edited = encode(&(2_u8, 9_u64))?;
+        let (left, complement) = carry_backward::<NameToNumber>(&edited, Some(&complement))?;
+        assert_eq!(left, encode(&(2_u8, "peer"))?);
+        let (right, _) = carry_forward::<NameToNumber>(&left, Some(&complement))?;
+        assert_eq!(right, edited);
+        Ok(())
+    }
+
+    // R24
+    #[test]
+    fn bytes_that_are_not_the_carry_are_refused() {
+        for bytes in [&[1][..], &[1, 200, 1], &[1, 1, b'a', 0]] {
+            assert!(
+                carry_forward::<NameToNumber>(bytes, None).is_err(),
+                "{bytes:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What the expansions of this crate's macros call, reached as `dsu_runtime::__private`.
+//!
+//! Not for applications: names and signatures change with the macros, which are of the same release.
+//! Everything here is generic over the application's types, so that macros need to emit no bodies.
+
+mod carry;
+mod shape;
+mod thunks;
+mod visit;
+
+pub use carry::{
+    carried, carried_enum, carried_field, carried_type, carried_variant, carry_backward,
+    carry_forward, numbered, start_with_default,
+};
+pub use inventory;
+pub use shape::{Body, Field, Shape, Shaped, Variant, assert_mirrored, schema_of, within};
+pub use std::vec::Vec;
+pub use thunks::{ItemInit, drop_value, item, visit_value};
+pub use visit::visit_fields;
+pub use xform::Lens;
