@@ -48,8 +48,6 @@ macro_rules! transformer {
                 complement: $crate::update::complement_schema::<$lens>,
                 forward: $crate::update::forward_thunk::<$lens>,
                 backward: $crate::update::backward_thunk::<$lens>,
-                complement_size: size_of::<<$lens as $crate::__private::Lens>::Complement>(),
-                complement_align: align_of::<<$lens as $crate::__private::Lens>::Complement>(),
                 drop_complement: $crate::__private::drop_value::<<$lens as $crate::__private::Lens>::Complement>,
                 visit_complement: $crate::update::visit_complement_thunk::<$lens>,
                 directions: $crate::update::directions::<$lens>,

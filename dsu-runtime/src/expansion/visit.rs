@@ -3,9 +3,6 @@
 
 use super::shape::Shaped;
 use crate::heap::Visitor;
-use crate::ids::Tag;
-use std::alloc::Layout;
-use std::ptr::NonNull;
 
 /// Shows every field of `value`.
 ///

@@ -205,7 +205,9 @@ unsafe fn visit_chain(mut next: Option<NonNull<Complement>>, visitor: &mut dyn V
                 if let Some(visit) = lens.visit_complement {
                     // SAFETY: the complement is of the lens that its ends name.
                     unsafe {
-                        show(visit, Complement::value(complement, lens), visitor);
+                        let mut wide: &mut dyn Visitor = &mut *visitor;
+                        let value = Complement::value(complement, lens);
+                        visit(lens.environment, value, (&raw mut wide).cast());
                     }
                 }
             }

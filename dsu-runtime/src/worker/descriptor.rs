@@ -134,9 +134,12 @@ impl<'de> Deserialize<'de> for Descriptor {
     /// Claims a descriptor of the carry that is being decoded.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let fd = i32::deserialize(deserializer)?;
-        CLAIMABLE.with_borrow_mut(|claimable| match claimable {
-            Some(fds) if fds.remove(&fd) => Ok(Descriptor { fd, packed_in: Cell::new(0) }),
-            _ => Err(de::Error::custom(format_args!("descriptor {fd} is not part of this carry"))),
-        })
+        let is_claimed = CLAIMABLE
+            .with_borrow_mut(|claimable| claimable.as_mut().is_some_and(|fds| fds.remove(&fd)));
+        if is_claimed {
+            Ok(Descriptor { fd, packed_in: Cell::new(0) })
+        } else {
+            Err(de::Error::custom(format_args!("descriptor {fd} is not part of this carry")))
+        }
     }
 }
