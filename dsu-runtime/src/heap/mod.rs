@@ -23,7 +23,11 @@ mod transaction;
 #[cfg(test)]
 mod allocator_tests;
 #[cfg(test)]
+mod regions_tests;
+#[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod transaction_tests;
 #[cfg(test)]
 mod worker_death_tests;
 
