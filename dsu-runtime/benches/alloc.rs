@@ -80,7 +80,7 @@ fn live_set(peer: &impl Peer, blocks: usize) -> f64 {
         random ^= random << 17;
         random >> 11
     };
-    let mut make = |number: u64| {
+    let make = |number: u64| {
         let size = 16 + (number % 32) * (number % 32);
         let layout = Layout::from_size_align(size as usize, 8).unwrap();
         let block = peer.take(layout);

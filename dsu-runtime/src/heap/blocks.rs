@@ -54,10 +54,8 @@ impl BlockMap {
 
     /// Number of blocks reached.
     pub fn len(&self) -> usize {
-        let ones = |words: &Box<[u64; BITMAP_WORDS]>| -> usize {
-            words.iter().map(|w| w.count_ones() as usize).sum()
-        };
-        self.reached.values().map(ones).sum()
+        let words = self.reached.values().flat_map(|words| words.iter());
+        words.map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether nothing was reached.

@@ -73,7 +73,7 @@ fn trade(exchange: &Exchange, worker: usize, seed: u64) {
             }
         } else {
             // Small sizes are the more frequent.
-            let index = random.next() % SIZES.len() & random.next() % SIZES.len();
+            let index = (random.next() % SIZES.len()) & (random.next() % SIZES.len());
             let layout = Layout::from_size_align(SIZES[index], 8).unwrap();
             if let Ok(block) = allocate(layout) {
                 let content = block.as_ptr() as u64 | (index as u64) << 48;
@@ -91,7 +91,7 @@ fn trade(exchange: &Exchange, worker: usize, seed: u64) {
                 }
             }
         }
-        if random.next() % 4096 == 0 {
+        if random.next().is_multiple_of(4096) {
             collect();
         }
         exchange.operations[worker].fetch_add(1, SeqCst);
