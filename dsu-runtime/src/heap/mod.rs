@@ -38,9 +38,13 @@ mod versioned;
 #[cfg(test)]
 mod allocator_tests;
 #[cfg(test)]
+mod regions_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;
 #[cfg(test)]
 mod worker_death_tests;
 
