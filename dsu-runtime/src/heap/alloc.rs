@@ -90,7 +90,10 @@ pub(super) fn release(ptr: NonNull<u8>, layout: Layout) {
     let class = class(layout);
     // SAFETY: the block is free; poison makes a use after free visible.
     unsafe { std::ptr::write_bytes(ptr.as_ptr(), 0xdd, class.min(4096)) };
-    heap.free.entry(class).or_default().push(ptr.as_ptr() as usize);
+    heap.free
+        .entry(class)
+        .or_default()
+        .push(ptr.as_ptr() as usize);
 }
 
 /// Bytes that the block really has.

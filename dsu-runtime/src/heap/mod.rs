@@ -5,8 +5,8 @@
 
 pub mod alloc;
 mod block;
-mod boxed;
 mod box_word;
+mod boxed;
 mod buffer;
 mod bytes;
 mod convert;

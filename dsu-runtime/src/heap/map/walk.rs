@@ -31,12 +31,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     }
 
     /// Up to about `budget` entries from `cursor` on; returns where to go on, 0 at the end.
-    pub(super) fn scan(
-        &self,
-        cursor: u64,
-        budget: usize,
-        mut see: impl FnMut(&K, &C),
-    ) -> u64 {
+    pub(super) fn scan(&self, cursor: u64, budget: usize, mut see: impl FnMut(&K, &C)) -> u64 {
         let mut left = budget.max(1);
         let mut at = cursor;
         while let Some(segment) = self.segment(at) {
@@ -197,7 +192,9 @@ impl<K: Hash + Eq, C> Table<K, C> {
             && capacity >= 4
             && (head.len + head.growth_left) as usize <= load(capacity);
         let Some(layout) = layout.filter(|_| is_sound) else {
-            visitor.damage(&format!("the head of the segment at {address:#x}: {head:?}"));
+            visitor.damage(&format!(
+                "the head of the segment at {address:#x}: {head:?}"
+            ));
             return false;
         };
         visitor.block(segment.block(), layout);
