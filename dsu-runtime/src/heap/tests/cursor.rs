@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ptr::NonNull;
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
     // R29
     #[test]
     fn scan_sees_once_what_is_there_throughout(

@@ -5,6 +5,7 @@ use super::super::{
     SharedBox, SharedBytes, SharedDeque, SharedMap, SharedVec, transaction::Transaction,
 };
 use super::{Owned, failing_after, worker};
+use crate::error::HeapFull;
 use proptest::prelude::*;
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -16,21 +17,20 @@ type Value = (
     Option<SharedBox<SharedBytes>>,
 );
 
-fn bytes(n: u16) -> SharedBytes {
+fn bytes(n: u16) -> Result<SharedBytes, HeapFull> {
     SharedBytes::from_slice(format!("a text that needs a block of its own {n}").as_bytes())
-        .expect("room")
 }
 
 fn change(value: &mut Value, op: u8, n: u16) -> Option<()> {
     let (map, deque, text, boxed) = value;
-    let key = bytes(n);
+    let key = bytes(n).ok()?;
     match op {
         0 | 1 => drop(map.insert(key, SharedVec::new()).ok()?),
         2 => drop(map.remove(&key[..]).ok()?),
         3..=5 => map
-            .get_or_insert_with(&key[..], || Ok((bytes(n), SharedVec::new())))
+            .get_or_insert_with(&key[..], || Ok((bytes(n)?, SharedVec::new())))
             .ok()?
-            .push(bytes(n))
+            .push(bytes(n).ok()?)
             .ok()?,
         6 => {
             let list = map.get_mut(&key[..]).ok()??;

@@ -25,6 +25,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
     #[test]
     fn bytes_do_what_a_vec_does(ops in prop::collection::vec((0..7u8, text(), 0..300usize, limit()), 0..60)) {
         let _turn = worker();
