@@ -11,7 +11,9 @@ use super::box_word::{BoxWord, Complement, Ends, Form, known};
 use super::live;
 use super::shared::Visitor;
 use super::transaction::Transaction;
-use crate::abi::{Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext};
+use crate::abi::{
+    Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext,
+};
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::ptr::{self, NonNull};

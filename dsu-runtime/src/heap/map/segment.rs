@@ -102,9 +102,7 @@ impl<K, C> Segment<K, C> {
                 growth_left: load(capacity) as u32,
                 depth,
             });
-            segment
-                .control(0)
-                .write_bytes(OUTSIDE, capacity.max(GROUP));
+            segment.control(0).write_bytes(OUTSIDE, capacity.max(GROUP));
             segment.control(0).write_bytes(EMPTY, capacity);
         }
         Ok(segment)
@@ -138,9 +136,7 @@ impl<K, C> Segment<K, C> {
 
     #[inline]
     fn control(self, index: usize) -> *mut u8 {
-        self.block
-            .as_ptr()
-            .wrapping_add(size_of::<Head>() + index)
+        self.block.as_ptr().wrapping_add(size_of::<Head>() + index)
     }
 
     #[inline]

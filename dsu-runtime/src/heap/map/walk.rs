@@ -31,12 +31,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     }
 
     /// Up to about `budget` entries from `cursor` on; returns where to go on, 0 at the end.
-    pub(super) fn scan(
-        &self,
-        cursor: u64,
-        budget: usize,
-        mut see: impl FnMut(&K, &C),
-    ) -> u64 {
+    pub(super) fn scan(&self, cursor: u64, budget: usize, mut see: impl FnMut(&K, &C)) -> u64 {
         let mut left = budget.max(1);
         let mut at = cursor;
         while let Some(segment) = self.segment(at) {
@@ -123,6 +118,9 @@ impl<K: Hash + Eq, C> Table<K, C> {
             }
             let end = Self::range_end(at, segment.head().depth);
             let entries = self.sorted(segment, at);
+            if at == place && place != 0 && entries.first().is_none_or(|(hash, _)| *hash != place) {
+                visitor.begin_anew();
+            }
             for (position, (hash, mut slot)) in entries.iter().copied().enumerate() {
                 // SAFETY: a used slot; the walk has the map to itself.
                 let Slot { key, cell } = unsafe { slot.as_mut() };
@@ -197,7 +195,9 @@ impl<K: Hash + Eq, C> Table<K, C> {
             && capacity >= 4
             && (head.len + head.growth_left) as usize <= load(capacity);
         let Some(layout) = layout.filter(|_| is_sound) else {
-            visitor.damage(&format!("the head of the segment at {address:#x}: {head:?}"));
+            visitor.damage(&format!(
+                "the head of the segment at {address:#x}: {head:?}"
+            ));
             return false;
         };
         visitor.block(segment.block(), layout);
@@ -254,6 +254,8 @@ impl Visitor for Watch<'_> {
     fn enter(&mut self) -> u64 {
         0
     }
+
+    fn begin_anew(&mut self) {}
 
     fn is_spent(&self) -> bool {
         false
