@@ -20,6 +20,8 @@ pub enum ReplyMode {
     Off,
     /// The next one is not.
     SkipNext,
+    /// The one that is running is not, unless it says otherwise.
+    Skipping,
 }
 
 /// A connection as its peer and CLIENT LIST know it.

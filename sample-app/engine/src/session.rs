@@ -198,7 +198,9 @@ impl Session {
         if args.is_empty() {
             return;
         }
-        let mode = self.client.reply_mode;
+        if self.client.reply_mode == ReplyMode::SkipNext {
+            self.client.reply_mode = ReplyMode::Skipping;
+        }
         let mut call = Call {
             args,
             reply: Reply::new(self.output.tail(), self.client.protocol),
@@ -221,15 +223,13 @@ impl Session {
             call.reply.rewind(mark);
             call.reply.error(&error.text());
         }
-        match (mode, call.client.reply_mode) {
-            (ReplyMode::On, ReplyMode::On) | (ReplyMode::Off, ReplyMode::On) => {}
-            (ReplyMode::SkipNext, after) => {
-                if after == ReplyMode::SkipNext {
-                    call.client.reply_mode = ReplyMode::On;
-                }
+        match call.client.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off | ReplyMode::SkipNext => call.reply.rewind(mark),
+            ReplyMode::Skipping => {
+                call.client.reply_mode = ReplyMode::On;
                 call.reply.rewind(mark);
             }
-            (_, ReplyMode::Off | ReplyMode::SkipNext) => call.reply.rewind(mark),
         }
         let close = call.close;
         self.closing |= close;

@@ -171,6 +171,11 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// Replies that were written elsewhere: elements whose number had to be known first.
+    pub fn encoded(&mut self, replies: &[u8]) {
+        self.out.extend_from_slice(replies);
+    }
+
     fn line(&mut self, kind: u8, text: &[u8]) {
         self.out.push(kind);
         self.out.extend_from_slice(text);

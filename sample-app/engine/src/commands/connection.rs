@@ -24,7 +24,9 @@ pub(crate) fn echo(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
     let index = call.integer(1)?;
     if i32::try_from(index).is_err() {
-        return Err(CommandError::NOT_AN_INTEGER);
+        return Err(CommandError::Text(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ));
     }
     if index != 0 {
         return Err(CommandError::Text("ERR DB index is out of range"));
@@ -75,7 +77,6 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
             }
         }),
     };
-    let mut name = None;
     let mut at = 2;
     while at < call.args.len() {
         let more = call.args.len() - 1 - at;
@@ -83,7 +84,8 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
             check_user(call.args.at(at + 1))?;
             at += 3;
         } else if call.is(at, "SETNAME") && more >= 1 {
-            name = Some(call.args.at(at + 1));
+            // It stays even if a later option is refused, as in Redis.
+            set_name(call.client, call.args.at(at + 1))?;
             at += 2;
         } else {
             let mut text = b"ERR Syntax error in HELLO option '".to_vec();
@@ -91,9 +93,6 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
             text.push(b'\'');
             return Err(CommandError::Quoting(text));
         }
-    }
-    if let Some(name) = name {
-        set_name(call.client, name)?;
     }
     if let Some(protocol) = protocol {
         call.client.protocol = protocol;

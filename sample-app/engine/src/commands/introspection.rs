@@ -31,7 +31,7 @@ pub(crate) fn info<S: Store>(call: &mut Call<'_>, table: &CommandTable<S>) -> Ou
     for name in names.iter() {
         match table.find_full(name) {
             Some(command) => describe(&mut call.reply, command),
-            None => call.reply.null_array(),
+            None => call.reply.null(),
         }
     }
     Ok(())
