@@ -45,6 +45,8 @@ pub struct Client {
     pub protocol: Protocol,
     /// By CLIENT REPLY.
     pub reply_mode: ReplyMode,
+    /// By CLIENT NO-EVICT; it is shown and makes no difference.
+    pub no_evict: bool,
     /// When it was accepted.
     pub connected_at: UnixMs,
     /// When it last sent a command.
@@ -121,7 +123,7 @@ impl Client {
             name => name,
         };
         format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags=N db=0 sub=0 psub=0 \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 \
              ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={} rbp={} obl={} \
              oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} \
              lib-ver={}",
@@ -132,6 +134,7 @@ impl Client {
             self.name,
             seconds(self.connected_at),
             seconds(self.active_at),
+            if self.no_evict { "e" } else { "N" },
             buffers.received,
             buffers.free,
             buffers.output,

@@ -155,7 +155,8 @@ pub(crate) fn reply(call: &mut Call<'_>) -> Outcome {
 
 /// Connections are never evicted, so either wish is granted.
 pub(crate) fn no_evict(call: &mut Call<'_>) -> Outcome {
-    if !call.is(2, "ON") && !call.is(2, "OFF") {
+    call.client.no_evict = call.is(2, "ON");
+    if !call.client.no_evict && !call.is(2, "OFF") {
         return Err(CommandError::SYNTAX);
     }
     call.reply.ok();

@@ -238,15 +238,14 @@ impl Keyspace for Tx<'_> {
         visit: &mut dyn FnMut(&[u8]),
     ) -> Result<u64, StoreError> {
         assert!(self.open[shard], "a shard that was not opened");
-        let mut visited = 0;
         let mut last = 0;
         let from = Bound::Included((cursor, Vec::new()));
-        for ((hash, key), entry) in self.shards[shard].range((from, Bound::Unbounded)) {
+        let rest = self.shards[shard].range((from, Bound::Unbounded));
+        for (visited, ((hash, key), entry)) in rest.enumerate() {
             if visited >= count && *hash != last {
                 return Ok(*hash);
             }
             last = *hash;
-            visited += 1;
             if entry.deadline.is_none_or(|deadline| deadline >= self.now) {
                 visit(key);
             }

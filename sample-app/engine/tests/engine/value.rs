@@ -1,7 +1,7 @@
 //! Replies as a client sees them, and requests as it sends them.
 
 use std::fmt;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
