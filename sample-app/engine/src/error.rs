@@ -37,6 +37,17 @@ impl CommandError {
         Self::Quoting(format!("ERR wrong number of arguments for '{name}' command").into_bytes())
     }
 
+    /// An error that quotes an argument as C prints it, up to its first zero byte, and that
+    /// does not end in line ends.
+    pub(crate) fn quoting(before: &str, argument: &[u8], after: &str) -> Self {
+        let argument = until_zero(argument);
+        let mut text = [before.as_bytes(), argument, after.as_bytes()].concat();
+        while let Some(b'\r' | b'\n') = text.last() {
+            text.pop();
+        }
+        Self::Quoting(text)
+    }
+
     /// The text of the error reply.
     pub fn text(&self) -> Cow<'_, [u8]> {
         match self {
@@ -53,6 +64,12 @@ impl CommandError {
             }
         }
     }
+}
+
+/// What C takes for the whole of a string.
+pub(crate) fn until_zero(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|&byte| byte == 0);
+    &bytes[..end.unwrap_or(bytes.len())]
 }
 
 impl From<StoreError> for CommandError {

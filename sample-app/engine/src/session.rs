@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::buffer::{Input, Output};
 use crate::call::{Buffers, Call, Client, Outcome, ReplyMode};
 use crate::command::{Command, Handler};
-use crate::error::CommandError;
+use crate::error::{CommandError, until_zero};
 use crate::server::{Counters, Server};
 use crate::store::{KeySet, Keys, Store, UnixMs};
 use crate::table::CommandTable;
@@ -323,15 +323,11 @@ fn unknown_command(call: &Call<'_>) -> CommandError {
 }
 
 fn unknown_subcommand(container: &str, name: &[u8]) -> CommandError {
-    let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend_from_slice(printable(name, QUOTED));
     let hint = format!("'. Try {} HELP.", container.to_ascii_uppercase());
-    text.extend_from_slice(hint.as_bytes());
-    CommandError::Quoting(text)
+    CommandError::quoting("ERR unknown subcommand '", printable(name, QUOTED), &hint)
 }
 
-/// What C's `%.*s` prints of `bytes`: it stops at a zero byte.
+/// What C's `%.*s` prints of `bytes`.
 fn printable(bytes: &[u8], limit: usize) -> &[u8] {
-    let end = bytes.iter().position(|&byte| byte == 0);
-    &bytes[..end.unwrap_or(bytes.len()).min(limit)]
+    until_zero(&bytes[..bytes.len().min(limit)])
 }

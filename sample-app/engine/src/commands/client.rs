@@ -54,10 +54,8 @@ pub(crate) fn set_info(call: &mut Call<'_>) -> Outcome {
     } else if call.is(2, "lib-ver") {
         call.client.library_version = value.ok_or_else(|| refused("lib-ver"))?;
     } else {
-        let mut text = b"ERR Unrecognized option '".to_vec();
-        text.extend_from_slice(call.args.at(2));
-        text.push(b'\'');
-        return Err(CommandError::Quoting(text));
+        let before = "ERR Unrecognized option '";
+        return Err(CommandError::quoting(before, call.args.at(2), "'"));
     }
     call.reply.ok();
     Ok(())
@@ -107,10 +105,8 @@ impl<'a> Wanted<'a> {
                 b"normal" => Ok(Self::All),
                 b"master" | b"replica" | b"slave" | b"pubsub" => Ok(Self::None),
                 _ => {
-                    let mut text = b"ERR Unknown client type '".to_vec();
-                    text.extend_from_slice(call.args.at(3));
-                    text.push(b'\'');
-                    Err(CommandError::Quoting(text))
+                    let before = "ERR Unknown client type '";
+                    Err(CommandError::quoting(before, call.args.at(3), "'"))
                 }
             },
             4.. if call.is(2, "ID") => {

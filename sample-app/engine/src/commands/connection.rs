@@ -88,10 +88,9 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
             set_name(call.client, call.args.at(at + 1))?;
             at += 2;
         } else {
-            let mut text = b"ERR Syntax error in HELLO option '".to_vec();
-            text.extend_from_slice(call.args.at(at));
-            text.push(b'\'');
-            return Err(CommandError::Quoting(text));
+            let option = call.args.at(at);
+            let before = "ERR Syntax error in HELLO option '";
+            return Err(CommandError::quoting(before, option, "'"));
         }
     }
     if let Some(protocol) = protocol {

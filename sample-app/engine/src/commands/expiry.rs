@@ -91,9 +91,8 @@ impl Conditions {
             } else if call.is(at, "LT") {
                 found.earlier = true;
             } else {
-                let mut text = b"ERR Unsupported option ".to_vec();
-                text.extend_from_slice(call.args.at(at));
-                return Err(CommandError::Quoting(text));
+                let before = "ERR Unsupported option ";
+                return Err(CommandError::quoting(before, call.args.at(at), ""));
             }
         }
         if found.persistent && (found.expiring || found.later || found.earlier) {
