@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Space for at least this much is offered to each read.
 const READ_SIZE: usize = 16 << 10;
 
+/// A buffer that has grown beyond this is given back once everything in it is understood.
+const KEPT_INPUT: usize = 1 << 20;
+
 /// Bytes from the peer. The storage is kept initialised to its end, so that offering space
 /// for a read costs no clearing.
 #[derive(Debug, Default)]
@@ -35,6 +38,9 @@ impl Input {
         debug_assert!(self.start <= self.end, "consumed more than was received");
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+            if self.storage.len() > KEPT_INPUT {
+                self.storage = Vec::new();
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The command lists of the versions: version 2 is version 1's list with what it overrides
 //! and adds, and so will every later one be.
 
+mod administration;
 mod v1;
 mod v2;
 

@@ -14,6 +14,8 @@ const MAX_EXPONENT: i64 = 16383 - 63;
 const MIN_EXPONENT: i64 = -16382 - 63;
 /// Powers of ten beyond this overflow or vanish, whatever the digits.
 const DECIMAL_LIMIT: i64 = 5_000;
+/// Powers of two beyond this do so for any significand of 128 bits.
+const BINARY_LIMIT: i64 = 20_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sign {
@@ -381,7 +383,7 @@ fn parse_hexadecimal(text: &[u8]) -> Option<Exact> {
     }
     let exponent = exponent
         .saturating_add(dropped - 4 * fraction.len() as i64)
-        .clamp(-4 * DECIMAL_LIMIT * 4, 4 * DECIMAL_LIMIT * 4);
+        .clamp(-BINARY_LIMIT, BINARY_LIMIT);
     Some(Exact {
         coefficient,
         exponent,

@@ -2,7 +2,7 @@
 
 use kv_engine::tables;
 
-use crate::generator::{Comparison, Generator, Request, Version};
+use crate::generator::{Comparison, Dice, Generator, Request, Version};
 use crate::redis::Redis;
 use crate::server::Local;
 use crate::value::{Value, encode};
@@ -35,6 +35,63 @@ fn version_1_answers_random_commands_as_redis_does() {
 #[test]
 fn version_2_answers_random_commands_as_redis_does() {
     compare(Version::Two);
+}
+
+#[test]
+fn sums_of_floats_have_the_digits_that_redis_gives_them() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let mut local = Local::new(tables::v1());
+    let mut dice = Dice(seed());
+    for _ in 0..length() / 400 {
+        let pairs: Vec<[String; 2]> = (0..100)
+            .map(|_| [float(&mut dice), float(&mut dice)])
+            .collect();
+        let bytes: Vec<u8> = pairs
+            .iter()
+            .flat_map(|[a, b]| {
+                [encode(&["SET", "f", a]), encode(&["INCRBYFLOAT", "f", b])].concat()
+            })
+            .collect();
+        redis.send(&bytes);
+        let ours = Value::parse_all(&local.exchange(&bytes));
+        for (pair, ours) in pairs.iter().zip(ours.chunks(2)) {
+            assert_eq!(redis.receive(), ours[0]);
+            assert_eq!(ours[1], redis.receive(), "{pair:?}");
+        }
+    }
+}
+
+/// Floats of any size, in the spellings that C knows.
+fn float(dice: &mut Dice) -> String {
+    let sign = dice.pick(&["", "-", "+"]);
+    let digits = |dice: &mut Dice, most: usize, alphabet: &str| -> String {
+        let letters = alphabet.as_bytes();
+        let count = dice.below(most);
+        (0..count).map(|_| dice.pick(letters) as char).collect()
+    };
+    if dice.below(4) == 0 {
+        let whole = digits(dice, 22, "0123456789abcdefABCDEF");
+        let fraction = digits(dice, 22, "0123456789abcdef");
+        let exponent = match dice.below(3) {
+            0 => String::new(),
+            1 => format!("p{}", dice.below(200) as i64 - 100),
+            _ => format!("P{}", dice.below(34_000) as i64 - 17_000),
+        };
+        return format!("{sign}0x{whole}.{fraction}{exponent}");
+    }
+    let most = dice.pick(&[3, 20, 45]);
+    let (whole, fraction) = (
+        digits(dice, most, "0123456789"),
+        digits(dice, most, "01234567890000"),
+    );
+    let exponent = match dice.below(4) {
+        0 | 1 => String::new(),
+        2 => format!("e{}", dice.below(60) as i64 - 30),
+        _ => format!("E{}", dice.below(10_100) as i64 - 5_050),
+    };
+    format!("{sign}{whole}.{fraction}{exponent}")
 }
 
 fn compare(version: Version) {

@@ -434,6 +434,10 @@ impl Generator {
             "COMMAND DOCS nope",
             "PING",
             "PING a b",
+            "HELLO 3",
+            "HELLO 3",
+            "HELLO 2",
+            "RESET",
             "CONFIG GET databases",
         ]);
         line.split(' ')
