@@ -168,7 +168,7 @@ fn main() {
         let mut ours = Ours::new();
         let our_figures = round(
             &mut ours,
-            |map, key, value| drop(map.insert(key, value).expect("room")),
+            |map, key, value| assert!(map.insert(key, value).expect("room").is_none()),
             |map, key| map.get(key).expect("inline").copied(),
             |map, key| map.remove(key).expect("inline").is_some(),
             Ours::clear,
@@ -177,7 +177,7 @@ fn main() {
         let mut peer = Peer::default();
         let peer_figures = round(
             &mut peer,
-            |map, key, value| drop(map.insert(key, value)),
+            |map, key, value| assert!(map.insert(key, value).is_none()),
             |map, key| map.get(key).copied(),
             |map, key| map.remove(key).is_some(),
             |map| *map = Peer::default(),

@@ -151,7 +151,7 @@ impl<K, C> Segment<K, C> {
     fn probe(self, hash: u64) -> impl Iterator<Item = (usize, Group)> {
         let groups = (self.head().capacity as usize).div_ceil(GROUP);
         // Bits that neither the tag nor, in any map that fits the heap, the directory uses.
-        let home = (((hash >> 7) & 0xffff_ffff) * groups as u64 >> 32) as usize;
+        let home = ((((hash >> 7) & 0xffff_ffff) * groups as u64) >> 32) as usize;
         (0..groups).map(move |step| {
             let group = if home + step < groups {
                 home + step
