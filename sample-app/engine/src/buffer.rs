@@ -20,6 +20,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         &self.storage[self.start..self.end]
     }
@@ -33,6 +34,7 @@ impl Input {
     }
 
     /// Passes over bytes that were understood.
+    #[inline]
     pub(crate) fn consume(&mut self, length: usize) {
         self.start += length;
         debug_assert!(self.start <= self.end, "consumed more than was received");
@@ -62,6 +64,7 @@ impl Input {
     }
 
     /// The first `length` bytes of [`space`](Self::space) were filled.
+    #[inline]
     pub(crate) fn filled(&mut self, length: usize) {
         assert!(
             length <= self.storage.len() - self.end,
@@ -99,6 +102,7 @@ pub(crate) struct Output {
 const KEPT_OUTPUT: usize = 64 << 10;
 
 impl Output {
+    #[inline]
     pub(crate) fn unsent(&self) -> &[u8] {
         &self.bytes[self.sent..]
     }
@@ -116,6 +120,7 @@ impl Output {
     }
 
     /// To append replies to.
+    #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         if self.sent > self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);

@@ -5,6 +5,7 @@
 ///
 /// Spaces, a plus sign, leading zeros, `-0`, and anything out of range are refused, so that
 /// `parse_integer(t) == Some(n)` implies that `n` prints as `t`.
+#[inline]
 pub fn parse_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -34,6 +35,7 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
 }
 
 /// Writes `value` in decimal into `buffer` and returns the part that was used.
+#[inline]
 pub fn format_integer(value: i64, buffer: &mut [u8; 20]) -> &[u8] {
     let mut at = buffer.len();
     let mut rest = value.unsigned_abs();
@@ -53,6 +55,7 @@ pub fn format_integer(value: i64, buffer: &mut [u8; 20]) -> &[u8] {
 }
 
 /// Appends `value` in decimal to `out`.
+#[inline]
 pub fn push_integer(value: i64, out: &mut Vec<u8>) {
     if (0..10).contains(&value) {
         out.push(b'0' + value as u8);

@@ -35,11 +35,13 @@ pub struct Reply<'a> {
 
 impl<'a> Reply<'a> {
     /// Replies are appended to `out`.
+    #[inline]
     pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
         Self { out, protocol }
     }
 
     /// What this connection speaks.
+    #[inline]
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
@@ -50,16 +52,19 @@ impl<'a> Reply<'a> {
     }
 
     /// How many bytes are in the buffer: a mark for [`rewind`](Self::rewind).
+    #[inline]
     pub fn mark(&self) -> usize {
         self.out.len()
     }
 
     /// Takes back everything written since `mark`.
+    #[inline]
     pub fn rewind(&mut self, mark: usize) {
         self.out.truncate(mark);
     }
 
     /// `+OK`.
+    #[inline]
     pub fn ok(&mut self) {
         self.out.extend_from_slice(b"+OK\r\n");
     }
@@ -80,6 +85,7 @@ impl<'a> Reply<'a> {
     }
 
     /// An integer.
+    #[inline]
     pub fn integer(&mut self, value: i64) {
         self.header(b':', value);
     }
@@ -90,6 +96,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A string of any bytes.
+    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
         self.header(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
@@ -110,6 +117,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A missing string.
+    #[inline]
     pub fn null(&mut self) {
         self.out.extend_from_slice(match self.protocol {
             Protocol::Resp2 => b"$-1\r\n",
@@ -126,6 +134,7 @@ impl<'a> Reply<'a> {
     }
 
     /// An array of `length` elements that follow.
+    #[inline]
     pub fn array(&mut self, length: usize) {
         self.header(b'*', length as i64);
     }
@@ -182,6 +191,7 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(b"\r\n");
     }
 
+    #[inline]
     fn header(&mut self, kind: u8, value: i64) {
         self.out.push(kind);
         push_integer(value, self.out);

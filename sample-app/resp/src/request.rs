@@ -34,16 +34,19 @@ pub struct Args<'a> {
 
 impl<'a> Args<'a> {
     /// How many there are, the name included.
+    #[inline]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// Whether the request was an empty line or an empty array, which has no answer.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
     /// The argument at `index`, if there is one.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         self.spans
             .get(index)
@@ -54,12 +57,14 @@ impl<'a> Args<'a> {
     ///
     /// # Panics
     /// If there is none: handlers know their arity before they ask.
+    #[inline]
     pub fn at(&self, index: usize) -> &'a [u8] {
         let span = self.spans[index];
         &self.bytes[span.start..span.end]
     }
 
     /// The arguments from `index` on; none if there are fewer.
+    #[inline]
     pub fn from(&self, index: usize) -> Self {
         Self {
             bytes: self.bytes,
@@ -224,6 +229,11 @@ impl RequestParser {
                     }
                 }
                 Stage::Arguments(left) => {
+                    if let Some((length, header)) = short_header(&buffer[self.at..]) {
+                        self.at += header;
+                        self.stage = Stage::Bulk(length, left - 1);
+                        continue;
+                    }
                     let Some(line) = self.line(buffer, ProtocolError::EndlessLength)? else {
                         return Ok(Parsed::Incomplete);
                     };
@@ -263,6 +273,7 @@ impl RequestParser {
 
     /// The arguments of the request that [`advance`](Self::advance) just returned, in the
     /// same `buffer`.
+    #[inline]
     pub fn args<'a>(&'a self, buffer: &'a [u8]) -> Args<'a> {
         Args {
             bytes: match self.source {
@@ -273,6 +284,7 @@ impl RequestParser {
         }
     }
 
+    #[inline]
     fn begin(&mut self) {
         self.source = Source::Buffer;
         self.spans.clear();
@@ -282,6 +294,7 @@ impl RequestParser {
         self.inline = Vec::new();
     }
 
+    #[inline]
     fn finish(&mut self) -> Parsed {
         let length = self.at;
         self.stage = Stage::Start;
@@ -334,6 +347,18 @@ impl RequestParser {
         self.source = Source::Inline;
         self.at = end + 1;
         Ok(self.finish())
+    }
+}
+
+/// The length in a header of one or two digits, which nearly all are, and the header's size.
+#[inline]
+fn short_header(bytes: &[u8]) -> Option<(usize, usize)> {
+    match *bytes {
+        [b'$', ones @ b'0'..=b'9', b'\r', _, ..] => Some((usize::from(ones - b'0'), 4)),
+        [b'$', tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
+            Some((usize::from(tens - b'0') * 10 + usize::from(ones - b'0'), 5))
+        }
+        _ => None,
     }
 }
 
