@@ -4,5 +4,6 @@ pub mod abi;
 pub mod error;
 pub mod heap;
 pub mod ids;
+pub mod update;
 pub mod version;
 pub mod worker;
