@@ -4,6 +4,8 @@ pub mod abi;
 pub mod error;
 pub mod heap;
 pub mod ids;
+pub mod supervisor;
+pub mod sys;
 pub mod update;
 pub mod version;
 pub mod worker;

@@ -1,0 +1,4 @@
+//! System calls that need care, behind safe functions. Knows nothing of versions, guards or workers.
+
+pub mod net;
+pub mod spawn;
