@@ -1,6 +1,8 @@
 //! Live updates for multithreaded servers.
 
 pub mod abi;
+pub mod cli;
+pub mod enter;
 pub mod error;
 pub mod heap;
 pub mod ids;

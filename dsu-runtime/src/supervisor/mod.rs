@@ -20,6 +20,7 @@ mod verbs;
 
 pub use config::{Config, ListenAddress, parse_size};
 pub use ports::Ports;
-pub use protocol::{LINE_LIMIT, Mode, Reply, Request, UpdateRequest, Verdict};
+pub use protocol::{FailurePolicy, LINE_LIMIT, Mode, Reply, Request, UpdateRequest, Verdict};
 pub use records::{Record, read_records};
+pub(crate) use run::finish_probe;
 pub use run::serve;
