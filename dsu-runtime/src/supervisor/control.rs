@@ -7,7 +7,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -76,8 +76,8 @@ impl Control {
                     path.display()
                 ));
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                // A socket that nobody listens on. Anything else at this path is not ours to remove.
+            // The system says the same of any file, so it has to be looked at.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_socket(path) => {
                 std::fs::remove_file(path).map_err(failed)?;
             }
             Err(_) => {}
@@ -174,6 +174,11 @@ impl Control {
         }
         self.clients.retain(|client| !client.gone);
     }
+}
+
+/// Anything else at this path is not ours to remove.
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
 impl Drop for Control {

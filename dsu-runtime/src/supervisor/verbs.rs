@@ -324,20 +324,19 @@ impl Supervisor {
         }
         underway.record.outcome = outcome.to_owned();
         tracing::info!("update {outcome}: {text}");
-        for client in underway
-            .client
-            .into_iter()
-            .chain(std::mem::take(&mut underway.rollback_clients))
-        {
-            let data = serde_json::to_value(&underway.record).unwrap_or_default();
-            self.control.reply(
-                client,
-                &Reply::Answer {
-                    verdict,
-                    text: text.clone(),
-                    data,
-                },
-            );
+        let data = serde_json::to_value(&underway.record).unwrap_or_default();
+        if let Some(client) = underway.client {
+            let reply = Reply::Answer {
+                verdict,
+                text: text.clone(),
+                data: data.clone(),
+            };
+            self.control.reply(client, &reply);
+        }
+        // Who asked for the rollback has what they wanted.
+        for client in std::mem::take(&mut underway.rollback_clients) {
+            let done = format!("{outcome}: {text}");
+            self.control.reply(client, &Reply::data(done, data.clone()));
         }
         self.underway = Some(underway);
         self.keep_record();

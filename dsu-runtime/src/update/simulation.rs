@@ -411,10 +411,10 @@ fn every_update_ends_with_all_workers_on_one_version() {
         }
     }
     // The schedules are worth something only if they reach every end often.
-    assert!(committed > 1_000, "{committed} committed");
-    assert!(rolled_back > 1_000, "{rolled_back} rolled back");
+    assert!(committed > 300, "{committed} committed");
+    assert!(rolled_back > 300, "{rolled_back} rolled back");
     assert!(
-        refused > 1_000 && requests > 1_000,
+        refused > 300 && requests > 300,
         "{refused} refused, {requests} requests refused"
     );
 }
