@@ -16,7 +16,7 @@ mod slot;
 
 pub use calls::{
     Conversion, ConversionStatus, ConvertFn, Converter, Directive, DropFn, ErrorText, HostCalls,
-    LibraryCalls, ReportKind, RunArguments, RunOutcome, VisitFn,
+    LibraryCalls, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
 };
 pub use context::WorkerContext;
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};

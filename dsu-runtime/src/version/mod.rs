@@ -3,9 +3,36 @@
 //! Knows libraries as files and manifests as data; never runs application code in the supervisor.
 
 mod binding;
+mod build_id;
+mod collect;
+mod compare;
+mod copy;
+mod digest;
+mod incompatible;
+mod inspect;
+mod layout_text;
+mod load;
 mod manifest;
+pub mod probe;
+mod refusal;
+mod registry;
+#[cfg(test)]
+mod samples;
+mod similar;
+mod xfgen;
 
 pub use binding::{Binding, GuardBinding, RepresentationBinding};
+pub use build_id::at_address as build_id_at;
+pub use collect::{CollectError, collect};
+pub use compare::{Advice, Comparison, Direction, Part, Passage, compare};
+pub use copy::{Copied, copy};
+pub use digest::digest;
+pub use incompatible::{Incompatibilities, Incompatible, Side};
+pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
+pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
     CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, TypeManifest,
 };
+pub use refusal::Refusal;
+pub use registry::{Registry, tuple_name};
+pub use xfgen::xfgen;

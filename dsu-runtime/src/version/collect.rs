@@ -1,0 +1,194 @@
+//! From the registrations inside one library to its manifest. Runs in the library's own copy of the
+//! runtime: `inventory` knows only what was linked with it.
+#![allow(unsafe_code)] // none is written here; `inventory::iter` expands to some
+#![allow(clippy::undocumented_unsafe_blocks)] // as above
+
+use super::build_id;
+use super::digest::digest;
+use super::manifest::*;
+use crate::abi::*;
+use crate::ids::VersionId;
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::fmt;
+
+/// Why a library has no manifest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CollectError {
+    /// `dsu::version!` is missing or stands there more than once.
+    Versions(usize),
+    /// `#[dsu::worker]` is missing or stands there more than once.
+    Workers(usize),
+    /// Two registrations have the same name.
+    Duplicate {
+        /// Guard, type, …
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A version number that cannot be one.
+    BadVersion(String),
+    /// The loaded code does not say which build it is.
+    NoBuildId,
+}
+
+impl fmt::Display for CollectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CollectError::Versions(n) => {
+                write!(f, "dsu::version! stands {n} times in it: write it once")
+            }
+            CollectError::Workers(n) => write!(
+                f,
+                "#[dsu::worker] stands on {n} functions: mark exactly one"
+            ),
+            CollectError::Duplicate { what, name } => {
+                write!(f, "two {what}s are named {name}: rename one")
+            }
+            CollectError::BadVersion(what) => write!(f, "{what}: number versions from 1 upwards"),
+            CollectError::NoBuildId => {
+                f.write_str("its code states no build id: link with --build-id")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CollectError {}
+
+/// Everything that is registered in this copy of the runtime, sorted by name.
+///
+/// # Errors
+/// See [`CollectError`].
+pub fn collect() -> Result<Manifest, CollectError> {
+    let build_id = build_id::at_address(collect as *const c_void).ok_or(CollectError::NoBuildId)?;
+    let version = only(inventory::iter::<VersionRegistration>()).map_err(CollectError::Versions)?;
+    let worker = only(inventory::iter::<WorkerRegistration>()).map_err(CollectError::Workers)?;
+    if version.version == 0 || version.from >= version.version {
+        let (number, from) = (version.version, version.from);
+        return Err(CollectError::BadVersion(format!(
+            "version {number} says it is from {from}"
+        )));
+    }
+    let own = VersionId(version.version);
+
+    let guards = inventory::iter::<GuardRegistration>().map(|guard| GuardManifest {
+        name: guard.name.to_owned(),
+        renamed_from: guard.renamed_from.to_owned(),
+        family: guard.family,
+        items: (guard.schema)(),
+    });
+    let types = || {
+        inventory::iter::<TypeRegistration>().map(|ty| TypeManifest {
+            version: if ty.frozen_from == 0 {
+                own
+            } else {
+                VersionId(ty.frozen_from)
+            },
+            schema: (ty.schema)(),
+        })
+    };
+    let lenses = inventory::iter::<TransformerRegistration>().map(|lens| LensManifest {
+        left: (lens.left)(),
+        right: (lens.right)(),
+        complement: (lens.complement)(),
+        both_ways: (lens.directions)() == LensDirections::Both,
+    });
+    let carry_lenses = inventory::iter::<CarryLensRegistration>().map(|lens| CarryLensManifest {
+        left: (lens.left)(),
+        right: (lens.right)(),
+    });
+    // One registration expands once a place, a removed name or an update point may stand twice.
+    let mut removed: Vec<_> = inventory::iter::<RemovedRegistration>()
+        .map(|r| r.name.to_owned())
+        .collect();
+    removed.sort();
+    removed.dedup();
+    let mut update_points: Vec<_> = inventory::iter::<UpdatePointRegistration>()
+        .map(|p| p.name.to_owned())
+        .collect();
+    update_points.sort();
+    update_points.dedup();
+
+    let lens_key = |left: &TypeSchema, right: &TypeSchema| {
+        let sides = format!("{} => {}", left.name, right.name);
+        (sides, format!("{}{}", digest(left), digest(right)))
+    };
+    Ok(Manifest {
+        app: version.app.to_owned(),
+        version: own,
+        from: (version.from != 0).then_some(VersionId(version.from)),
+        build_id,
+        rustc: env!("DSU_RUSTC").to_owned(),
+        guards: sorted("guard", guards, |g| (g.name.clone(), ()))?,
+        types: sorted("type", types().filter(|t| t.version == own), |t| {
+            (t.schema.name.clone(), ())
+        })?,
+        frozen: sorted("frozen type", types().filter(|t| t.version != own), |t| {
+            (t.schema.name.clone(), t.version)
+        })?,
+        lenses: sorted("transformer", lenses, |l| lens_key(&l.left, &l.right))?,
+        removed,
+        update_points,
+        carry: CarryManifest {
+            worker: worker.name.to_owned(),
+            schema: (worker.carry.schema)(),
+        },
+        carry_lenses: sorted("carry transformer", carry_lenses, |l| {
+            lens_key(&l.left, &l.right)
+        })?,
+    })
+}
+
+fn only<T>(mut found: impl Iterator<Item = T>) -> Result<T, usize> {
+    let first = found.next().ok_or(0usize)?;
+    match found.count() {
+        0 => Ok(first),
+        more => Err(1 + more),
+    }
+}
+
+/// Sorted by a name and what tells apart what may share it.
+fn sorted<T, K: Ord>(
+    what: &'static str,
+    found: impl Iterator<Item = T>,
+    key: impl Fn(&T) -> (String, K),
+) -> Result<Vec<T>, CollectError> {
+    let mut by_name = BTreeMap::new();
+    for entry in found {
+        let key = key(&entry);
+        let name = key.0.clone();
+        if by_name.insert(key, entry).is_some() {
+            return Err(CollectError::Duplicate { what, name });
+        }
+    }
+    Ok(by_name.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_and_a_second_one_is_an_error() {
+        let key = |name: &&str| ((*name).to_owned(), ());
+        assert_eq!(
+            sorted("guard", ["b", "a"].into_iter(), key),
+            Ok(vec!["a", "b"])
+        );
+        let error = sorted("guard", ["b", "a", "b"].into_iter(), key).unwrap_err();
+        assert_eq!(
+            error,
+            CollectError::Duplicate {
+                what: "guard",
+                name: "b".into()
+            }
+        );
+    }
+
+    #[test]
+    fn exactly_one_registration_is_accepted() {
+        assert_eq!(only([7].into_iter()), Ok(7));
+        assert_eq!(only([1, 2, 3].into_iter()), Err(3));
+        assert_eq!(only(std::iter::empty::<u8>()), Err(0));
+    }
+}

@@ -1,0 +1,472 @@
+//! Whether a server can go from the version that runs to another one, and how.
+//!
+//! Pure: two manifests in, everything that is wrong at once out. Looks at the pair as older and newer,
+//! whichever of them runs: the newer one has the lenses.
+
+use super::incompatible::{Incompatibilities, Incompatible, Side};
+use super::layout_text::spell;
+use super::manifest::{GuardManifest, LensManifest, Manifest};
+use super::similar::nearest;
+use crate::abi::{FieldSchema, TypeKind, TypeSchema};
+use crate::ids::VersionId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Which way an update goes along the lenses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Direction {
+    /// To the newer version.
+    Forward,
+    /// To the older one.
+    Backward,
+}
+
+/// How something gets from one version to the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Passage {
+    /// Equal schemas: nothing is transformed (R1).
+    Unchanged,
+    /// A lens that goes both ways.
+    BothWays,
+    /// A lens that goes forward only (R14).
+    ForwardOnly,
+    /// Only the newer version has it.
+    Added,
+    /// Only the older version has it, and the newer one says so (R4).
+    Removed,
+}
+
+/// One item (`GUARD.item`), element type or carry and its passage.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name in the older version, where it is in both.
+    pub name: String,
+    /// How it passes.
+    pub passage: Passage,
+}
+
+/// What `--mode auto` takes, before rehearsal has its say.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Advice {
+    /// Each worker crosses when it can.
+    Rolling,
+    /// All cross together, for these reasons.
+    Barrier(Vec<String>),
+}
+
+/// A pair of versions between which a server can go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Which way.
+    pub direction: Direction,
+    /// Items of guards.
+    pub items: Vec<Part>,
+    /// Types of `Versioned` boxes that the older version's guards reach.
+    pub elements: Vec<Part>,
+    /// The carry.
+    pub carry: Passage,
+    /// The strategy.
+    pub advice: Advice,
+}
+
+/// Compares the version that runs with the one it is to go to.
+///
+/// # Errors
+/// Everything that stands in the way.
+pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompatibilities> {
+    if running.app != new.app {
+        let (running, new) = (running.app.clone(), new.app.clone());
+        return Err(Incompatible::OtherApplication { running, new }.into());
+    }
+    let (direction, older, newer) = if new.from == Some(running.version) {
+        (Direction::Forward, running, new)
+    } else if running.from == Some(new.version) {
+        (Direction::Backward, new, running)
+    } else {
+        let (running, new, from) = (running.version, new.version, new.from);
+        return Err(Incompatible::NotAdjacent { running, new, from }.into());
+    };
+    let mut pair = Pair {
+        older,
+        newer,
+        wrong: Vec::new(),
+        items: Vec::new(),
+        elements: Vec::new(),
+    };
+    pair.compiler();
+    pair.guards();
+    pair.frozen();
+    pair.element_types();
+    let carry = pair.carry();
+    let advice = pair.advice(direction);
+    let Pair {
+        mut wrong,
+        items,
+        elements,
+        ..
+    } = pair;
+    wrong.dedup();
+    match wrong.is_empty() {
+        true => Ok(Comparison {
+            direction,
+            items,
+            elements,
+            carry,
+            advice,
+        }),
+        false => Err(Incompatibilities(wrong)),
+    }
+}
+
+struct Pair<'a> {
+    older: &'a Manifest,
+    newer: &'a Manifest,
+    wrong: Vec<Incompatible>,
+    items: Vec<Part>,
+    elements: Vec<Part>,
+}
+
+fn fields(schema: &TypeSchema) -> &[FieldSchema] {
+    match &schema.kind {
+        TypeKind::Struct(fields) => fields,
+        _ => &[],
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn is_removed(&self, name: &str) -> bool {
+        self.newer.removed.iter().any(|removed| removed == name)
+    }
+
+    fn successor(&self, guard: &GuardManifest) -> Option<&'a GuardManifest> {
+        let newer = self.newer;
+        let renamed = newer.guards.iter().find(|g| g.renamed_from == guard.name);
+        renamed.or_else(|| newer.guards.iter().find(|g| g.name == guard.name))
+    }
+
+    /// R34: what `repr(C)` would promise is read off the schemas, which state every offset. Beyond
+    /// numbers and what is made of them, only one compiler can be trusted to repeat itself.
+    fn compiler(&mut self) {
+        let (older, newer) = (self.older, self.newer);
+        if older.rustc == newer.rustc {
+            return;
+        }
+        let guards = older
+            .guards
+            .iter()
+            .chain(&newer.guards)
+            .map(|guard| &guard.items);
+        let types = older.types.iter().chain(&newer.types).map(|ty| &ty.schema);
+        if let Some(found) = guards.chain(types).find_map(compiler_dependent) {
+            self.wrong.push(Incompatible::OtherCompiler {
+                older: older.rustc.clone(),
+                newer: newer.rustc.clone(),
+                because: spell(found, &|name| name.to_owned()),
+            });
+        }
+    }
+
+    fn guards(&mut self) {
+        for guard in &self.older.guards {
+            match self.successor(guard) {
+                Some(successor) => self.guard(guard, successor),
+                None if self.is_removed(&guard.name) => self.items.push(Part {
+                    name: guard.name.clone(),
+                    passage: Passage::Removed,
+                }),
+                None => {
+                    let known = self
+                        .older
+                        .guards
+                        .iter()
+                        .map(|g| g.name.as_str())
+                        .collect::<Vec<_>>();
+                    let fresh = self.newer.guards.iter().map(|g| g.name.as_str());
+                    let near = nearest(&guard.name, fresh.filter(|name| !known.contains(name)));
+                    self.wrong.push(Incompatible::GuardGone {
+                        guard: guard.name.clone(),
+                        near: near.map(str::to_owned),
+                    });
+                }
+            }
+        }
+        for guard in &self.newer.guards {
+            let from = &guard.renamed_from;
+            let names = || self.older.guards.iter().map(|g| g.name.as_str());
+            // A name that stands on in later versions is no mistake: the rename is done.
+            if !from.is_empty() && !names().any(|name| name == from || name == guard.name) {
+                self.wrong.push(Incompatible::RenamedFromNothing {
+                    guard: guard.name.clone(),
+                    from: from.clone(),
+                    near: nearest(from, names()).map(str::to_owned),
+                });
+            } else if !self.older.guards.iter().any(|old| {
+                self.successor(old)
+                    .is_some_and(|next| next.name == guard.name)
+            }) {
+                self.items.push(Part {
+                    name: guard.name.clone(),
+                    passage: Passage::Added,
+                });
+            }
+        }
+    }
+
+    fn guard(&mut self, older: &'a GuardManifest, newer: &'a GuardManifest) {
+        if older.family != newer.family {
+            self.wrong.push(Incompatible::FamilyChanged {
+                guard: newer.name.clone(),
+                older: older.family,
+                newer: newer.family,
+            });
+        }
+        let (before, after) = (fields(&older.items), fields(&newer.items));
+        for item in before {
+            let name = format!("{}.{}", older.name, item.name);
+            let passage = match after.iter().find(|f| f.name == item.name) {
+                Some(next) => self.passage(&name, &item.ty, &next.ty),
+                None if self.is_removed(&name) => Some(Passage::Removed),
+                None => {
+                    let known: Vec<_> = before.iter().map(|f| f.name.as_str()).collect();
+                    let fresh = after.iter().map(|f| f.name.as_str());
+                    let near = nearest(&item.name, fresh.filter(|n| !known.contains(n)));
+                    let near = near.map(str::to_owned);
+                    self.wrong.push(Incompatible::ItemGone {
+                        item: name.clone(),
+                        near,
+                    });
+                    None
+                }
+            };
+            self.items
+                .extend(passage.map(|passage| Part { name, passage }));
+        }
+        for item in after
+            .iter()
+            .filter(|f| !before.iter().any(|b| b.name == f.name))
+        {
+            let name = format!("{}.{}", newer.name, item.name);
+            self.items.push(Part {
+                name,
+                passage: Passage::Added,
+            });
+        }
+    }
+
+    fn lens(&self, left: &TypeSchema, right: &TypeSchema) -> Option<&'a LensManifest> {
+        self.newer
+            .lenses
+            .iter()
+            .find(|lens| lens.left == *left && lens.right == *right)
+    }
+
+    /// How a value at `place` passes; says what is wrong if it cannot.
+    fn passage(&mut self, place: &str, left: &TypeSchema, right: &TypeSchema) -> Option<Passage> {
+        if left == right {
+            return Some(Passage::Unchanged);
+        }
+        if let Some(lens) = self.lens(left, right) {
+            return Some(way(lens.both_ways));
+        }
+        let near_miss =
+            self.newer.lenses.iter().find(|lens| {
+                lens.right == *right && lens.left.name == left.name && lens.left != *left
+            });
+        self.wrong.push(match near_miss {
+            Some(lens) => self.mismatch(left, &lens.left),
+            None => Incompatible::MissingLens {
+                place: place.to_owned(),
+                older: self.side(self.older.version, left),
+                newer: self.side(self.newer.version, right),
+            },
+        });
+        None
+    }
+
+    fn side(&self, version: VersionId, schema: &TypeSchema) -> Side {
+        Side {
+            version,
+            schema: Box::new(schema.clone()),
+        }
+    }
+
+    fn mismatch(&self, stated: &TypeSchema, frozen: &TypeSchema) -> Incompatible {
+        Incompatible::FrozenDiffers {
+            stated: self.side(self.older.version, stated),
+            frozen: self.side(self.newer.version, frozen),
+        }
+    }
+
+    /// Every frozen copy must be what the older library states, used or not.
+    fn frozen(&mut self) {
+        let older = self.older;
+        for copy in self
+            .newer
+            .frozen
+            .iter()
+            .filter(|copy| copy.version == older.version)
+        {
+            let name = &copy.schema.name;
+            let mismatch = match older.types.iter().find(|ty| ty.schema.name == *name) {
+                Some(stated) if stated.schema == copy.schema => continue,
+                Some(stated) => self.mismatch(&stated.schema, &copy.schema),
+                None => Incompatible::FrozenOfNothing {
+                    name: name.clone(),
+                    version: older.version,
+                    near: nearest(name, older.types.iter().map(|ty| ty.schema.name.as_str()))
+                        .map(str::to_owned),
+                },
+            };
+            if !self.wrong.contains(&mismatch) {
+                self.wrong.push(mismatch);
+            }
+        }
+    }
+
+    fn element_types(&mut self) {
+        for name in boxed_types(self.older) {
+            let type_in = |m: &'a Manifest| m.types.iter().find(|t| t.schema.name == name);
+            let Some(left) = type_in(self.older) else {
+                continue;
+            };
+            let converted = self
+                .newer
+                .lenses
+                .iter()
+                .find(|lens| lens.left == left.schema);
+            let passage = match type_in(self.newer) {
+                Some(right) => self.passage(&name, &left.schema, &right.schema),
+                None => Some(converted.map_or(Passage::Removed, |lens| way(lens.both_ways))),
+            };
+            self.elements
+                .extend(passage.map(|passage| Part { name, passage }));
+        }
+    }
+
+    fn carry(&mut self) -> Passage {
+        let (left, right) = (&self.older.carry.schema, &self.newer.carry.schema);
+        if left == right {
+            return Passage::Unchanged;
+        }
+        if !self
+            .newer
+            .carry_lenses
+            .iter()
+            .any(|lens| lens.left == *left && lens.right == *right)
+        {
+            let older = self.side(self.older.version, left);
+            let newer = self.side(self.newer.version, right);
+            self.wrong
+                .push(Incompatible::MissingCarryLens { older, newer });
+        }
+        Passage::BothWays
+    }
+
+    fn advice(&mut self, direction: Direction) -> Advice {
+        let mut reasons = Vec::new();
+        let one_way: Vec<_> = self
+            .items
+            .iter()
+            .chain(&self.elements)
+            .filter(|part| part.passage == Passage::ForwardOnly)
+            .map(|part| part.name.clone())
+            .collect();
+        for name in one_way {
+            match direction {
+                Direction::Forward => reasons.push(format!("{name} goes forward only")),
+                Direction::Backward => self.wrong.push(Incompatible::OneWay { name }),
+            }
+        }
+        for (from, to) in self.moved_items() {
+            reasons.push(format!("{from} moves to {to}"));
+        }
+        match reasons.is_empty() {
+            true => Advice::Rolling,
+            false => Advice::Barrier(reasons),
+        }
+    }
+
+    /// Items that leave one guard while another guard gains one of the same name and type.
+    fn moved_items(&self) -> Vec<(String, String)> {
+        let mut moved = Vec::new();
+        for guard in &self.older.guards {
+            let next = self.successor(guard);
+            let kept =
+                |name: &str| next.is_some_and(|g| fields(&g.items).iter().any(|f| f.name == name));
+            for item in fields(&guard.items).iter().filter(|item| !kept(&item.name)) {
+                let taker = self.newer.guards.iter().find(|g| {
+                    let had =
+                        self.older.guards.iter().find(|old| {
+                            self.successor(old).is_some_and(|next| next.name == g.name)
+                        });
+                    let had =
+                        had.is_some_and(|h| fields(&h.items).iter().any(|f| f.name == item.name));
+                    !had && fields(&g.items)
+                        .iter()
+                        .any(|f| f.name == item.name && f.ty.name == item.ty.name)
+                });
+                if let Some(taker) = taker {
+                    let name = |guard: &str| format!("{guard}.{}", item.name);
+                    moved.push((name(&guard.name), name(&taker.name)));
+                }
+            }
+        }
+        moved
+    }
+}
+
+fn way(both_ways: bool) -> Passage {
+    match both_ways {
+        true => Passage::BothWays,
+        false => Passage::ForwardOnly,
+    }
+}
+
+/// The first part whose layout a compiler may choose anew: a container, or a std type as a leaf.
+fn compiler_dependent(schema: &TypeSchema) -> Option<&TypeSchema> {
+    const FIXED: &[&str] = &[
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+        "f32", "f64", "bool", "char", "()",
+    ];
+    match &schema.kind {
+        TypeKind::Leaf => (!FIXED.contains(&schema.name.as_str())).then_some(schema),
+        TypeKind::Struct(fields) => fields.iter().find_map(|f| compiler_dependent(&f.ty)),
+        TypeKind::Enum { variants, .. } => variants
+            .iter()
+            .flat_map(|v| &v.fields)
+            .find_map(|f| compiler_dependent(&f.ty)),
+        TypeKind::Array { element, .. } => compiler_dependent(element),
+        TypeKind::Container(_) => Some(schema),
+        TypeKind::Versioned(_) => None,
+    }
+}
+
+/// Names of the types of all boxes that the guards reach.
+fn boxed_types(manifest: &Manifest) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut todo: Vec<&TypeSchema> = manifest.guards.iter().map(|guard| &guard.items).collect();
+    while let Some(schema) = todo.pop() {
+        match &schema.kind {
+            TypeKind::Leaf => {}
+            TypeKind::Struct(fields) => todo.extend(fields.iter().map(|f| &f.ty)),
+            TypeKind::Enum { variants, .. } => {
+                todo.extend(variants.iter().flat_map(|v| &v.fields).map(|f| &f.ty));
+            }
+            TypeKind::Array { element, .. } => todo.push(element),
+            TypeKind::Container(arguments) => todo.extend(arguments),
+            TypeKind::Versioned(content) => {
+                if reached.insert(content.clone()) {
+                    let found = manifest
+                        .types
+                        .iter()
+                        .filter(|ty| ty.schema.name == *content);
+                    todo.extend(found.map(|ty| &ty.schema));
+                }
+            }
+        }
+    }
+    reached
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Schemas as text: how Rust spells a type, and two layouts side by side.
+
+use crate::abi::{FieldSchema, TypeKind, TypeSchema};
+use std::fmt::Write;
+
+/// How Rust spells a type where it is the type of a field. `path` says how an application's own type
+/// of this name is spelled here.
+pub fn spell(schema: &TypeSchema, path: &dyn Fn(&str) -> String) -> String {
+    match &schema.kind {
+        TypeKind::Leaf => schema.name.clone(),
+        TypeKind::Struct(_) | TypeKind::Enum { .. } => path(&schema.name),
+        TypeKind::Array { element, len } => format!("[{}; {len}]", spell(element, path)),
+        TypeKind::Versioned(content) => format!("Versioned<{}>", path(content)),
+        TypeKind::Container(arguments) => {
+            let arguments: Vec<_> = arguments.iter().map(|a| spell_argument(a, path)).collect();
+            let arguments = arguments.join(", ");
+            match schema.name.split('<').next().unwrap_or_default() {
+                name if name.is_empty() || name.starts_with('(') => format!("({arguments})"),
+                name if arguments.is_empty() => name.to_owned(),
+                name => format!("{name}<{arguments}>"),
+            }
+        }
+    }
+}
+
+/// A container boxes its elements by itself (R5), so a box inside one is spelled as its content.
+fn spell_argument(schema: &TypeSchema, path: &dyn Fn(&str) -> String) -> String {
+    match &schema.kind {
+        TypeKind::Versioned(content) => path(content),
+        _ => spell(schema, path),
+    }
+}
+
+/// Two layouts, one line for each part, differing lines marked.
+pub fn side_by_side(left: (&str, &TypeSchema), right: (&str, &TypeSchema)) -> String {
+    let (left, right) = (lines(left.0, left.1), lines(right.0, right.1));
+    let width = left
+        .iter()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for i in 0..left.len().max(right.len()) {
+        let (a, b) = (
+            left.get(i).map_or("", |l| l),
+            right.get(i).map_or("", |l| l),
+        );
+        let mark = if i > 0 && a != b { '≠' } else { ' ' };
+        let _ = writeln!(text, "  {a:width$}  {mark} {b}");
+    }
+    text
+}
+
+fn lines(title: &str, schema: &TypeSchema) -> Vec<String> {
+    let mut lines = vec![title.to_owned(), head(schema)];
+    let field = |indent: &str, field: &FieldSchema| {
+        let ty = spell(&field.ty, &|name| name.to_owned());
+        format!(
+            "{indent}+{} {}: {ty} ({} bytes)",
+            field.offset, field.name, field.ty.size
+        )
+    };
+    match &schema.kind {
+        TypeKind::Struct(fields) => lines.extend(fields.iter().map(|f| field("  ", f))),
+        TypeKind::Enum { repr, variants } => {
+            lines.push(format!("  repr {repr}"));
+            for variant in variants {
+                lines.push(format!("  {} = {}", variant.name, variant.discriminant));
+                lines.extend(variant.fields.iter().map(|f| field("    ", f)));
+            }
+        }
+        _ => lines.push(format!("  {}", spell(schema, &|name| name.to_owned()))),
+    }
+    lines
+}
+
+fn head(schema: &TypeSchema) -> String {
+    let meaning = match schema.meaning {
+        0 => String::new(),
+        n => format!(", meaning {n}"),
+    };
+    format!(
+        "{}: {} bytes, aligned to {}{meaning}",
+        schema.name, schema.size, schema.align
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::samples::*;
+
+    #[test] // R5
+    fn boxes_are_spelled_inside_containers_as_their_content() {
+        let map = container("SharedMap", &[leaf("SharedBytes", 16), boxed("Entry")]);
+        let own = |name: &str| name.to_owned();
+        assert_eq!(spell(&map, &own), "SharedMap<SharedBytes, Entry>");
+        assert_eq!(spell(&boxed("Value"), &own), "Versioned<Value>");
+        let named = container("SharedVec<Entry>", &[boxed("Entry")]);
+        assert_eq!(
+            spell(&named, &|n| format!("crate::{n}")),
+            "SharedVec<crate::Entry>"
+        );
+        let pair = container("(u8, u8)", &[leaf("u8", 1), leaf("u8", 1)]);
+        assert_eq!(spell(&pair, &own), "(u8, u8)");
+    }
+
+    #[test]
+    fn differing_lines_are_marked() {
+        let a = record("Stats", &[("hits", leaf("u64", 8))]);
+        let b = record("Stats", &[("hits", leaf("u32", 4))]);
+        let text = side_by_side(("stated", &a), ("frozen", &b));
+        assert_eq!(text.matches('≠').count(), 1, "{text}");
+        assert!(text.contains("+0 hits: u64 (8 bytes)") && text.contains("+0 hits: u32 (4 bytes)"));
+    }
+}
