@@ -2,10 +2,8 @@
 //!
 //! Workers and probes are started by executing the host again with a role in the environment.
 
+use crate::version::probe::ROLE_VARIABLE;
 use std::process::ExitCode;
-
-/// Names the part that this process plays: unset for the host's own main.
-pub const ROLE_VARIABLE: &str = "DSU_ROLE";
 
 /// Plays the part that the environment names, and ends the process; returns at once when there is none.
 /// The first line of every host's `main`.
@@ -13,6 +11,8 @@ pub fn enter() {
     let Ok(role) = std::env::var(ROLE_VARIABLE) else {
         return;
     };
+    // Ends the process if the part is one of the probe's.
+    crate::version::probe::main();
     let code = play(&role);
     std::process::exit(code);
 }

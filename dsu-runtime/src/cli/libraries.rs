@@ -2,8 +2,8 @@
 
 use super::arguments::{CheckArguments, RunArguments, XfgenArguments};
 use super::print::Printer;
-use crate::supervisor::ports::{self, Advice, Candidate, Libraries};
-use crate::supervisor::{Verdict, finish_probe, serve};
+use crate::supervisor::ports::{Advice, Candidate, Libraries};
+use crate::supervisor::{Verdict, finish_probe, real, serve};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ pub(super) fn run(printer: &Printer, arguments: RunArguments, control: PathBuf) 
     let config = arguments.into_config(control);
     let ended = config
         .check()
-        .and_then(|()| serve(config.clone(), ports::open(&config)?));
+        .and_then(|()| serve(config.clone(), real::open(&config)?));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => printer.refused(&why),
@@ -34,7 +34,7 @@ fn probe(libraries: &dyn Libraries, path: &Path) -> Result<Candidate, String> {
 /// Copies for a look go into a folder that is removed afterwards.
 fn with_libraries<T>(look: impl FnOnce(&dyn Libraries) -> Result<T, String>) -> Result<T, String> {
     let folder = std::env::temp_dir().join(format!("dsu-check-{}", std::process::id()));
-    let result = ports::libraries(&folder).and_then(|libraries| look(&*libraries));
+    let result = look(&real::libraries(&folder));
     // It may never have been made.
     let _ = std::fs::remove_dir_all(&folder);
     result

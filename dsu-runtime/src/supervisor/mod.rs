@@ -11,6 +11,7 @@ mod fleet;
 mod listeners;
 pub mod ports;
 mod protocol;
+pub mod real;
 mod records;
 mod run;
 mod status;

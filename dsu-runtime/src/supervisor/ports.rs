@@ -3,7 +3,6 @@
 //! The supervisor reaches regions, recovery, probe, registry and comparison only through these traits,
 //! so that its loop is tested with scripted workers and libraries.
 
-use super::config::Config;
 use crate::ids::WorkerSlot;
 use crate::version::{Binding, Manifest};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -87,22 +86,4 @@ pub struct Ports {
     pub memory: Box<dyn Memory>,
     /// Libraries.
     pub libraries: Box<dyn Libraries>,
-}
-
-/// The real ones, for a server with this configuration: maps the regions into this process.
-///
-/// # Errors
-/// One sentence that says what the system does not give.
-pub fn open(config: &Config) -> Result<Ports, String> {
-    let _ = config;
-    Err("this build has no shared memory".to_owned())
-}
-
-/// The real libraries, with their copies in `run_dir`.
-///
-/// # Errors
-/// What cannot be made there.
-pub fn libraries(run_dir: &Path) -> Result<Box<dyn Libraries>, String> {
-    let _ = run_dir;
-    Err("this build cannot look at libraries".to_owned())
 }

@@ -1,0 +1,209 @@
+//! Taking superblocks from the free addresses and giving them back, within the limit.
+//!
+//! Owns the frontier (how far metadata is committed), the budget, and the states of single
+//! superblocks on their way in and out. Every page is committed before it is used, so that a full
+//! machine is `HeapFull` and not a signal. What is committed is asked of the kernel and never
+//! counted, so that no death can make the count drift.
+
+use super::classes::SizeClass;
+use super::context::{Descriptor, HeapContext};
+use super::hint::Hint;
+use super::superblock::{
+    Meta, PENDING_OFFSET, PENDING_STRIDE, Place, Realm, STEP, State, Superblock,
+};
+use crate::abi::{SUPERBLOCK_META_OFFSET, SUPERBLOCK_SIZE, SUPERBLOCK_STATE_OFFSET, WorkerContext};
+use crate::error::HeapFull;
+use crate::sys::memory;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+/// The superblocks of a realm whose metadata is there: first, and one past the last.
+pub(super) fn known(realm: Realm) -> (u32, u32) {
+    let (first, end) = realm.range();
+    let frontier = realm.record().frontier.load(Acquire);
+    // Whatever was written there, the walk stays inside the table.
+    (first, first + frontier.min((end - first) as u64) as u32)
+}
+
+/// Every superblock whose metadata is there.
+pub(super) fn all_known() -> impl Iterator<Item = Superblock> {
+    Realm::BOTH.into_iter().flat_map(|realm| {
+        let (first, end) = known(realm);
+        (first..end).map(Superblock)
+    })
+}
+
+/// Commits the metadata of one more step. Anybody may, several at a time: committing twice is
+/// nothing, and the frontier moves once.
+pub(super) fn extend(context: &HeapContext, realm: Realm) -> Result<(), HeapFull> {
+    let control = context.descriptor(Descriptor::Control).ok_or(HeapFull)?;
+    let (first, end) = known(realm);
+    if end + STEP > realm.range().1 {
+        return Err(HeapFull);
+    }
+    let (at, steps) = (end as usize, STEP as usize);
+    for (offset, bytes) in [
+        (SUPERBLOCK_STATE_OFFSET + at * 8, steps * 8),
+        (
+            SUPERBLOCK_META_OFFSET + at * size_of::<Meta>(),
+            steps * size_of::<Meta>(),
+        ),
+        (PENDING_OFFSET + at / steps * PENDING_STRIDE, PENDING_STRIDE),
+    ] {
+        memory::commit(control, offset, bytes).map_err(|_| HeapFull)?;
+    }
+    let old = (end - first) as u64;
+    let frontier = &realm.record().frontier;
+    // Losing means that somebody else did the same.
+    let _ = frontier.compare_exchange(old, old + STEP as u64, SeqCst, SeqCst);
+    Ok(())
+}
+
+/// Bytes that roots and heap occupy now.
+pub(super) fn committed(context: &HeapContext) -> Option<usize> {
+    let mut sum = 0;
+    for realm in Realm::BOTH {
+        sum += memory::committed_bytes(context.file_of(realm)?).ok()?;
+    }
+    Some(sum)
+}
+
+/// Whether this worker may have `more` bytes committed.
+pub(super) fn fits(context: &HeapContext, more: usize) -> bool {
+    let limit = if WorkerContext::current().reserve.get() != 0 {
+        context.heap_bytes.get()
+    } else {
+        context.heap_bytes.get() - context.reserve_bytes.get()
+    };
+    committed(context).is_some_and(|now| now + more <= limit)
+}
+
+/// Commits pages of a superblock that the caller holds in a claiming state, if the limit allows.
+pub(super) fn commit(
+    context: &HeapContext,
+    first: Superblock,
+    offset: usize,
+    bytes: usize,
+) -> Result<(), HeapFull> {
+    if !fits(context, bytes) {
+        return Err(HeapFull);
+    }
+    let file = context.file_of(first.realm()).ok_or(HeapFull)?;
+    let start = file_offset(first) + offset;
+    memory::commit(file, start, bytes).map_err(|_| HeapFull)?;
+    // Several workers may have passed the first check together; whoever finds the limit passed now
+    // steps back, so that it holds whenever nobody is here.
+    if fits(context, 0) {
+        Ok(())
+    } else {
+        give_back(context, first, offset, bytes);
+        Err(HeapFull)
+    }
+}
+
+/// Gives pages back to the kernel. The caller holds their superblocks in a claiming state.
+pub(super) fn give_back(context: &HeapContext, first: Superblock, offset: usize, bytes: usize) {
+    if let Some(file) = context.file_of(first.realm()) {
+        // A failure leaves memory committed, which the next claim of the address takes over.
+        let _ = memory::punch(file, file_offset(first) + offset, bytes);
+    }
+}
+
+fn file_offset(superblock: Superblock) -> usize {
+    (superblock.0 - superblock.realm().range().0) as usize * SUPERBLOCK_SIZE
+}
+
+/// Takes a free superblock for blocks of `class`. Its state names this worker as owner afterwards.
+///
+/// # Errors
+/// The limit or the machine's memory is reached.
+pub(super) fn claim(
+    context: &HeapContext,
+    realm: Realm,
+    class: SizeClass,
+) -> Result<Superblock, HeapFull> {
+    let owner = WorkerContext::current().owner();
+    let superblock = loop {
+        match find_free(realm, State::Claiming { owner }) {
+            Some(found) => break found,
+            None => extend(context, realm)?,
+        }
+    };
+    if let Err(full) = commit(context, superblock, 0, class.committed_bytes()) {
+        set_free(superblock);
+        return Err(full);
+    }
+    let meta = superblock.meta();
+    for (word, (allocated, remote)) in meta.allocated.iter().zip(&meta.remote).enumerate() {
+        allocated.store(!class.valid_bits(word), Relaxed);
+        remote.store(0, Relaxed);
+    }
+    meta.used.store(0, Relaxed);
+    meta.place.store(Place::Full as u32, Relaxed);
+    let owned = State::Owned { owner, class };
+    superblock.state().store(owned.word(), Release);
+    Ok(superblock)
+}
+
+/// Finds a free superblock and writes `claim` into its state.
+fn find_free(realm: Realm, claim: State) -> Option<Superblock> {
+    let (first, end) = known(realm);
+    let record = realm.record();
+    let hint = Hint::read(&record.free);
+    for number in first.saturating_add(hint.offset()).min(end)..end {
+        let superblock = Superblock(number);
+        if take_free(superblock, claim) {
+            hint.raise(&record.free, number + 1 - first);
+            return Some(superblock);
+        }
+    }
+    hint.raise(&record.free, end - first);
+    None
+}
+
+/// Writes `claim` into the state of a superblock, if it is free.
+pub(super) fn take_free(superblock: Superblock, claim: State) -> bool {
+    let (state, free) = (superblock.state(), State::Free.word());
+    state.load(Relaxed) == free
+        && state
+            .compare_exchange(free, claim.word(), SeqCst, Relaxed)
+            .is_ok()
+}
+
+/// Gives back an empty superblock that this worker owns.
+pub(super) fn release(context: &HeapContext, superblock: Superblock) {
+    let owner = WorkerContext::current().owner();
+    let claiming = State::Claiming { owner };
+    superblock.state().store(claiming.word(), SeqCst);
+    give_back(context, superblock, 0, SUPERBLOCK_SIZE);
+    set_free(superblock);
+}
+
+/// The end of every way back: the caller holds the superblock in a claiming state, without memory.
+pub(super) fn set_free(superblock: Superblock) {
+    superblock.state().store(State::Free.word(), SeqCst);
+    let realm = superblock.realm();
+    Hint::lower(&realm.record().free, superblock.0 - realm.range().0);
+}
+
+/// Takes over a superblock of `class` whose owner died. The caller harvests and recounts it.
+pub(super) fn adopt(realm: Realm, class: SizeClass) -> Option<Superblock> {
+    let owner = WorkerContext::current().owner();
+    let (first, end) = known(realm);
+    let word = &realm.record().abandoned[class.number()];
+    let hint = Hint::read(word);
+    let abandoned = State::Abandoned { class }.word();
+    let owned = State::Owned { owner, class }.word();
+    for number in first.saturating_add(hint.offset()).min(end)..end {
+        let state = Superblock(number).state();
+        if state.load(Relaxed) == abandoned
+            && state
+                .compare_exchange(abandoned, owned, SeqCst, Relaxed)
+                .is_ok()
+        {
+            hint.raise(word, number + 1 - first);
+            return Some(Superblock(number));
+        }
+    }
+    hint.raise(word, end - first);
+    None
+}

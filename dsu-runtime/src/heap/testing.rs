@@ -1,0 +1,129 @@
+//! How tests get regions: fixed addresses allow one set a process, so each such test runs in a
+//! process of its own, which re-executes this test binary for the one test.
+#![allow(unsafe_code)] // swaps private contexts, forks
+
+use super::context::HeapContext;
+use super::regions::{HeapLimits, Regions, Role};
+use crate::abi::WorkerContext;
+use crate::ids::WorkerSlot;
+use std::process::Command;
+
+const VARIABLE: &str = "DSU_TEST_WITH_REGIONS";
+
+/// Runs `body` in a process of its own that has fresh regions of `limits`, in the role of a worker;
+/// nobody is attached yet. `name` is the full path of the calling test: `test_name!("name")`.
+pub(crate) fn with_regions(name: &str, limits: HeapLimits, body: impl FnOnce()) {
+    let name = name.split_once("::").map_or(name, |(_crate, path)| path);
+    if std::env::var(VARIABLE).is_ok_and(|v| v == name) {
+        let fds = Regions::create(limits).unwrap();
+        let regions = Regions::map(fds, Role::Worker).unwrap();
+        assert_eq!(regions.limits(), limits);
+        body();
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--test-threads=1", "--nocapture"])
+        .env(VARIABLE, name)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{name} in its own process: {}\n{text}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The full path of the test of this name in the calling module.
+macro_rules! test_name {
+    ($name:literal) => {
+        concat!(module_path!(), "::", $name)
+    };
+}
+pub(crate) use test_name;
+
+/// 256 MiB with a reserve of 16.
+pub(crate) const ROOMY: HeapLimits = HeapLimits {
+    heap_bytes: 256 << 20,
+    reserve_bytes: 16 << 20,
+};
+
+/// A worker of a test that plays several of them on one thread: its private context while another
+/// one's is in place.
+pub(crate) struct Actor {
+    slot: WorkerSlot,
+    saved: Box<[u8; size_of::<HeapContext>()]>,
+}
+
+impl Actor {
+    /// A worker that has just started.
+    pub(crate) fn start(slot: u32) -> Actor {
+        Actor {
+            slot: WorkerSlot(slot),
+            saved: Box::new(context_after_start()),
+        }
+    }
+
+    /// Runs `body` as this worker.
+    pub(crate) fn act<R>(&mut self, body: impl FnOnce() -> R) -> R {
+        let current =
+            std::ptr::from_ref(HeapContext::current()) as *mut [u8; size_of::<HeapContext>()];
+        // SAFETY: the context is plain memory that this thread alone uses; no reference to its
+        // content is held outside of calls into the allocator.
+        unsafe { std::ptr::swap(current, &mut *self.saved) };
+        WorkerContext::current().attach(self.slot);
+        let result = body();
+        // SAFETY: as above.
+        unsafe { std::ptr::swap(current, &mut *self.saved) };
+        result
+    }
+
+    /// Dies; its process-private knowledge is gone.
+    pub(crate) fn die(self) -> WorkerSlot {
+        self.slot
+    }
+}
+
+/// The private context of a process that has mapped the regions and done nothing else.
+fn context_after_start() -> [u8; size_of::<HeapContext>()] {
+    // SAFETY: a context without superblocks and lists, in place while no actor acts, is plain bytes.
+    unsafe {
+        std::ptr::from_ref(HeapContext::current())
+            .cast::<[u8; size_of::<HeapContext>()]>()
+            .read()
+    }
+}
+
+/// Forks a worker process in `slot` that runs `body` and exits 0. Call it while no worker acts.
+pub(crate) fn fork_worker(slot: u32, body: impl FnOnce()) -> libc::pid_t {
+    // SAFETY: the child runs `body` and leaves by `_exit`; the test process has no other thread that
+    // holds a lock for long, and glibc keeps its malloc usable in the child.
+    match unsafe { libc::fork() } {
+        0 => {
+            WorkerContext::current().attach(WorkerSlot(slot));
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: ends the child without running the parent's destructors.
+            unsafe { libc::_exit(if ended.is_ok() { 0 } else { 101 }) }
+        }
+        child => {
+            assert!(child > 0, "{}", std::io::Error::last_os_error());
+            child
+        }
+    }
+}
+
+/// Waits until a child is gone; its exit code, or `None` if a signal ended it.
+pub(crate) fn reap(child: libc::pid_t) -> Option<i32> {
+    let mut status = 0;
+    // SAFETY: waits for a child of ours.
+    let got = unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(got, child);
+    libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status))
+}
+
+/// Ends a child at once.
+pub(crate) fn kill(child: libc::pid_t) {
+    // SAFETY: the pid is that of a child that nobody has reaped yet.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+}
