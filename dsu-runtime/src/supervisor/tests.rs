@@ -554,7 +554,11 @@ fn a_crossing_that_fails_rolls_back_or_pauses_as_told() {
         (asked.wait, asked.on_failure) = (false, pause)
     });
     let paused = server.until(|status| status["stage"] == "paused");
-    assert_eq!((on_version(&paused, 1), on_version(&paused, 2)), (1, 2));
+    // The canary stays over; worker 1 does too if it was there before worker 2 failed.
+    assert!(
+        on_version(&paused, 1) >= 1 && on_version(&paused, 2) >= 1,
+        "{paused}"
+    );
     let (verdict, text) = server.update("2 good", |_| {});
     assert_eq!(verdict, Verdict::Refused);
     assert!(text.contains("under way (paused)"), "{text}");
