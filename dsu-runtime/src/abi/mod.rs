@@ -23,8 +23,9 @@ pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixe
 pub use layout::*;
 pub use registration::{
     CarryCalls, CarryLensRegistration, GuardCell, GuardRegistration, ItemCalls, LensDirections,
-    PrivateStaticRegistration, RemovedRegistration, TagCell, TransformerRegistration,
-    TypeRegistration, UpdatePointRegistration, VersionRegistration, WorkerRegistration,
+    PrivateStaticRegistration, RemovedRegistration, RewriteFn, RunFn, TagCell,
+    TransformerRegistration, TypeRegistration, UpdatePointRegistration, VersionRegistration,
+    WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};
 pub use schema::{FieldSchema, TypeKind, TypeSchema, VariantSchema};

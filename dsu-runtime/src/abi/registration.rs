@@ -157,6 +157,12 @@ pub struct CarryCalls {
     pub schema: fn() -> TypeSchema,
 }
 
+/// Runs a worker function from an encoded carry, or afresh, until it crosses; the encoded carry.
+pub type RunFn = fn(Option<&[u8]>) -> Result<Vec<u8>, crate::error::RunError>;
+
+/// One direction of a carry lens, over encoded carry and complement; the same of the other side.
+pub type RewriteFn = fn(&[u8], Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String>;
+
 /// The `#[dsu::worker]` function.
 pub struct WorkerRegistration {
     /// Its name.
@@ -164,7 +170,7 @@ pub struct WorkerRegistration {
     /// Its carry.
     pub carry: CarryCalls,
     /// Runs it: decodes the carry (or makes a fresh one), calls the function, encodes the crossing.
-    pub run: fn(Option<&[u8]>) -> Result<Vec<u8>, crate::error::RunError>,
+    pub run: RunFn,
 }
 inventory::collect!(WorkerRegistration);
 
@@ -175,9 +181,9 @@ pub struct CarryLensRegistration {
     /// Schema of the newer carry.
     pub right: fn() -> TypeSchema,
     /// Encoded older carry (and complement) to encoded newer one (and complement).
-    pub forward: fn(&[u8], Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String>,
+    pub forward: RewriteFn,
     /// The other way.
-    pub backward: fn(&[u8], Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String>,
+    pub backward: RewriteFn,
 }
 inventory::collect!(CarryLensRegistration);
 

@@ -44,10 +44,6 @@ enum Patience {
 impl<I: 'static> GuardMutex<I> {
     /// A guard that is not bound to a slot yet; the runtime binds it when the library is loaded.
     #[doc(hidden)]
-    #[expect(
-        clippy::new_without_default,
-        reason = "only the attribute makes one, in a static"
-    )]
     pub const fn new() -> Self {
         GuardMutex {
             cell: GuardCell::new(),
@@ -218,10 +214,6 @@ pub struct GuardFamily<I: 'static, const N: usize> {
 impl<I: 'static, const N: usize> GuardFamily<I, N> {
     /// A family that is not bound yet.
     #[doc(hidden)]
-    #[expect(
-        clippy::new_without_default,
-        reason = "only the attribute makes one, in a static"
-    )]
     pub const fn new() -> Self {
         GuardFamily {
             members: [const { GuardMutex::new() }; N],

@@ -109,7 +109,7 @@ impl Step {
             complement_out,
             ..
         } = *conversion;
-        // SAFETY (all offsets below): inside the tuples and the complement that the caller promises.
+        // SAFETY: all offsets are inside the tuples and the complement that the caller promises.
         unsafe {
             match self {
                 Step::Move { from, to, size } => {

@@ -6,7 +6,7 @@
 use super::carried::Carry;
 use super::cx::{Surroundings, Worker};
 use super::descriptor::{pack, repack, unpack};
-use crate::abi::{TypeSchema, WorkerContext, WorkerRecord};
+use crate::abi::{RewriteFn, TypeSchema, WorkerContext, WorkerRecord};
 use crate::error::{RunError, WorkerError};
 use crate::version;
 use serde::{Deserialize, Serialize};
@@ -124,14 +124,11 @@ fn hand_on<C: Carry>(crossing: Crossing<C>) -> Result<Vec<u8>, (C, String)> {
     Ok(parcel.encode())
 }
 
-/// One direction of a carry lens: an encoded carry and complement to the same of the other side.
-type Rewrite = fn(&[u8], Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String>;
-
 /// Rewrites an encoded carry into the form with digest `wanted`, by a lens that this library has.
 pub(super) fn convert(encoded: &[u8], wanted: &str) -> Result<Vec<u8>, String> {
     let parcel = Parcel::decode(encoded)?;
     let digest_of = |schema: fn() -> TypeSchema| version::digest(&schema());
-    let rewrite: Rewrite = inventory::iter::<crate::abi::CarryLensRegistration>
+    let rewrite: RewriteFn = inventory::iter::<crate::abi::CarryLensRegistration>
         .into_iter()
         .find_map(|lens| {
             let (left, right) = (digest_of(lens.left), digest_of(lens.right));

@@ -34,10 +34,7 @@ pub use net::Connections;
 pub use resp::{Args, Protocol, Reply};
 pub use server::{Counters, Facts, Server, config_defaults};
 pub use session::{Progress, Session};
-pub use shards::{
-    ExpiringEntry, SHARDS, ShardedStore, Shards, StringEntry, Transaction, count_deadlines,
-    shard_of,
-};
+pub use shards::{ExpiringEntry, SHARDS, ShardedStore, Shards, StringEntry, Transaction, shard_of};
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{
     Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, Store,

@@ -131,9 +131,8 @@ impl Connections {
                 None => self.accept(cx, event.token() as usize),
                 Some(slot) => {
                     let slot = slot as usize;
-                    if event.is_readable() && !self.read(slot) {
-                        closed.push(slot);
-                    } else if !self.turn(cx, table, slot) {
+                    let is_open = !event.is_readable() || self.read(slot);
+                    if !is_open || !self.turn(cx, table, slot) {
                         closed.push(slot);
                     }
                 }

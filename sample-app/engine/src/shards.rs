@@ -63,6 +63,14 @@ pub trait StringEntry: Shared {
     /// See [`AccessError`].
     fn bytes_mut(&mut self) -> Result<&mut SharedBytes, AccessError>;
 
+    /// Whether entries of this version can have a deadline.
+    const EXPIRES: bool = false;
+
+    /// Whether it has a deadline.
+    fn has_deadline(&self) -> bool {
+        false
+    }
+
     /// Whether its time is up.
     fn is_over(&self, _now: UnixMs) -> bool {
         false
@@ -314,7 +322,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     fn totals(&mut self) -> Result<Totals, StoreError> {
         let mut totals = Totals::default();
         for shard in self.locked.held() {
-            totals.keys += S::entries(self.locked.get(shard)).len() as u64;
+            let entries = S::entries(self.locked.get(shard));
+            totals.keys += entries.len() as u64;
+            if S::Entry::EXPIRES {
+                totals.expires += count_deadlines(entries);
+            }
         }
         Ok(totals)
     }
@@ -336,7 +348,7 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
         if keys == 0 {
             return Ok(None);
         }
-        let mut place = (u128::from(chance) * keys as u128 >> 64) as usize;
+        let mut place = ((u128::from(chance) * keys as u128) >> 64) as usize;
         let mut state = chance | 1;
         let shard = sizes.iter().find(|(_, len)| {
             let is_here = place < *len;
@@ -452,17 +464,15 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
 }
 
 /// How many entries of a locked shard have a deadline: exact up to a thousand keys, an estimate beyond.
-pub fn count_deadlines<E: ExpiringEntry>(entries: &SharedMap<SharedBytes, E>) -> u64 {
-    let (mut seen, mut with_deadline) = (0u64, 0u64);
+fn count_deadlines<E: StringEntry>(entries: &SharedMap<SharedBytes, E>) -> u64 {
+    let (mut seen, mut with_deadline) = (0, 0);
     entries.scan(0, SAMPLE, |_, cell| {
         seen += 1;
-        with_deadline += u64::from(cell.get().is_ok_and(|entry| entry.deadline().is_some()));
+        with_deadline += u64::from(cell.get().is_ok_and(StringEntry::has_deadline));
     });
-    if seen == 0 {
-        0
-    } else {
-        with_deadline * entries.len() as u64 / seen
-    }
+    (with_deadline * entries.len() as u64)
+        .checked_div(seen)
+        .unwrap_or(0)
 }
 
 impl StringValue for SharedBytes {

@@ -53,6 +53,12 @@ impl Shards for Keys {
 }
 
 impl StringEntry for Entry {
+    const EXPIRES: bool = true;
+
+    fn has_deadline(&self) -> bool {
+        self.expires_at_ms != FOREVER
+    }
+
     fn new(bytes: SharedBytes) -> Result<Self, HeapFull> {
         Ok(Entry {
             value: Versioned::new(Value { bytes })?,
