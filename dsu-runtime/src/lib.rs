@@ -12,7 +12,7 @@
 //! | in doubt what holds while versions are mixed | `SEMANTICS.md`, rules R1 to R36 |
 //!
 //! Rooms, each with its contract in its `mod.rs`; dependencies point down this list: [`cli`],
-//! [`supervisor`], [`worker`], [`update`], [`version`], [`sync`], [`heap`], [`sys`], [`abi`], beside
+//! [`supervisor`], [`mod@worker`], [`update`], [`mod@version`], [`sync`], [`heap`], [`sys`], [`abi`], beside
 //! them [`error`] and [`ids`]. Linux on x86-64 only.
 
 // Expansions name this crate by its own name, inside it as well.
