@@ -81,6 +81,7 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
                     family: #family,
                     schema: <#tuple as ::dsu_runtime::heap::Shared>::schema,
                     items: __ITEMS,
+                    drop: ::dsu_runtime::__private::drop_value::<#tuple>,
                     visit: ::dsu_runtime::__private::visit_value::<#tuple>,
                     cells: #ident.cells(),
                 }

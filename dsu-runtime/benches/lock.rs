@@ -2,9 +2,10 @@
 //! The lock word against its peers, in the same run: `parking_lot::Mutex` and a robust,
 //! process-shared pthread mutex.
 //!
-//! - `cargo bench -p dsu-runtime --bench lock` prints both tables. Rounds are interleaved, because
+//! - `cargo bench -p dsu-runtime --bench lock` prints all tables. Rounds are interleaved, because
 //!   a machine's speed drifts; compare within a line only.
-//! - `… --bench lock -- uncontended` or `-- contended` prints one.
+//! - `… --bench lock -- uncontended`, `-- contended` or `-- mixed` prints one table; the last is
+//!   about workers of two versions against as many of one.
 //! - `… --bench lock -- loop ours 100000` only locks and unlocks, for a count of instructions
 //!   that no noise disturbs: `valgrind --tool=cachegrind --cache-sim=no` before the executable
 //!   (`cargo bench … --no-run` names it), or `perf stat -e instructions:u`; the difference
@@ -12,14 +13,16 @@
 //!   for the loop itself.
 
 use dsu_runtime::sync::{CellIndex, Class, LockCell, Name, Seat};
+use dsu_runtime::sys::time::Nanos;
 use std::cell::{RefCell, UnsafeCell};
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use std::{env, mem, ptr, thread};
 
-const UNCONTENDED_ROUNDS: usize = 25;
-const UNCONTENDED_PAIRS: u64 = 400_000;
+/// Short rounds, and many: on a busy machine most of them are undisturbed.
+const UNCONTENDED_ROUNDS: usize = 1501;
+const UNCONTENDED_PAIRS: u64 = 4000;
 const CONTENDED_ROUNDS: usize = 7;
 const CONTENDED_TIME: Duration = Duration::from_millis(120);
 const MOST_WORKERS: usize = 16;
@@ -31,6 +34,7 @@ struct Arena {
     ours: Ours,
     robust: Robust,
     stop: AtomicBool,
+    transformations: AtomicU64,
     done: [AtomicU64; MOST_WORKERS],
 }
 
@@ -38,6 +42,8 @@ struct Arena {
 struct Ours {
     cell: LockCell,
     count: UnsafeCell<u64>,
+    /// The class of the form that the count is in.
+    form: AtomicU32,
 }
 
 #[repr(C, align(64))]
@@ -52,6 +58,7 @@ static PARKING_LOT: parking_lot::Mutex<u64> = parking_lot::Mutex::new(0);
 struct Context {
     arena: *const Arena,
     me: Name,
+    class: Class,
     busy: AtomicU32,
 }
 
@@ -64,11 +71,12 @@ fn context() -> &'static Context {
 }
 
 /// Makes this process the worker in `slot`.
-fn enter(arena: *const Arena, slot: usize) {
+fn enter(arena: *const Arena, slot: usize, class: Class) {
     let me = Name::of_slot(slot as u32);
     let context = Context {
         arena,
         me,
+        class,
         busy: AtomicU32::new(0),
     };
     CONTEXT.store(Box::into_raw(Box::new(context)), Relaxed);
@@ -88,6 +96,8 @@ enum OursPeer {}
 enum ParkingLotPeer {}
 enum RobustPeer {}
 enum NothingPeer {}
+/// Our lock, and an item that is brought into the form of whoever acquires it.
+enum VersionedPeer {}
 
 impl Peer for OursPeer {
     #[inline(always)]
@@ -112,6 +122,44 @@ impl Peer for OursPeer {
         }
     }
 }
+
+impl Peer for VersionedPeer {
+    #[inline(always)]
+    fn with_lock(inside: impl FnOnce(&mut u64)) {
+        const AT: CellIndex = CellIndex(0);
+        let context = context();
+        let lock = &arena().ours;
+        let class = context.class;
+        let seat = Seat {
+            name: context.me,
+            busy: &context.busy,
+        };
+        let taken = if !lock.cell.try_acquire_fast(seat.name) {
+            lock.cell.acquire_slow(&seat, AT, class, None)
+        } else if lock.form.load(Relaxed) != class as u32 {
+            lock.cell.await_turn(&seat, AT, class, None)
+        } else {
+            Ok(())
+        };
+        taken.expect("no deadline was given");
+        if lock.form.load(Relaxed) != class as u32 {
+            let start = Nanos::now();
+            lock.cell.transforming(class);
+            pause(TRANSFORMATION.load(Relaxed));
+            lock.form.store(class as u32, Relaxed);
+            lock.cell.transformed(class, Nanos::now().since(start));
+            arena().transformations.fetch_add(1, Relaxed);
+        }
+        // SAFETY: the lock is held.
+        inside(unsafe { &mut *lock.count.get() });
+        if !lock.cell.release_fast(seat.name) {
+            lock.cell.release_slow(&seat, AT, class);
+        }
+    }
+}
+
+/// Pauses of the processor that a transformation takes. Set before workers start.
+static TRANSFORMATION: AtomicU64 = AtomicU64::new(0);
 
 impl Peer for ParkingLotPeer {
     #[inline(always)]
@@ -233,7 +281,7 @@ fn throughput(start: impl FnOnce(), join: impl FnOnce()) -> f64 {
 }
 
 /// Workers are processes.
-fn processes<P: Peer>(workers: usize, load: Load) -> f64 {
+fn processes<P: Peer>(workers: usize, load: Load, class_of: fn(usize) -> Class) -> f64 {
     let children = RefCell::new(Vec::new());
     let start = || {
         for worker in 0..workers {
@@ -241,7 +289,7 @@ fn processes<P: Peer>(workers: usize, load: Load) -> f64 {
             let pid = unsafe { libc::fork() };
             assert!(pid >= 0, "cannot fork");
             if pid == 0 {
-                enter(context().arena, worker);
+                enter(context().arena, worker, class_of(worker));
                 contend::<P>(worker, load);
                 // SAFETY: ends the child without the parent's destructors.
                 unsafe { libc::_exit(0) };
@@ -272,7 +320,7 @@ fn threads<P: Peer>(workers: usize, load: Load) -> f64 {
     })
 }
 
-/// A ratio per round: median, and the whole range.
+/// A ratio per round: median, first and ninth decile.
 struct Ratio(Vec<f64>);
 
 impl Ratio {
@@ -285,7 +333,7 @@ impl Ratio {
 
 impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (low, high) = (self.0[0], self.0[self.0.len() - 1]);
+        let (low, high) = (self.0[self.0.len() / 10], self.0[self.0.len() * 9 / 10]);
         write!(f, "{:.2} ({low:.2} to {high:.2})", median(&self.0))
     }
 }
@@ -333,9 +381,9 @@ fn contended() {
         for workers in [2, 4, MOST_WORKERS] {
             let (mut ours, mut parking_lot, mut robust) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..CONTENDED_ROUNDS {
-                ours.push(processes::<OursPeer>(workers, load));
+                ours.push(processes::<OursPeer>(workers, load, one_class));
                 parking_lot.push(threads::<ParkingLotPeer>(workers, load));
-                robust.push(processes::<RobustPeer>(workers, load));
+                robust.push(processes::<RobustPeer>(workers, load, one_class));
             }
             println!(
                 "  {span:>7?}  {workers:7}  {:7.2}  {:11.2}  {:6.2}  {}, {}",
@@ -349,8 +397,47 @@ fn contended() {
     }
 }
 
+fn one_class(_: usize) -> Class {
+    Class::Even
+}
+
+fn two_classes(worker: usize) -> Class {
+    Class::of_tag(worker as u64)
+}
+
+fn mixed() {
+    println!("two versions, half of the workers each, median of {CONTENDED_ROUNDS} rounds:");
+    println!("  section  workers  transformation  against one version  transformations/1000");
+    let think = pauses_in(Duration::from_nanos(100));
+    for span in [Duration::from_nanos(10), Duration::from_micros(1)] {
+        let load = Load {
+            section: pauses_in(span),
+            think,
+        };
+        for workers in [2, 4, MOST_WORKERS] {
+            for cost in [Duration::from_micros(1), Duration::from_micros(100)] {
+                TRANSFORMATION.store(pauses_in(cost), Relaxed);
+                let (mut one, mut two, mut share) = (Vec::new(), Vec::new(), Vec::new());
+                for _ in 0..CONTENDED_ROUNDS {
+                    one.push(processes::<VersionedPeer>(workers, load, one_class));
+                    arena().transformations.store(0, Relaxed);
+                    two.push(processes::<VersionedPeer>(workers, load, two_classes));
+                    let sections = two[two.len() - 1] * 1e6 * CONTENDED_TIME.as_secs_f64();
+                    let transformations = arena().transformations.swap(0, Relaxed);
+                    share.push(transformations as f64 / sections * 1000.0);
+                }
+                println!(
+                    "  {span:>7?}  {workers:7}  {cost:>14?}  {:19}  {:20.2}",
+                    Ratio::of(&two, &one).to_string(),
+                    median(&share),
+                );
+            }
+        }
+    }
+}
+
 fn main() {
-    enter(new_arena(), 0);
+    enter(new_arena(), 0, Class::Even);
     // Cargo adds `--bench`.
     let words: Vec<String> = env::args()
         .skip(1)
@@ -369,9 +456,11 @@ fn main() {
         }
         ["uncontended"] => uncontended(),
         ["contended"] => contended(),
+        ["mixed"] => mixed(),
         _ => {
             uncontended();
             contended();
+            mixed();
         }
     }
 }

@@ -135,10 +135,6 @@ pub struct TransformerRegistration {
     pub forward: ConvertFn,
     /// Newer to older.
     pub backward: ConvertFn,
-    /// Size of a complement in bytes.
-    pub complement_size: usize,
-    /// Alignment of a complement in bytes.
-    pub complement_align: usize,
     /// Drops a complement.
     pub drop_complement: DropFn,
     /// Shows a complement's blocks.

@@ -3,7 +3,7 @@
 
 use crate::abi::{ConversionStatus, ErrorText, ItemCalls};
 use crate::heap::{Shared, Visitor};
-use std::any::Any;
+use crate::worker::panic_text;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,10 +17,11 @@ pub trait ItemInit {
 }
 
 /// The calls of one item.
-pub const fn item<I: ItemInit>() -> ItemCalls {
+pub const fn item<I: ItemInit<Item: Shared>>() -> ItemCalls {
     ItemCalls {
         init: init_item::<I>,
         drop: drop_value::<I::Item>,
+        visit: visit_value::<I::Item>,
     }
 }
 
@@ -37,7 +38,7 @@ unsafe extern "C" fn init_item<I: ItemInit>(
             ConversionStatus::Done
         }
         Err(payload) => {
-            error.set(panic_message(&*payload));
+            error.set(panic_text(&*payload));
             ConversionStatus::Panicked
         }
     }
@@ -70,17 +71,9 @@ pub unsafe extern "C" fn visit_value<T: Shared>(value: *mut u8, visitor: *mut c_
     let walked = catch_unwind(AssertUnwindSafe(|| value.visit(visitor)));
     if let Err(payload) = walked {
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            visitor.damage(&format!("visiting panicked: {}", panic_message(&*payload)));
+            visitor.damage(&format!("visiting panicked: {}", panic_text(&*payload)));
         }));
     }
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
 }
 
 #[cfg(test)]

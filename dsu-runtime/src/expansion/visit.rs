@@ -3,9 +3,6 @@
 
 use super::shape::Shaped;
 use crate::heap::Visitor;
-use crate::ids::Tag;
-use std::alloc::Layout;
-use std::ptr::NonNull;
 
 /// Shows every field of `value`.
 ///
@@ -23,20 +20,10 @@ pub fn visit_fields<T: Shaped>(value: &mut T, visitor: &mut dyn Visitor) {
     let base = std::ptr::from_mut(value).cast::<u8>();
     let mut stopped_at = None;
     for (index, field) in fields.iter().enumerate().skip(first) {
-        let mut watched = Watched {
-            visitor: &mut *visitor,
-            resumes: start
-                == Place {
-                    variant,
-                    field: index,
-                },
-            depth: 0,
-            stopped: false,
-        };
         // SAFETY: `Shaped` promises that a field of this type lies at this offset in this variant, and
         // `value` is borrowed exclusively; no other reference into it lives.
-        unsafe { (field.visit)(base.add(field.offset), &mut watched) };
-        if watched.stopped {
+        unsafe { (field.visit)(base.add(field.offset), visitor) };
+        if visitor.stopped_inside() {
             stopped_at = Some(index);
             break;
         }
@@ -65,48 +52,6 @@ impl Place {
             variant: (place >> 32) as usize,
             field: (place & u64::from(u32::MAX)) as usize,
         }
-    }
-}
-
-/// The visitor as one field sees it: notes whether the field's own walk stopped early, and hides places that
-/// were kept for another field.
-struct Watched<'v> {
-    visitor: &'v mut dyn Visitor,
-    /// Whether the place that is being resumed lies in this field.
-    resumes: bool,
-    depth: u32,
-    stopped: bool,
-}
-
-impl Visitor for Watched<'_> {
-    fn block(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        self.visitor.block(pointer, layout);
-    }
-
-    fn versioned(&mut self, word: &mut u64, expected: Tag) {
-        self.visitor.versioned(word, expected);
-    }
-
-    fn damage(&mut self, what: &str) {
-        self.visitor.damage(what);
-    }
-
-    fn enter(&mut self) -> u64 {
-        self.depth += 1;
-        let place = self.visitor.enter();
-        if self.resumes { place } else { 0 }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.visitor.is_spent()
-    }
-
-    fn leave(&mut self, stopped_at: Option<u64>) {
-        self.depth -= 1;
-        if self.depth == 0 {
-            self.stopped |= stopped_at.is_some();
-        }
-        self.visitor.leave(stopped_at);
     }
 }
 

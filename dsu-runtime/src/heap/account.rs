@@ -2,8 +2,8 @@
 //!
 //! Reads only, trusts nothing: damaged metadata gives findings. Never touches a block.
 
-use super::classes::SizeClass;
 use super::claim;
+use super::classes::SizeClass;
 use super::context::HeapContext;
 use super::superblock::{Realm, SlotRecord, State, Superblock};
 use crate::abi::{MAX_WORKERS, SUPERBLOCK_SIZE};

@@ -7,8 +7,8 @@
 //! cxlalloc (metadata apart from blocks, recovery of the dead).
 #![allow(unsafe_code)] // hands out memory
 
-use super::classes::SizeClass;
 use super::claim;
+use super::classes::SizeClass;
 use super::context::{ClassContext, HeapContext};
 use super::superblock::{Meta, Place, Realm, SlotRecord, State, Superblock};
 use super::{large, pending, transaction};
@@ -59,7 +59,7 @@ fn allocate_in(realm: Realm, layout: Layout) -> Result<NonNull<u8>, HeapFull> {
                 None => refill(context, realm, class)?,
             }
         }
-        None => large::allocate(context, realm, layout)?,
+        None => large_block(context, realm, layout)?,
     };
     if worker.converting.get() != 0 {
         transaction::note_fresh(context, block, layout)?;
@@ -131,13 +131,24 @@ pub unsafe fn grow_in_place(pointer: NonNull<u8>, old: Layout, new_size: usize) 
     }
 }
 
-/// Takes in what others freed and gives empty superblocks back to the machine: for idle moments.
+/// Takes in what others freed, adopts what the dead left, and gives empty superblocks back to the
+/// machine: for idle moments.
 pub fn collect() {
     if WorkerContext::current().is_attached() {
-        let context = HeapContext::current();
-        harvest_pending(context);
-        release_empties(context);
+        give_back_all(HeapContext::current());
     }
+}
+
+#[cold]
+fn large_block(
+    context: &HeapContext,
+    realm: Realm,
+    layout: Layout,
+) -> Result<NonNull<u8>, HeapFull> {
+    large::allocate(context, realm, layout).or_else(|HeapFull| {
+        give_back_all(context);
+        large::allocate(context, realm, layout)
+    })
 }
 
 /// A block from the current bitmap word.
@@ -165,11 +176,7 @@ fn take(own: &ClassContext, class: SizeClass) -> Option<NonNull<u8>> {
 /// the dead, new ones.
 #[cold]
 #[inline(never)]
-fn refill(
-    context: &HeapContext,
-    realm: Realm,
-    class: SizeClass,
-) -> Result<NonNull<u8>, HeapFull> {
+fn refill(context: &HeapContext, realm: Realm, class: SizeClass) -> Result<NonNull<u8>, HeapFull> {
     let own = &context.classes[realm as usize][class.number()];
     let mut tried_all = false;
     loop {
@@ -194,8 +201,7 @@ fn refill(
                 Err(full) if tried_all => return Err(full),
                 Err(_) => {
                     tried_all = true;
-                    harvest_pending(context);
-                    release_empties(context);
+                    give_back_all(context);
                 }
             }
         }
@@ -311,7 +317,8 @@ pub(super) fn free_now(context: &HeapContext, owner: u32, pointer: NonNull<u8>, 
 fn locate(superblock: Superblock, class: SizeClass, address: usize) -> Option<(usize, u64)> {
     let offset = address - superblock.base();
     let block = class.block_at(offset);
-    (block * class.size() == offset && block < class.blocks()).then(|| (block / 64, 1 << (block % 64)))
+    (block * class.size() == offset && block < class.blocks())
+        .then(|| (block / 64, 1 << (block % 64)))
 }
 
 #[cold]
@@ -405,6 +412,22 @@ fn harvest_pending(context: &HeapContext) {
             settle(context, superblock, class);
         }
     });
+}
+
+/// Gives back all that this worker can find empty, also of what the dead left.
+fn give_back_all(context: &HeapContext) {
+    harvest_pending(context);
+    for realm in Realm::BOTH {
+        for class in SizeClass::all() {
+            while let Some(superblock) = claim::adopt(realm, class) {
+                superblock.meta().place.store(Place::Full as u32, Relaxed);
+                if (recount(superblock, class) as usize) < class.blocks() {
+                    settle(context, superblock, class);
+                }
+            }
+        }
+    }
+    release_empties(context);
 }
 
 /// Gives all empty superblocks of this worker back.

@@ -4,8 +4,8 @@
 //! it was reached before, and what nobody reached. Reads metadata only.
 
 use super::account::describe;
-use super::classes::{BITMAP_WORDS, SizeClass};
 use super::claim;
+use super::classes::{BITMAP_WORDS, SizeClass};
 use super::large;
 use super::superblock::{State, Superblock};
 use crate::sys::memory::PAGE_SIZE;
@@ -54,10 +54,8 @@ impl BlockMap {
 
     /// Number of blocks reached.
     pub fn len(&self) -> usize {
-        let ones = |words: &Box<[u64; BITMAP_WORDS]>| -> usize {
-            words.iter().map(|w| w.count_ones() as usize).sum()
-        };
-        self.reached.values().map(ones).sum()
+        let words = self.reached.values().flat_map(|words| words.iter());
+        words.map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether nothing was reached.
@@ -108,7 +106,11 @@ fn find(address: usize, layout: Layout) -> Result<(Superblock, usize), String> {
     let superblock = Superblock::containing(address)
         .ok_or_else(|| format!("pointer {address:#x} ({bytes} bytes) leaves the regions"))?;
     let name = describe(superblock);
-    let wrong = |what: &str| Err(format!("block at {address:#x} ({bytes} bytes), {name}: {what}"));
+    let wrong = |what: &str| {
+        Err(format!(
+            "block at {address:#x} ({bytes} bytes), {name}: {what}"
+        ))
+    };
     if !superblock.is_known() {
         return wrong("nothing was ever allocated there");
     }

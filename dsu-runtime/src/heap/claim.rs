@@ -67,6 +67,16 @@ pub(super) fn committed(context: &HeapContext) -> Option<usize> {
     Some(sum)
 }
 
+/// Whether this worker may have `more` bytes committed.
+pub(super) fn fits(context: &HeapContext, more: usize) -> bool {
+    let limit = if WorkerContext::current().reserve.get() != 0 {
+        context.heap_bytes.get()
+    } else {
+        context.heap_bytes.get() - context.reserve_bytes.get()
+    };
+    committed(context).is_some_and(|now| now + more <= limit)
+}
+
 /// Commits pages of a superblock that the caller holds in a claiming state, if the limit allows.
 pub(super) fn commit(
     context: &HeapContext,
@@ -74,13 +84,7 @@ pub(super) fn commit(
     offset: usize,
     bytes: usize,
 ) -> Result<(), HeapFull> {
-    let limit = if WorkerContext::current().reserve.get() != 0 {
-        context.heap_bytes.get()
-    } else {
-        context.heap_bytes.get() - context.reserve_bytes.get()
-    };
-    let fits = |more: usize| committed(context).is_some_and(|now| now + more <= limit);
-    if !fits(bytes) {
+    if !fits(context, bytes) {
         return Err(HeapFull);
     }
     let file = context.file_of(first.realm()).ok_or(HeapFull)?;
@@ -88,7 +92,7 @@ pub(super) fn commit(
     memory::commit(file, start, bytes).map_err(|_| HeapFull)?;
     // Several workers may have passed the first check together; whoever finds the limit passed now
     // steps back, so that it holds whenever nobody is here.
-    if fits(0) {
+    if fits(context, 0) {
         Ok(())
     } else {
         give_back(context, first, offset, bytes);

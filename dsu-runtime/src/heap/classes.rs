@@ -118,7 +118,7 @@ impl SizeClass {
     /// The block that `offset` in a superblock lies in.
     #[inline]
     pub(super) fn block_at(self, offset: usize) -> usize {
-        (offset as u64 * NUMBERS[self.number()].reciprocal as u64 >> 32) as usize
+        ((offset as u64 * NUMBERS[self.number()].reciprocal as u64) >> 32) as usize
     }
 
     /// Bytes that a superblock of this class really uses.

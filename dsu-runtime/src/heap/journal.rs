@@ -31,7 +31,10 @@ impl Entry {
     /// What was put in.
     pub(super) fn block(self) -> Option<(NonNull<u8>, Layout)> {
         let pointer = NonNull::new(self.address as *mut u8)?;
-        Some((pointer, Layout::from_size_align(self.size, self.align).ok()?))
+        Some((
+            pointer,
+            Layout::from_size_align(self.size, self.align).ok()?,
+        ))
     }
 }
 

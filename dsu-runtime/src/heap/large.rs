@@ -36,7 +36,10 @@ pub(super) fn allocate(
     }
     let len = layout.size().div_ceil(SUPERBLOCK_SIZE) as u32;
     let bytes = committed_size(layout.size());
-    // Asked before a long run is claimed; asked again when it is committed.
+    // Asked again when it is committed; a run that cannot be had shall not cost metadata first.
+    if !claim::fits(context, bytes) {
+        return Err(HeapFull);
+    }
     let head = claim_run(context, realm, len)?;
     if let Err(full) = claim::commit(context, head, 0, bytes) {
         unclaim_run(head, len, len);
@@ -45,7 +48,9 @@ pub(super) fn allocate(
     head.meta().pages.store((bytes / PAGE_SIZE) as u32, Relaxed);
     for offset in 1..len {
         let part = State::Part { offset };
-        Superblock(head.0 + offset).state().store(part.word(), Relaxed);
+        Superblock(head.0 + offset)
+            .state()
+            .store(part.word(), Relaxed);
     }
     head.state().store(State::Large { len }.word(), Release);
     NonNull::new(head.base() as *mut u8).ok_or(HeapFull)

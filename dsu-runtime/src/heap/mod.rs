@@ -5,25 +5,46 @@
 
 mod account;
 mod alloc;
+mod block;
 mod blocks;
+mod box_word;
+mod boxed;
+mod buffer;
+mod bytes;
 mod claim;
 mod classes;
 mod context;
+mod convert;
+mod deque;
 mod hint;
 mod journal;
+mod kept;
 mod large;
+mod leaves;
+pub mod live;
+mod map;
 mod pending;
 mod recovery;
 mod regions;
+mod root;
 mod shared;
 mod shared_alloc;
+mod string;
 mod superblock;
 mod transaction;
+mod vec;
+mod versioned;
 
 #[cfg(test)]
 mod allocator_tests;
 #[cfg(test)]
+mod regions_tests;
+#[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod transaction_tests;
 #[cfg(test)]
 mod worker_death_tests;
 
@@ -32,9 +53,19 @@ pub use alloc::{
     allocate, allocate_root, collect, deallocate, deallocate_root, grow_in_place, usable_size,
 };
 pub use blocks::BlockMap;
+pub use boxed::SharedBox;
+pub use bytes::SharedBytes;
 pub use context::{ContextError, ensure_context};
+pub use convert::{convert_box, drop_box, visit_box};
+pub use deque::SharedDeque;
+pub use map::{NoRoom, SharedMap};
 pub use recovery::{Recovered, recover};
 pub use regions::{HeapLimits, RegionError, RegionFds, Regions, Role};
-pub use shared::{Cell, Inline, Shared, Visitor};
+pub use shared::{Cell, Inline, Shared, Visitor, visitor_of};
 pub use shared_alloc::SharedAlloc;
-pub use transaction::{Transaction, is_fresh, release_scratch};
+pub use string::SharedString;
+pub use transaction::{Transaction, has_scratch, is_fresh, release_scratch};
+pub use vec::SharedVec;
+pub use versioned::{Element, Versioned};
+
+pub(crate) use root::{BOX_ADDRESS, convert_root, make_root, show_content, sweep_box};

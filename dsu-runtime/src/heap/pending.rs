@@ -7,8 +7,8 @@
 //! step says a fact and none hands over anything, so a repetition is harmless, and a freer that dies
 //! in between loses nothing: recovery makes every owner look at all it has (`rescan`).
 
-use super::classes::SizeClass;
 use super::claim;
+use super::classes::SizeClass;
 use super::superblock::{Realm, STEP, SlotRecord, State, Superblock, pending_line};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -20,7 +20,8 @@ pub(super) fn notify(owner: u32, superblock: Superblock) {
     };
     let step = (superblock.0 / STEP) as usize;
     let bit = (superblock.0 % STEP) as usize;
-    if set(&pending_line(step, owner)[bit / 64], bit % 64) && set(&record.steps[step / 64], step % 64)
+    if set(&pending_line(step, owner)[bit / 64], bit % 64)
+        && set(&record.steps[step / 64], step % 64)
     {
         record.pending.store(1, SeqCst);
     }

@@ -5,6 +5,7 @@ use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::alloc::Layout;
+use std::ffi::c_void;
 use std::ptr::NonNull;
 
 /// A type whose values may live in the shared heap.
@@ -122,6 +123,19 @@ pub trait Visitor {
     /// True when the walk should stop here; asked after every element.
     fn is_spent(&self) -> bool;
 
+    /// True when a container inside the element just visited stopped early: the containers around it
+    /// then stop at that element, and not after it.
+    fn stopped_inside(&self) -> bool;
+
     /// The container ends: `Some(place)` to go on from if it stopped early, `None` if it is done.
     fn leave(&mut self, stopped_at: Option<u64>);
+}
+
+/// The visitor behind the second argument of a [`crate::abi::VisitFn`].
+///
+/// # Safety
+/// `raw` is what the runtime passed to the visit function, which has not returned yet.
+pub unsafe fn visitor_of<'a>(raw: *mut c_void) -> &'a mut dyn Visitor {
+    // SAFETY: by the caller it points to a wide reference that nobody else uses meanwhile.
+    unsafe { &mut **raw.cast::<&'a mut dyn Visitor>() }
 }

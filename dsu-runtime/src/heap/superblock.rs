@@ -98,7 +98,9 @@ pub(super) struct SlotRecord {
 impl SlotRecord {
     /// The record of the slot that is called `owner` (slot + 1) in state words.
     pub(super) fn of(owner: u32) -> Option<&'static SlotRecord> {
-        let slot = owner.checked_sub(1).filter(|s| (*s as usize) < MAX_WORKERS)?;
+        let slot = owner
+            .checked_sub(1)
+            .filter(|s| (*s as usize) < MAX_WORKERS)?;
         let address = CONTROL_ADDR + SLOTS_OFFSET + slot as usize * SLOT_STRIDE;
         // SAFETY: as for `Realm::record`; all records are committed at creation.
         Some(unsafe { &*(address as *const SlotRecord) })
@@ -108,8 +110,7 @@ impl SlotRecord {
 /// The pending line of `owner` for superblocks `step * STEP ..`: 512 bits.
 pub(super) fn pending_line(step: usize, owner: u32) -> &'static [AtomicU64; 8] {
     debug_assert!(step < STEPS && (1..=MAX_WORKERS as u32).contains(&owner));
-    let address =
-        CONTROL_ADDR + PENDING_OFFSET + step * PENDING_STRIDE + (owner as usize - 1) * 64;
+    let address = CONTROL_ADDR + PENDING_OFFSET + step * PENDING_STRIDE + (owner as usize - 1) * 64;
     // SAFETY: as for `Realm::record`; lines are committed before the frontier passes their step.
     unsafe { &*(address as *const [AtomicU64; 8]) }
 }
@@ -185,8 +186,7 @@ impl Superblock {
     /// Its metadata.
     #[inline]
     pub(super) fn meta(self) -> &'static Meta {
-        let address =
-            CONTROL_ADDR + SUPERBLOCK_META_OFFSET + self.0 as usize * size_of::<Meta>();
+        let address = CONTROL_ADDR + SUPERBLOCK_META_OFFSET + self.0 as usize * size_of::<Meta>();
         // SAFETY: as for `state`.
         unsafe { &*(address as *const Meta) }
     }
@@ -260,7 +260,9 @@ impl State {
             7 => State::Part { offset: number },
             _ => return None,
         };
-        let named = state.owner().is_none_or(|o| (1..=MAX_WORKERS as u32).contains(&o));
+        let named = state
+            .owner()
+            .is_none_or(|o| (1..=MAX_WORKERS as u32).contains(&o));
         (named && state.word() == word).then_some(state)
     }
 

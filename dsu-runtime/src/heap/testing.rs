@@ -67,7 +67,8 @@ impl Actor {
 
     /// Runs `body` as this worker.
     pub(crate) fn act<R>(&mut self, body: impl FnOnce() -> R) -> R {
-        let current = std::ptr::from_ref(HeapContext::current()) as *mut [u8; size_of::<HeapContext>()];
+        let current =
+            std::ptr::from_ref(HeapContext::current()) as *mut [u8; size_of::<HeapContext>()];
         // SAFETY: the context is plain memory that this thread alone uses; no reference to its
         // content is held outside of calls into the allocator.
         unsafe { std::ptr::swap(current, &mut *self.saved) };
@@ -87,7 +88,11 @@ impl Actor {
 /// The private context of a process that has mapped the regions and done nothing else.
 fn context_after_start() -> [u8; size_of::<HeapContext>()] {
     // SAFETY: a context without superblocks and lists, in place while no actor acts, is plain bytes.
-    unsafe { std::ptr::from_ref(HeapContext::current()).cast::<[u8; size_of::<HeapContext>()]>().read() }
+    unsafe {
+        std::ptr::from_ref(HeapContext::current())
+            .cast::<[u8; size_of::<HeapContext>()]>()
+            .read()
+    }
 }
 
 /// Forks a worker process in `slot` that runs `body` and exits 0. Call it while no worker acts.

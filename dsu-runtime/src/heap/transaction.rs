@@ -9,6 +9,7 @@
 use super::alloc::free_now;
 use super::context::HeapContext;
 use super::journal::{Entry, Journal, RawList};
+use super::live;
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use std::alloc::Layout;
@@ -21,6 +22,8 @@ use std::ptr::NonNull;
 pub struct Transaction {
     outer_fresh_mark: usize,
     outer_deferred_mark: usize,
+    /// Where the counts of live boxes go if it stands; taken when it ends.
+    counts: Option<live::Mark>,
     is_open: bool,
     _on_this_thread: PhantomData<*const ()>,
 }
@@ -45,6 +48,7 @@ impl Transaction {
         Transaction {
             outer_fresh_mark,
             outer_deferred_mark,
+            counts: is_open.then(live::open),
             is_open,
             _on_this_thread: PhantomData,
         }
@@ -54,6 +58,9 @@ impl Transaction {
     /// then decides.
     pub fn commit(mut self) {
         let journal = journal();
+        if let Some(counts) = self.counts.take() {
+            live::keep(counts);
+        }
         if self.is_open && self.close() == 0 {
             journal.fresh.clear();
             free_down_to(&journal.deferred, 0);
@@ -109,6 +116,9 @@ impl Transaction {
         journal.fresh_mark.set(self.outer_fresh_mark);
         journal.deferred_mark.set(self.outer_deferred_mark);
         self.is_open = false;
+        if let Some(counts) = self.counts.take() {
+            live::discard(counts);
+        }
         let left = worker.converting.get().saturating_sub(1);
         worker.converting.set(left);
         if left == 0 && journal.fresh.len() == 0 {
@@ -132,6 +142,12 @@ pub fn is_fresh(block: NonNull<u8>) -> bool {
     worker.is_attached()
         && worker.converting.get() != 0
         && fresh_position(journal(), block).is_some()
+}
+
+/// Whether there is anything for [`release_scratch`] to free.
+#[inline]
+pub fn has_scratch() -> bool {
+    journal().scratch.len() != 0
 }
 
 /// Frees what read-only conversions left to be read (R20): when the worker's last guard goes.

@@ -71,7 +71,7 @@ impl<I: 'static> GuardMutex<I> {
             if u64::from(root.tag().0) == self.cell.expected.load(Ordering::Relaxed)
                 && let Some(items) = root.items()
             {
-                return Ok(Guard::enter(slot, items, cx));
+                return Ok(Guard::enter(slot, items.cast(), cx));
             }
             return self.settle(slot, cx, Patience::Unbounded);
         }

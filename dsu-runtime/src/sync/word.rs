@@ -1,9 +1,10 @@
 //! The lock word: mutual exclusion between processes that may die at any instruction.
 //!
-//! Owns one lock's word, who may take it, who sleeps and who wakes them, and what recovery does to
-//! it after a death. Must never know what the lock guards, what a transformer does, or where the
-//! cell lives. Uses nothing but its sibling `platform`, so that a model test can run this very
-//! file on simulated atomics, futex and clock.
+//! Owns the word's layout, the fast paths and the owner's side of the protocol; `waiter` has the
+//! side of those that wait, `recovery` what happens after a death, `party` who they are. None of
+//! the four may know what the lock guards, what a transformer does, or where the cell lives. They
+//! use nothing but each other and their sibling `platform`, so that a model test can run these
+//! very files on simulated atomics, futex and clock.
 //!
 //! Waiters sleep on the word itself, so the kernel keeps the queue and takes the dead out of it
 //! (Drepper, "Futexes Are Tricky", 2011, for the word that tells whether somebody sleeps).

@@ -244,12 +244,7 @@ pub fn punch(fd: BorrowedFd<'_>, offset: usize, bytes: usize) -> io::Result<()> 
     )
 }
 
-fn fallocate(
-    fd: BorrowedFd<'_>,
-    mode: libc::c_int,
-    offset: usize,
-    bytes: usize,
-) -> io::Result<()> {
+fn fallocate(fd: BorrowedFd<'_>, mode: libc::c_int, offset: usize, bytes: usize) -> io::Result<()> {
     loop {
         // SAFETY: acts on the file alone. Who punches owns the range; see the callers.
         let done = unsafe {
@@ -323,10 +318,7 @@ mod tests {
         // SAFETY: a plain call on our descriptor.
         let refused = unsafe { libc::ftruncate(fd.as_raw_fd(), 4096) };
         assert_eq!(refused, -1);
-        assert_eq!(
-            io::Error::last_os_error().raw_os_error(),
-            Some(libc::EPERM)
-        );
+        assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EPERM));
     }
 
     #[test]
@@ -345,10 +337,7 @@ mod tests {
         )
         .unwrap_err()
         .to_string();
-        assert!(
-            text.contains("other memory at 0x5a0000000000"),
-            "{text}"
-        );
+        assert!(text.contains("other memory at 0x5a0000000000"), "{text}");
         assert!(!text.contains('\n'));
         assert_eq!(peek(ADDRESS), Some(7));
         assert_eq!(peek(ADDRESS - PAGE_SIZE), None);

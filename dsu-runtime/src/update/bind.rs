@@ -104,8 +104,8 @@ fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
         let converter = |target: Tag, forward| Converter {
             target: target.0,
             forward,
-            complement_size: lens.complement_size as u32,
-            complement_align: lens.complement_align as u32,
+            complement_size: (lens.complement)().size as u32,
+            complement_align: (lens.complement)().align as u32,
             call: Some(if forward { lens.forward } else { lens.backward }),
             environment,
             drop_complement: Some(drop_complement),
@@ -228,7 +228,7 @@ impl<'a> TupleLayout<'a> {
                 (_, Some(lens)) => {
                     layout.both_ways &= (lens.directions)() == LensDirections::Both;
                     layout.room(
-                        lens.complement_size,
+                        (lens.complement)().size as usize,
                         Some(lens.drop_complement),
                         Some(lens.visit_complement),
                     )
@@ -298,7 +298,7 @@ impl Pair<'_> {
                     to,
                     call: if forward { lens.forward } else { lens.backward },
                     complement,
-                    has_complement: lens.complement_size > 0,
+                    has_complement: (lens.complement)().size > 0,
                 },
             },
             (Some((from, size)), None) => Step::Keep { from, size, complement },

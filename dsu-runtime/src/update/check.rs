@@ -93,5 +93,9 @@ impl Visitor for Checker {
         false
     }
 
+    fn stopped_inside(&self) -> bool {
+        false
+    }
+
     fn leave(&mut self, _: Option<u64>) {}
 }

@@ -13,3 +13,6 @@ mod walk;
 pub use bind::bind;
 pub use check::{CheckReport, check};
 pub use sweep::{SweepSlice, sweep};
+pub use thunks::{
+    backward_thunk, complement_schema, directions, forward_thunk, visit_complement_thunk,
+};

@@ -157,6 +157,10 @@ impl Visitor for Sweeper<'_> {
         self.is_spent.get()
     }
 
+    fn stopped_inside(&self) -> bool {
+        self.trail.has_stopped()
+    }
+
     fn leave(&mut self, stopped_at: Option<u64>) {
         self.trail.leave(stopped_at);
     }

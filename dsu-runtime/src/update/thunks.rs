@@ -1,61 +1,38 @@
-//! Typed code behind the call tables: one generic function for each kind of entry, so that macros emit
-//! only names.
+//! The typed code behind a registered lens, generic, so that `transformer!` emits only names.
 //!
 //! Every entry catches panics inside the library that the code belongs to.
 #![allow(unsafe_code)] // reads and writes typed values through raw pointers
 
-use crate::abi::{Conversion, ConversionStatus, ErrorText};
-use crate::heap::{Shared, Visitor};
+use crate::abi::{Conversion, ConversionStatus, LensDirections, TypeSchema};
+use crate::expansion::visit_value;
+use crate::heap::Shared;
 use crate::worker::panic_text;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use xform::{ErrorKind, Lens, LensError};
+use xform::{Directions, ErrorKind, Lens, LensError};
 
-/// Drops the value of type `T` at `pointer`.
+/// Shows the blocks of a complement of the lens `L`.
 ///
 /// # Safety
-/// `pointer` is to a valid `T` that nobody uses afterwards.
-pub unsafe extern "C" fn drop_thunk<T>(pointer: *mut u8) {
-    // A panic in a drop function leaves a leak, not a broken heap.
+/// As for [`visit_value`], with a complement of `L`.
+pub unsafe extern "C" fn visit_complement_thunk<L>(complement: *mut u8, visitor: *mut c_void)
+where
+    L: Lens<Complement: Shared>,
+{
     // SAFETY: the caller's promise.
-    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { pointer.cast::<T>().drop_in_place() }));
+    unsafe { visit_value::<L::Complement>(complement, visitor) }
 }
 
-/// Shows the value of type `T` at `pointer` to the visitor behind `visitor`, a
-/// `*mut &mut dyn Visitor`. Trait objects of [`Visitor`] have one layout in all copies of the runtime,
-/// for they are built by one compiler from one source (R34).
-///
-/// # Safety
-/// Both pointers are valid, and the caller has exclusive access to the value.
-pub unsafe extern "C" fn visit_thunk<T: Shared>(pointer: *mut u8, visitor: *mut c_void) {
-    let visit = || {
-        // SAFETY: the caller's promise.
-        let (value, visitor) =
-            unsafe { (&mut *pointer.cast::<T>(), &mut *visitor.cast::<&mut dyn Visitor>()) };
-        value.visit(*visitor);
-    };
-    let _ = catch_unwind(AssertUnwindSafe(visit));
+/// Schema of the complement of the lens `L`.
+pub fn complement_schema<L: Lens<Complement: Shared>>() -> TypeSchema {
+    L::Complement::schema()
 }
 
-/// Writes the first value of an item to `target`.
-///
-/// # Safety
-/// `target` has room for a `T`.
-pub unsafe fn init_item<T>(
-    target: *mut u8,
-    error: &mut ErrorText,
-    make: impl FnOnce() -> T,
-) -> ConversionStatus {
-    match catch_unwind(AssertUnwindSafe(make)) {
-        Ok(value) => {
-            // SAFETY: the caller's promise.
-            unsafe { target.cast::<T>().write(value) };
-            ConversionStatus::Done
-        }
-        Err(payload) => {
-            error.set(panic_text(&*payload));
-            ConversionStatus::Panicked
-        }
+/// Which ways the lens `L` goes.
+pub fn directions<L: Lens + Default>() -> LensDirections {
+    match L::default().directions() {
+        Directions::Both => LensDirections::Both,
+        Directions::ForwardOnly => LensDirections::ForwardOnly,
     }
 }
 

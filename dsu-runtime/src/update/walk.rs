@@ -23,6 +23,11 @@ impl Trail {
         }
     }
 
+    /// Whether a container stopped early in this slice; those around it stop then as well.
+    pub(super) fn has_stopped(&self) -> bool {
+        !self.left.is_empty()
+    }
+
     /// The slice is over. True if it stopped in the middle; the next one goes on from there.
     pub(super) fn turn(&mut self) -> bool {
         self.resume = self.left.drain(..).rev().collect();

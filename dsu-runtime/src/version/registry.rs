@@ -77,7 +77,7 @@ impl Registry {
             .and_then(|from| self.manifests.get(&from))
             .cloned();
         let avoid = self.parities_of_neighbours(manifest);
-        let parity = |name: &str| avoid.get(name).and_then(|taken| free_parity(taken));
+        let parity = |name: &str| avoid.get(name).and_then(free_parity);
 
         let mut guards = Vec::with_capacity(manifest.guards.len());
         let mut representations = BTreeMap::new();

@@ -5,7 +5,7 @@
 
 use super::carried::Carry;
 use super::cx::{Surroundings, Worker};
-use super::descriptor::{pack, unpack};
+use super::descriptor::{pack, repack, unpack};
 use crate::abi::{TypeSchema, WorkerContext, WorkerRecord};
 use crate::error::{RunError, WorkerError};
 use crate::version;
@@ -139,41 +139,16 @@ pub(super) fn convert(encoded: &[u8], wanted: &str) -> Result<Vec<u8>, String> {
             }
         })
         .ok_or("no lens between the two carries: add a carry_lens!")?;
-    let mut rewritten = Vec::new();
-    let (bytes, complement) =
-        unpack(&parcel.fds, || rewrite(&parcel.bytes, parcel.complement.as_deref()))?;
-    rewritten.extend_from_slice(&bytes);
+    let (bytes, complement) = repack(&parcel.fds, || {
+        rewrite(&parcel.bytes, parcel.complement.as_deref())
+    })?;
     Ok(Parcel {
         digest: wanted.to_owned(),
-        bytes: rewritten,
+        bytes,
         complement: Some(complement),
         ..parcel
     }
     .encode())
-}
-
-/// What a registered carry lens runs: decodes one side, applies `lens`, encodes the other.
-#[doc(hidden)]
-pub fn rewrite<From, To, Complement>(
-    bytes: &[u8],
-    complement: Option<&[u8]>,
-    lens: impl FnOnce(From, Option<Complement>) -> Result<(To, Complement), xform::LensError>,
-) -> Result<(Vec<u8>, Vec<u8>), String>
-where
-    From: serde::de::DeserializeOwned,
-    To: Serialize,
-    Complement: Serialize + serde::de::DeserializeOwned,
-{
-    let value = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
-    let complement = complement
-        .map(postcard::from_bytes)
-        .transpose()
-        .map_err(|error| error.to_string())?;
-    let (value, complement) = lens(value, complement).map_err(|error| error.to_string())?;
-    let complement = postcard::to_stdvec(&complement).map_err(|error| error.to_string())?;
-    let (bytes, _) =
-        pack(value, postcard::to_stdvec).map_err(|(_, error)| error.to_string())?;
-    Ok((bytes, complement))
 }
 
 /// Called by the host when new code reached its first update point: it has taken over.

@@ -33,27 +33,37 @@ thread_local! {
     static CLAIMABLE: RefCell<Option<HashSet<RawFd>>> = const { RefCell::new(None) };
 }
 
+/// Runs `body`, in which descriptors may be encoded; those that were and that nobody dropped before stay
+/// open. Returns their numbers too.
+fn packing<T>(body: impl FnOnce() -> T) -> (T, Vec<RawFd>) {
+    PACKING.with_borrow_mut(|packing| packing.is_on = true);
+    let value = body();
+    PACKING.with_borrow_mut(|packing| {
+        packing.is_on = false;
+        packing.number += 1;
+        (value, std::mem::take(&mut packing.fds))
+    })
+}
+
 /// Encodes with `encode`, then drops `value`; descriptors that were encoded stay open and are returned
 /// beside the result. If encoding fails, the value comes back, whole.
 pub(super) fn pack<T, E>(
     value: T,
     encode: impl FnOnce(&T) -> Result<Vec<u8>, E>,
 ) -> Result<(Vec<u8>, Vec<RawFd>), (T, E)> {
-    PACKING.with_borrow_mut(|packing| packing.is_on = true);
-    let encoded = encode(&value);
-    let outcome = match encoded {
+    let (outcome, fds) = packing(|| match encode(&value) {
         Ok(bytes) => {
             drop(value);
             Ok(bytes)
         }
         Err(error) => Err((value, error)),
-    };
-    PACKING.with_borrow_mut(|packing| {
-        packing.is_on = false;
-        packing.number += 1;
-        let fds = std::mem::take(&mut packing.fds);
-        outcome.map(|bytes| (bytes, fds))
-    })
+    });
+    outcome.map(|bytes| (bytes, fds))
+}
+
+/// Runs `body`, which decodes one carry that holds `fds` and encodes another.
+pub(super) fn repack<T>(fds: &[RawFd], body: impl FnOnce() -> T) -> T {
+    packing(|| unpack(fds, body)).0
 }
 
 /// Decodes with `decode`, which may claim each of `fds` once. Those that nobody claimed are dropped.
@@ -124,9 +134,12 @@ impl<'de> Deserialize<'de> for Descriptor {
     /// Claims a descriptor of the carry that is being decoded.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let fd = i32::deserialize(deserializer)?;
-        CLAIMABLE.with_borrow_mut(|claimable| match claimable {
-            Some(fds) if fds.remove(&fd) => Ok(Descriptor { fd, packed_in: Cell::new(0) }),
-            _ => Err(de::Error::custom(format_args!("descriptor {fd} is not part of this carry"))),
-        })
+        let is_claimed = CLAIMABLE
+            .with_borrow_mut(|claimable| claimable.as_mut().is_some_and(|fds| fds.remove(&fd)));
+        if is_claimed {
+            Ok(Descriptor { fd, packed_in: Cell::new(0) })
+        } else {
+            Err(de::Error::custom(format_args!("descriptor {fd} is not part of this carry")))
+        }
     }
 }

@@ -454,7 +454,7 @@ impl Host {
     fn convert(&self, origin: &str, target: &str, parcel: &[u8]) -> Result<Vec<u8>, String> {
         let (origin, target) = (&self.builds[origin], &self.builds[target]);
         let wanted = &target.build.carry_digest;
-        if Parcel::decode(parcel)?.digest == wanted {
+        if Parcel::decode(parcel)?.digest == *wanted {
             return Ok(parcel.to_owned());
         }
         // The newer of the two has the lens.

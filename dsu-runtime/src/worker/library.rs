@@ -83,7 +83,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, String> {
 }
 
 unsafe extern "C" fn manifest(sink: Sink, state: *mut c_void) -> bool {
-    Answer { sink, state }.with(|| json(&version::collect()?))
+    Answer { sink, state }.with(|| json(&version::collect().map_err(|error| error.to_string())?))
 }
 
 unsafe extern "C" fn bind(bytes: *const u8, len: usize, sink: Sink, state: *mut c_void) -> bool {

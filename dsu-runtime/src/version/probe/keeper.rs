@@ -1,6 +1,6 @@
 //! The process between supervisor and loader: it outlives the loader and cleans up after it.
 
-use super::{LOADER_ROLE, ROLE_VARIABLE, frame};
+use super::{FIRST_ROLE, LOADER_ROLE, ROLE_VARIABLE, frame};
 use crate::sys::process::{self, PidFd};
 use crate::version::refusal::Refusal;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -22,7 +22,9 @@ pub fn main() -> ! {
     });
     let mut stdout = io::stdout().lock();
     // Nobody is left to tell if this fails.
-    let _ = stdout.write_all(&frame::encode(&result)).and_then(|()| stdout.flush());
+    let _ = stdout
+        .write_all(&frame::encode(&result))
+        .and_then(|()| stdout.flush());
     process::exit_now(0)
 }
 
@@ -31,7 +33,10 @@ fn keep() -> io::Result<Result<super::Probed, Refusal>> {
     process::adopt_orphans()?;
     process::run_when_idle()?;
     // Not allowed everywhere; `kill_children` below does what it can then.
-    let _ = process::enclose_children();
+    let _first = match process::enclose_children() {
+        Ok(()) => Some(start_first()?),
+        Err(_) => None,
+    };
     let deadline = super::deadline();
     let end = Instant::now() + deadline;
 
@@ -59,6 +64,24 @@ fn keep() -> io::Result<Result<super::Probed, Refusal>> {
         },
         None => Err(overdue(deadline)),
     })
+}
+
+/// The first process of the namespace. It is not the loader, for the kernel keeps fatal signals from
+/// a first process, and an abort would look like something else.
+fn start_first() -> io::Result<Child> {
+    Command::new("/proc/self/exe")
+        .env(ROLE_VARIABLE, FIRST_ROLE)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+/// Does nothing until the keeper is gone; its end is the end of the namespace.
+pub fn first() -> ! {
+    let _ = process::die_with_parent();
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+    process::exit_now(0)
 }
 
 fn overdue(deadline: Duration) -> Refusal {

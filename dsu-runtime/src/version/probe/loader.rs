@@ -31,6 +31,8 @@ pub fn main() -> ! {
 /// The pipe to the keeper under a number of its own; stdout becomes what stderr is.
 fn take_stdout() -> io::Result<File> {
     process::die_with_parent()?;
+    // So that a child of a child is seen by `check_what_it_started`.
+    process::adopt_orphans()?;
     let answer = process::duplicate_at(io::stdout(), ANSWER_FD)?;
     dup2_stdout(io::stderr())?;
     // Had the keeper died before `die_with_parent`, nobody would read.

@@ -7,8 +7,9 @@
 //! | loader | inspects, copies, loads, asks for the manifest | nobody trusts it |
 //!
 //! The loader runs the library's constructors, so whatever it says, or leaves unsaid, is a refusal at
-//! worst. Where the machine allows it, the loader is the first process of a process-id namespace and
-//! its end is the end of all it started; elsewhere the keeper adopts and kills them.
+//! worst. Where the machine allows it, the loader lives in a process-id namespace of its own, whose
+//! first process the keeper ends, and with it all that the loader started; elsewhere the keeper adopts
+//! and kills them.
 
 mod frame;
 mod keeper;
@@ -23,6 +24,8 @@ use std::time::Duration;
 pub const ROLE_VARIABLE: &str = "DSU_ROLE";
 /// Role of the process between supervisor and loader.
 pub const KEEPER_ROLE: &str = "probe";
+/// Role of the first process of the loader's namespace.
+pub const FIRST_ROLE: &str = "probe-first";
 /// Role of the process that loads.
 pub const LOADER_ROLE: &str = "probe-loader";
 
@@ -36,6 +39,7 @@ const MEMORY_VARIABLE: &str = "DSU_PROBE_MEMORY";
 pub fn main() {
     match std::env::var(ROLE_VARIABLE).as_deref() {
         Ok(KEEPER_ROLE) => keeper::main(),
+        Ok(FIRST_ROLE) => keeper::first(),
         Ok(LOADER_ROLE) => loader::main(),
         _ => {}
     }

@@ -1,0 +1,423 @@
+//! Bytes in shared memory: 16 bytes, up to 15 of them inline.
+//!
+//! ```text
+//! inline  | bytes 0..15                                   | 15: length 0..=15          |
+//! block   | 0..8: address | 8..13: length | 13..15: capacity | 15: 0xff               |
+//! ```
+//! The capacity is `(m << e) * 16`, 12 bits of m and 4 of e: exact to 1/2048, so the layout that the
+//! block is freed with follows from the value alone. All zero is empty. Uniquely owned: no counts
+//! that two guards could reach. Knows nothing of encodings; text is `string`'s.
+#![allow(unsafe_code)] // bytes in raw blocks
+
+use super::block;
+use super::shared::{Inline, Shared, Visitor};
+use crate::abi::{TypeKind, TypeSchema};
+use crate::error::HeapFull;
+use std::alloc::Layout;
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+/// Bytes that fit without a block.
+const INLINE: usize = 15;
+const IN_BLOCK: u8 = 0xff;
+const LEN_BITS: u32 = 40;
+/// Longest value in bytes; the mantissa and exponent of the capacity end there.
+const MAX_LEN: usize = 0xfff << 19;
+
+/// A growable byte string. Reading is a slice; every growing operation returns `Result` and leaves the
+/// bytes as they were when the heap is full. At most about 2 GiB.
+#[repr(C, align(8))]
+pub struct SharedBytes {
+    raw: [u8; 16],
+    not_send: PhantomData<*mut u8>,
+}
+
+/// A capacity in the form that is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Capacity(u16);
+
+impl Capacity {
+    /// The smallest that holds `bytes`.
+    fn at_least(bytes: usize) -> Result<Capacity, HeapFull> {
+        let units = bytes.div_ceil(16).max(1);
+        let exponent = (usize::BITS - units.leading_zeros()).saturating_sub(12);
+        let mantissa = units.div_ceil(1 << exponent);
+        // Rounding up may carry into a thirteenth bit.
+        let (mantissa, exponent) = if mantissa > 0xfff {
+            (mantissa / 2, exponent + 1)
+        } else {
+            (mantissa, exponent)
+        };
+        if exponent > 15 {
+            return Err(HeapFull);
+        }
+        Ok(Capacity((mantissa as u16) | ((exponent as u16) << 12)))
+    }
+
+    /// The largest within `bytes`, which is not less than what `at_least` gave.
+    fn within(bytes: usize) -> Capacity {
+        let units = (bytes / 16).min(0xfff << 15);
+        let exponent = (usize::BITS - units.leading_zeros()).saturating_sub(12);
+        Capacity(((units >> exponent) as u16) | ((exponent as u16) << 12))
+    }
+
+    fn bytes(self) -> usize {
+        ((self.0 & 0xfff) as usize) << (self.0 >> 12) << 4
+    }
+
+    fn layout(self) -> Result<Layout, HeapFull> {
+        block::layout(self.bytes(), 1)
+    }
+}
+
+impl SharedBytes {
+    /// No bytes.
+    pub const fn new() -> Self {
+        SharedBytes {
+            raw: [0; 16],
+            not_send: PhantomData,
+        }
+    }
+
+    /// A copy of `bytes`.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, HeapFull> {
+        let mut new = Self::with_capacity(bytes.len())?;
+        new.append(bytes)?;
+        Ok(new)
+    }
+
+    /// No bytes, with room for `capacity`.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn with_capacity(capacity: usize) -> Result<Self, HeapFull> {
+        let mut new = Self::new();
+        if capacity > INLINE {
+            new.move_to(capacity)?;
+        }
+        Ok(new)
+    }
+
+    /// A copy.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn try_clone(&self) -> Result<Self, HeapFull> {
+        Self::from_slice(self)
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self.block() {
+            // SAFETY: a block holds `len` initialised bytes, borrowed as `self` is.
+            Some(block) => unsafe { std::slice::from_raw_parts(block.as_ptr(), self.len()) },
+            None => &self.raw[..self.len()],
+        }
+    }
+
+    /// The bytes, to change.
+    ///
+    /// # Errors
+    /// `HeapFull` inside a transformer, where the first write copies the block.
+    pub fn as_mut_slice(&mut self) -> Result<&mut [u8], HeapFull> {
+        self.make_room(0)?;
+        let len = self.len();
+        match self.block() {
+            // SAFETY: a block holds `len` initialised bytes, may be written, and is borrowed as
+            // `self` is.
+            Some(block) => Ok(unsafe { std::slice::from_raw_parts_mut(block.as_ptr(), len) }),
+            None => Ok(&mut self.raw[..len]),
+        }
+    }
+
+    /// Number of bytes.
+    pub fn len(&self) -> usize {
+        match self.raw[15] {
+            IN_BLOCK => (self.word() & ((1 << LEN_BITS) - 1)) as usize,
+            inline => inline as usize,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that fit without another block.
+    pub fn capacity(&self) -> usize {
+        match self.raw[15] {
+            IN_BLOCK => self.block_capacity().bytes(),
+            _ => INLINE,
+        }
+    }
+
+    /// Adds bytes behind the last, amortised O(1) a byte.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
+        self.make_room(bytes.len())?;
+        let len = self.len();
+        // SAFETY: `make_room` left as many bytes behind `len`, in the block or inline; `bytes` is
+        // borrowed while `self` is borrowed exclusively, so they do not overlap.
+        unsafe {
+            self.start()
+                .add(len)
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+        self.set_len(len + bytes.len());
+        Ok(())
+    }
+
+    /// Sets the length, filling up with `byte`.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn resize(&mut self, len: usize, byte: u8) -> Result<(), HeapFull> {
+        let old = self.len();
+        if len > old {
+            self.make_room(len - old)?;
+            // SAFETY: `make_room` left as many bytes behind the old length.
+            unsafe { self.start().add(old).write_bytes(byte, len - old) };
+            self.set_len(len);
+        } else {
+            self.truncate(len);
+        }
+        Ok(())
+    }
+
+    /// Overwrites from `offset` on, filling a gap before it with zeros.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), HeapFull> {
+        let end = offset.checked_add(bytes.len()).ok_or(HeapFull)?;
+        if end > self.len() {
+            self.resize(end, 0)?;
+        }
+        self.as_mut_slice()?[offset..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Replaces all bytes.
+    ///
+    /// # Errors
+    /// `HeapFull`; the old bytes stay.
+    pub fn set(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
+        if bytes.len() > self.capacity() || bytes.len() < self.capacity() / 4 || self.is_frozen() {
+            *self = Self::from_slice(bytes)?;
+            return Ok(());
+        }
+        self.set_len(0);
+        self.append(bytes)
+    }
+
+    /// Room for `additional` more bytes: appending so many cannot fail afterwards.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), HeapFull> {
+        self.make_room(additional)
+    }
+
+    /// Forgets the bytes from `len` on; keeps the block.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.set_len(len);
+        }
+    }
+
+    /// No bytes, and no block.
+    pub fn clear(&mut self) {
+        self.free_block();
+        self.raw = [0; 16];
+    }
+
+    /// Gives the block back; the caller forgets it.
+    fn free_block(&mut self) {
+        if let Some(block) = self.block()
+            && let Ok(layout) = self.block_capacity().layout()
+        {
+            // SAFETY: the block is this value's own, and forgotten by the caller; the layout lies
+            // between what was asked for and what is usable.
+            unsafe { super::alloc::deallocate(block, layout) };
+        }
+    }
+
+    fn word(&self) -> u64 {
+        u64::from_le_bytes(self.raw[8..].try_into().expect("8 of 16 bytes"))
+    }
+
+    fn block_capacity(&self) -> Capacity {
+        Capacity((self.word() >> LEN_BITS) as u16)
+    }
+
+    fn block(&self) -> Option<NonNull<u8>> {
+        if self.raw[15] != IN_BLOCK {
+            return None;
+        }
+        let address = u64::from_le_bytes(self.raw[..8].try_into().expect("8 of 16 bytes"));
+        NonNull::new(address as *mut u8)
+    }
+
+    fn start(&mut self) -> *mut u8 {
+        match self.block() {
+            Some(block) => block.as_ptr(),
+            None => self.raw.as_mut_ptr(),
+        }
+    }
+
+    /// `len` is within the capacity.
+    fn set_len(&mut self, len: usize) {
+        if self.raw[15] == IN_BLOCK {
+            let word = (self.word() >> LEN_BITS << LEN_BITS) | len as u64;
+            self.raw[8..].copy_from_slice(&word.to_le_bytes());
+        } else {
+            self.raw[15] = len as u8;
+        }
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.block().is_some_and(block::is_frozen)
+    }
+
+    /// Room for `additional` bytes, in place or in a block that may be written.
+    fn make_room(&mut self, additional: usize) -> Result<(), HeapFull> {
+        let needed = self.len().checked_add(additional).ok_or(HeapFull)?;
+        let capacity = self.capacity();
+        if needed <= capacity {
+            return if self.is_frozen() {
+                self.move_to(capacity)
+            } else {
+                Ok(())
+            };
+        }
+        if needed > MAX_LEN {
+            return Err(HeapFull);
+        }
+        // A first block is as large as asked; from then on it grows by half.
+        let spare = if capacity > INLINE { capacity / 2 } else { 0 };
+        self.move_to(needed.max((capacity + spare).min(MAX_LEN)))
+    }
+
+    /// Moves the bytes to a new block of `capacity` or more.
+    fn move_to(&mut self, capacity: usize) -> Result<(), HeapFull> {
+        let layout = Capacity::at_least(capacity)?.layout()?;
+        let block = block::allocate(layout)?;
+        // SAFETY: just allocated with this layout.
+        let usable = super::alloc::usable_size(layout);
+        let capacity = Capacity::within(usable);
+        let len = self.len();
+        // SAFETY: the new block has room for what the old place holds, and overlaps nothing.
+        unsafe { block.copy_from_nonoverlapping(NonNull::from(&self.as_slice()[..]).cast(), len) };
+        self.clear();
+        self.raw[..8].copy_from_slice(&(block.as_ptr() as u64).to_le_bytes());
+        let word = len as u64 | u64::from(capacity.0) << LEN_BITS | u64::from(IN_BLOCK) << 56;
+        self.raw[8..].copy_from_slice(&word.to_le_bytes());
+        Ok(())
+    }
+}
+
+impl Default for SharedBytes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for SharedBytes {
+    fn drop(&mut self) {
+        // A drop writes nothing either: the 16 bytes may lie in a block that must stay as it is.
+        self.free_block();
+    }
+}
+
+impl Deref for SharedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl Borrow<[u8]> for SharedBytes {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq for SharedBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for SharedBytes {}
+
+impl PartialOrd for SharedBytes {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SharedBytes {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_slice().cmp(other.as_slice())
+    }
+}
+
+impl Hash for SharedBytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+impl fmt::Debug for SharedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.as_slice().escape_ascii())
+    }
+}
+
+// SAFETY: bytes, or an address in the heap with a length and a capacity; `visit` shows the block.
+unsafe impl Shared for SharedBytes {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        TypeSchema {
+            kind: TypeKind::Container(Vec::new()),
+            ..TypeSchema::leaf::<Self>("SharedBytes")
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        match (self.raw[15], self.block()) {
+            (0..=15, _) => {}
+            (IN_BLOCK, Some(block)) => match self.block_capacity().layout() {
+                Ok(layout)
+                    if self.len() <= self.capacity()
+                        && block::is_inside(block.as_ptr() as usize, layout.size()) =>
+                {
+                    visitor.block(block, layout);
+                }
+                _ => visitor.damage(&format!(
+                    "bytes lie at {block:p}, {} of {}",
+                    self.len(),
+                    self.capacity()
+                )),
+            },
+            (marker, _) => visitor.damage(&format!("bytes are marked {marker:#x}")),
+        }
+    }
+}

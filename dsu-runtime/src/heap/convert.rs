@@ -1,0 +1,371 @@
+//! Boxes by their words: converting, dropping and showing what a box holds, whatever its type.
+//!
+//! Owns the way from one representation to another over the loaded lenses, and the chain of
+//! complements that goes along (R6). Everything is read from the table of representations, so that
+//! one version can handle another's values. Knows nothing of the types themselves.
+#![allow(unsafe_code)] // values by address
+
+use super::alloc;
+use super::block;
+use super::box_word::{BoxWord, Complement, Ends, Form, known};
+use super::live;
+use super::shared::Visitor;
+use super::transaction::Transaction;
+use crate::abi::{Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext};
+use crate::error::{AccessError, HeapFull};
+use crate::ids::Tag;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
+
+/// Longest chain of lenses that is tried (parked values, restored snapshots).
+const MAX_STEPS: usize = 8;
+
+/// Converts a box in place: its value, its complement, by one store to its word. Counts it.
+///
+/// # Errors
+/// `Foreign` where no loaded lens leads to `expected` or the value has no form there, `Failed` with the
+/// lens's reason, `HeapFull`. The box is untouched then.
+///
+/// # Safety
+/// `word` is the word of a live box, and the caller holds its guard.
+pub unsafe fn convert_box(word: &mut u64, expected: Tag) -> Result<(), AccessError> {
+    let old = *word;
+    if BoxWord(old).tag() == expected {
+        return Ok(());
+    }
+    // SAFETY: by the caller.
+    unsafe { convert_word(old, expected, |new| *word = new) }
+}
+
+/// As [`convert_box`], for a word that `publish` stores: between the new value's last byte and the old
+/// one's first free block.
+///
+/// # Safety
+/// As for [`convert_box`]; `old` is what the word holds.
+pub(super) unsafe fn convert_word(
+    old: u64,
+    expected: Tag,
+    publish: impl FnOnce(u64),
+) -> Result<(), AccessError> {
+    let old = BoxWord(old);
+    let transaction = Transaction::begin();
+    // SAFETY: by the caller; the transaction is committed or aborted below.
+    match unsafe { convert(old, expected) } {
+        Ok(new) => {
+            live::add(old.tag(), -1);
+            live::add(expected, 1);
+            publish(new.0);
+            transaction.commit();
+            let context = WorkerContext::current();
+            if context.owner() != 0 {
+                context.record().conversions.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+        Err(error) => {
+            transaction.abort();
+            Err(error)
+        }
+    }
+}
+
+/// A converted copy of what a box holds, in memory that lives as long as the section (R20). The box
+/// stays as it is, and the copy is never dropped: it may share blocks with the box.
+///
+/// # Safety
+/// As for [`convert_box`].
+pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8>, AccessError> {
+    let transaction = Transaction::begin();
+    // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
+    match unsafe { convert(BoxWord(word), expected) } {
+        Ok(copy) => {
+            transaction.keep_for_scratch()?;
+            Ok(copy.block())
+        }
+        Err(error) => {
+            transaction.abort();
+            Err(error)
+        }
+    }
+}
+
+/// Moves a box's block, bit by bit, where a conversion is open and the block is older than it.
+///
+/// # Safety
+/// As for [`convert_box`]; the value is of `form`.
+pub(super) unsafe fn own_box(word: &mut u64, form: Form) -> Result<(), HeapFull> {
+    let old = BoxWord(*word);
+    if !block::is_frozen(old.block()) {
+        return Ok(());
+    }
+    let layout = form.layout(old.is_chained())?;
+    // SAFETY: the block has this layout; its bytes live on in the copy alone.
+    unsafe {
+        let fresh = block::copy(old.block(), layout, layout.size())?;
+        *word = BoxWord::new(old.tag(), fresh, old.chain(form)).0;
+        alloc::deallocate(old.block(), layout);
+    }
+    Ok(())
+}
+
+/// Drops what a box holds and its complements, by the code of the version that it belongs to. A value
+/// that no library knows is left where it is: memory is lost, nothing else.
+///
+/// # Safety
+/// `word` is the word of a live box, which is dead afterwards.
+pub unsafe fn drop_box(word: u64) {
+    let old = BoxWord(word);
+    let Some(entry) = known(old.tag()) else {
+        return;
+    };
+    // SAFETY: the value is of the representation that its tag names.
+    unsafe {
+        if let Some(drop) = entry.drop {
+            drop(old.block().as_ptr());
+        }
+        free_box(old, Form::from(entry));
+    }
+}
+
+/// Drops the complements of a box whose value is gone, frees its block, counts it.
+///
+/// # Safety
+/// As for [`drop_box`]; the value, of `form`, was dropped or moved out.
+pub(super) unsafe fn free_box(old: BoxWord, form: Form) {
+    // SAFETY: by the caller; each complement is visited once and dropped by its own lens.
+    unsafe {
+        let mut next = old.chain(form);
+        while let Some(complement) = next {
+            next = complement.as_ref().next();
+            let ends = complement.as_ref().ends();
+            if let Some(lens) = ends.converter() {
+                if let Some(drop) = lens.drop_complement {
+                    drop(lens.environment, Complement::value(complement, lens));
+                }
+                free_complement(complement, lens);
+            }
+        }
+        if let Ok(layout) = form.layout(old.is_chained()) {
+            alloc::deallocate(old.block(), layout);
+        }
+    }
+    live::add(old.tag(), -1);
+}
+
+/// Shows the block of a box, its complements, and what they and the value own. What a visitor does in
+/// [`Visitor::versioned`] when it goes on into the content.
+///
+/// # Safety
+/// `word` is what stands in a box, and the caller holds its guard.
+pub unsafe fn visit_box(word: u64, visitor: &mut dyn Visitor) {
+    let old = BoxWord(word);
+    let Some(entry) = known(old.tag()) else {
+        return visitor.damage(&format!(
+            "a box has tag {}, which no library knows",
+            old.tag().0
+        ));
+    };
+    let form = Form::from(entry);
+    let layout = match form.layout(old.is_chained()) {
+        Ok(layout)
+            if block::is_inside(old.address(), layout.size())
+                && old.address() % layout.align() == 0 =>
+        {
+            layout
+        }
+        _ => return visitor.damage(&format!("a box points to {:#x}", old.address())),
+    };
+    visitor.block(old.block(), layout);
+    // SAFETY: the block lies in the regions and its tag tells what is in it.
+    unsafe {
+        visit_chain(old.chain(form), visitor);
+        if let Some(visit) = entry.visit {
+            show(visit, old.block().as_ptr(), visitor);
+        }
+    }
+}
+
+/// # Safety
+/// As for [`visit_box`].
+unsafe fn visit_chain(mut next: Option<NonNull<Complement>>, visitor: &mut dyn Visitor) {
+    for _ in 0..=MAX_STEPS {
+        let Some(complement) = next else { return };
+        let address = complement.as_ptr() as usize;
+        if address % block::MIN_ALIGN != 0 || !block::is_inside(address, size_of::<Complement>()) {
+            return visitor.damage(&format!("a complement is at {address:#x}"));
+        }
+        // SAFETY: inside the regions; see the caller.
+        let head = unsafe { complement.as_ref() };
+        let ends = head.ends();
+        match ends.converter() {
+            Some(lens) => {
+                if let Ok(layout) = Complement::layout(lens) {
+                    visitor.block(complement.cast(), layout);
+                }
+                if let Some(visit) = lens.visit_complement {
+                    // SAFETY: the complement is of the lens that its ends name.
+                    unsafe {
+                        let mut wide: &mut dyn Visitor = &mut *visitor;
+                        let value = Complement::value(complement, lens);
+                        visit(lens.environment, value, (&raw mut wide).cast());
+                    }
+                }
+            }
+            None => visitor.damage(&format!(
+                "a complement is of the unknown lens {} to {}",
+                ends.older.0, ends.newer.0
+            )),
+        }
+        next = head.next();
+    }
+    if next.is_some() {
+        visitor.damage("a box has more complements than lenses can lead to");
+    }
+}
+
+/// Calls a version's visit function. Its second argument is a thin pointer to the wide one.
+///
+/// # Safety
+/// `value` points to a value of the type that `visit` is for.
+unsafe fn show(visit: VisitFn, value: *mut u8, visitor: &mut dyn Visitor) {
+    let mut wide: &mut dyn Visitor = visitor;
+    // SAFETY: by the caller; `wide` outlives the call.
+    unsafe { visit(value, (&raw mut wide).cast()) };
+}
+
+/// The new word of a box after all steps to `expected`; blocks are allocated and given up in the open
+/// transaction, and the old word stays valid if it is aborted.
+///
+/// # Safety
+/// As for [`convert_box`], inside a transaction.
+unsafe fn convert(from: BoxWord, expected: Tag) -> Result<BoxWord, AccessError> {
+    let mut word = from;
+    for converter in path(from.tag(), expected).ok_or(AccessError::Foreign)? {
+        // SAFETY: by the caller; each step makes a live box of the one before.
+        word = unsafe { step(word, converter)? };
+    }
+    Ok(word)
+}
+
+/// The lenses from one representation to another: the direct one, else the shortest chain.
+fn path(from: Tag, to: Tag) -> Option<Vec<&'static Converter>> {
+    let usable = |converter: &&Converter| converter.call.is_some();
+    if let Some(direct) = known(from)?.converter_to(to).filter(usable) {
+        return Some(vec![direct]);
+    }
+    let mut seen = vec![from];
+    let mut paths: Vec<Vec<&'static Converter>> = vec![Vec::new()];
+    for _ in 0..MAX_STEPS {
+        let mut longer = Vec::new();
+        for path in paths {
+            let end = path.last().map_or(from, |step| Tag(step.target));
+            for converter in Representation::of(end).converters.iter().filter(usable) {
+                let target = Tag(converter.target);
+                if target == Tag::NONE || seen.contains(&target) {
+                    continue;
+                }
+                seen.push(target);
+                let mut path = path.clone();
+                path.push(converter);
+                if target == to {
+                    return Some(path);
+                }
+                longer.push(path);
+            }
+        }
+        paths = longer;
+    }
+    None
+}
+
+/// One lens.
+///
+/// # Safety
+/// As for [`convert`].
+unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> {
+    let target = Tag(lens.target);
+    let source = Form::from(known(from.tag()).ok_or(AccessError::Foreign)?);
+    let form = Form::from(known(target).ok_or(AccessError::Foreign)?);
+    let call = lens.call.ok_or(AccessError::Foreign)?;
+    let ends = Ends::of(from.tag(), lens);
+    // SAFETY: a live box whose value is of its tag's form; blocks taken out of it are given up only
+    // within the transaction.
+    unsafe {
+        let (own, rest) = take_out(from.chain(source), ends)?;
+        let made = match lens.complement_size {
+            0 => None,
+            _ => Some(Complement::allocate(ends, lens, rest)?),
+        };
+        let chain = made.or(rest);
+        let block = block::allocate_beside(from.block(), form.layout(chain.is_some())?)?;
+        let mut conversion = Conversion {
+            source: from.block().as_ptr(),
+            complement_in: own.map_or(ptr::null(), |own| Complement::value(own, lens)),
+            target: block.as_ptr(),
+            complement_out: made.map_or(ptr::null_mut(), |made| Complement::value(made, lens)),
+            error: ErrorText::default(),
+        };
+        match call(lens.environment, &mut conversion) {
+            ConversionStatus::Done => {}
+            ConversionStatus::Unrepresentable => return Err(AccessError::Foreign),
+            ConversionStatus::HeapFull => return Err(AccessError::HeapFull),
+            ConversionStatus::Failed | ConversionStatus::Panicked => {
+                return Err(AccessError::Failed(conversion.error.get().to_owned()));
+            }
+        }
+        if chain.is_some() {
+            form.set_chain(block, chain);
+        }
+        alloc::deallocate(from.block(), source.layout(from.is_chained())?);
+        if let Some(own) = own {
+            free_complement(own, lens);
+        }
+        Ok(BoxWord::new(target, block, chain))
+    }
+}
+
+/// Splits a chain into the complement of one lens and the others. Those in front of it are copied: an
+/// old block is never written while a conversion is open.
+///
+/// # Safety
+/// A live chain, inside a transaction.
+unsafe fn take_out(
+    first: Option<NonNull<Complement>>,
+    ends: Ends,
+) -> Result<(Option<NonNull<Complement>>, Option<NonNull<Complement>>), AccessError> {
+    let mut front = Vec::new();
+    let mut next = first;
+    // SAFETY: by the caller.
+    unsafe {
+        while let Some(complement) = next {
+            next = complement.as_ref().next();
+            if complement.as_ref().ends() != ends {
+                front.push(complement);
+                continue;
+            }
+            let mut rest = next;
+            for other in front.into_iter().rev() {
+                let lens = other.as_ref().ends().converter();
+                let layout = Complement::layout(lens.ok_or(AccessError::Foreign)?)?;
+                let mut copied: NonNull<Complement> =
+                    block::copy(other.cast(), layout, layout.size())?.cast();
+                copied.as_mut().set_next(rest);
+                alloc::deallocate(other.cast(), layout);
+                rest = Some(copied);
+            }
+            return Ok((Some(complement), rest));
+        }
+    }
+    Ok((None, first))
+}
+
+/// Frees the block of a complement whose value was dropped or moved out.
+///
+/// # Safety
+/// `complement` is a block of `lens` that nothing refers to any more.
+unsafe fn free_complement(complement: NonNull<Complement>, lens: &Converter) {
+    if let Ok(layout) = Complement::layout(lens) {
+        // SAFETY: by the caller; it was allocated with this layout.
+        unsafe { alloc::deallocate(complement.cast(), layout) };
+    }
+}

@@ -1,0 +1,284 @@
+//! A double-ended queue in shared memory: a ring of cells.
+//!
+//! Owns its cells. Knows nothing of versions.
+#![allow(unsafe_code)] // cells in raw blocks
+
+use super::buffer::Buffer;
+use super::shared::{Cell, Inline, Shared, Visitor};
+use super::versioned::Versioned;
+use crate::abi::{TypeKind, TypeSchema};
+use crate::error::{AccessError, HeapFull};
+use std::mem::ManuallyDrop;
+use std::ptr;
+
+/// A queue with two ends. Empty without a block; what [`SharedVec`](super::SharedVec) says of a full
+/// heap holds here.
+#[repr(C)]
+pub struct SharedDeque<T: Shared> {
+    buffer: Buffer<T::Cell>,
+    /// Where in the ring the front is.
+    head: u64,
+    len: u64,
+}
+
+impl<T: Shared> SharedDeque<T> {
+    /// An empty queue.
+    pub const fn new() -> Self {
+        SharedDeque {
+            buffer: Buffer::EMPTY,
+            head: 0,
+            len: 0,
+        }
+    }
+
+    /// Number of elements, foreign ones included (R11).
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The cell `index` places behind the front.
+    pub fn get_cell(&self, index: usize) -> Option<&T::Cell> {
+        // SAFETY: an initialised cell, borrowed as `self` is.
+        (index < self.len()).then(|| unsafe { &*self.place(index) })
+    }
+
+    /// The cell `index` places behind the front, to change.
+    ///
+    /// # Errors
+    /// `HeapFull` inside a transformer.
+    pub fn get_cell_mut(&mut self, index: usize) -> Result<Option<&mut T::Cell>, HeapFull> {
+        self.make_room(0)?;
+        // SAFETY: an initialised cell in a block that may be written, borrowed as `self` is.
+        Ok((index < self.len()).then(|| unsafe { &mut *self.place(index) }))
+    }
+
+    /// The element `index` places behind the front, to read.
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    pub fn get(&self, index: usize) -> Result<Option<&T>, AccessError> {
+        self.get_cell(index).map(Cell::get).transpose()
+    }
+
+    /// The element `index` places behind the front, to edit.
+    ///
+    /// # Errors
+    /// See [`AccessError`]; the element is untouched then.
+    pub fn get_mut(&mut self, index: usize) -> Result<Option<&mut T>, AccessError> {
+        self.get_cell_mut(index)?.map(Cell::get_mut).transpose()
+    }
+
+    /// The elements from front to back, foreign ones as errors.
+    pub fn iter(&self) -> impl Iterator<Item = Result<&T, AccessError>> {
+        (0..self.len()).filter_map(|index| self.get_cell(index).map(Cell::get))
+    }
+
+    /// Room for `additional` more elements.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), HeapFull> {
+        self.make_room(additional)
+    }
+
+    /// Puts a value behind the last.
+    ///
+    /// # Errors
+    /// `HeapFull`; the value is dropped.
+    pub fn push_back(&mut self, value: T) -> Result<(), HeapFull> {
+        let cell = T::Cell::new(value)?;
+        self.push_back_cell(cell).map_err(|_| HeapFull)
+    }
+
+    /// Puts a value before the first.
+    ///
+    /// # Errors
+    /// `HeapFull`; the value is dropped.
+    pub fn push_front(&mut self, value: T) -> Result<(), HeapFull> {
+        let cell = T::Cell::new(value)?;
+        self.push_front_cell(cell).map_err(|_| HeapFull)
+    }
+
+    /// Puts a cell, its complement with it (R6), behind the last.
+    ///
+    /// # Errors
+    /// The cell comes back when the heap is full.
+    pub fn push_back_cell(&mut self, cell: T::Cell) -> Result<(), T::Cell> {
+        if self.make_room(1).is_err() {
+            return Err(cell);
+        }
+        // SAFETY: `make_room` left a free cell there, in a block that may be written.
+        unsafe { self.place(self.len()).write(cell) };
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Puts a cell, its complement with it (R6), before the first.
+    ///
+    /// # Errors
+    /// The cell comes back when the heap is full.
+    pub fn push_front_cell(&mut self, cell: T::Cell) -> Result<(), T::Cell> {
+        if self.make_room(1).is_err() {
+            return Err(cell);
+        }
+        let capacity = self.buffer.capacity() as u64;
+        self.head = if self.head == 0 { capacity } else { self.head } - 1;
+        // SAFETY: as in `push_back_cell`; the place before the front is free.
+        unsafe { self.place(0).write(cell) };
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes the first element.
+    ///
+    /// # Errors
+    /// See [`AccessError`]; the element stays.
+    pub fn pop_front(&mut self) -> Result<Option<T>, AccessError> {
+        // Converted in place first: a value that cannot be had is not lost.
+        self.get_mut(0)?;
+        self.pop_front_cell().map(Cell::into_value).transpose()
+    }
+
+    /// Takes the last element.
+    ///
+    /// # Errors
+    /// See [`AccessError`]; the element stays.
+    pub fn pop_back(&mut self) -> Result<Option<T>, AccessError> {
+        self.get_mut(self.len().saturating_sub(1))?;
+        self.pop_back_cell().map(Cell::into_value).transpose()
+    }
+
+    /// Takes the first cell, foreign or not.
+    pub fn pop_front_cell(&mut self) -> Option<T::Cell> {
+        if self.len == 0 {
+            return None;
+        }
+        // SAFETY: the first initialised cell; it is outside the range from here on.
+        let cell = unsafe { self.place(0).read() };
+        self.head = (self.head + 1) % self.buffer.capacity() as u64;
+        self.len -= 1;
+        Some(cell)
+    }
+
+    /// Takes the last cell, foreign or not.
+    pub fn pop_back_cell(&mut self) -> Option<T::Cell> {
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: the last initialised cell; it is outside the range from here on.
+        Some(unsafe { self.place(self.len()).read() })
+    }
+
+    /// Drops all elements and gives the block back.
+    pub fn clear(&mut self) {
+        while self.pop_back_cell().is_some() {}
+        self.buffer.free();
+        self.head = 0;
+    }
+
+    /// Where the cell `index` places behind the front is, or would be.
+    fn place(&self, index: usize) -> *mut T::Cell {
+        let capacity = self.buffer.capacity();
+        let position = self.head as usize + index;
+        let wrapped = if position >= capacity {
+            position - capacity
+        } else {
+            position
+        };
+        self.buffer.start().wrapping_add(wrapped)
+    }
+
+    /// Room for `additional` cells in a block that may be written.
+    fn make_room(&mut self, additional: usize) -> Result<(), HeapFull> {
+        let needed = self.len().checked_add(additional).ok_or(HeapFull)?;
+        let fits = needed <= self.buffer.capacity();
+        if fits && !self.buffer.is_frozen() {
+            return Ok(());
+        }
+        let capacity = if fits {
+            self.buffer.capacity()
+        } else {
+            self.buffer.amortised(needed)
+        };
+        let grown = Buffer::allocate(capacity)?;
+        if self.len != 0 {
+            let first = self.len().min(self.buffer.capacity() - self.head as usize);
+            // SAFETY: the ring's two runs hold `len` cells together and the new block has room for
+            // them; the old ones are forgotten with their block.
+            unsafe {
+                ptr::copy_nonoverlapping(self.place(0), grown.start(), first);
+                ptr::copy_nonoverlapping(
+                    self.buffer.start(),
+                    grown.start().add(first),
+                    self.len() - first,
+                );
+            }
+        }
+        self.buffer.free();
+        self.buffer = grown;
+        self.head = 0;
+        Ok(())
+    }
+}
+
+impl<T: Shared<Cell = Versioned<T>> + super::Element> SharedDeque<T> {
+    /// The same queue for another form of its elements, in O(1) (R5).
+    pub fn rebind<U: Shared<Cell = Versioned<U>> + super::Element>(self) -> SharedDeque<U> {
+        // SAFETY: as in `SharedVec::rebind`.
+        unsafe { std::mem::transmute::<SharedDeque<T>, SharedDeque<U>>(self) }
+    }
+}
+
+impl<T: Shared> Default for SharedDeque<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Shared> Drop for SharedDeque<T> {
+    fn drop(&mut self) {
+        // A drop writes nothing either: `self` may lie in a block that must stay as it is.
+        // SAFETY: the copy is emptied in place of the original, which nobody uses any more.
+        let mut copy = unsafe { ManuallyDrop::new(ptr::read(self)) };
+        copy.clear();
+    }
+}
+
+// SAFETY: a pointer into the heap and numbers; `visit` shows the block and every cell.
+unsafe impl<T: Shared> Shared for SharedDeque<T> {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        TypeSchema {
+            kind: TypeKind::Container(vec![T::Cell::schema()]),
+            ..TypeSchema::leaf::<Self>("SharedDeque")
+        }
+    }
+
+    /// Places count from the front: an element that a change at the front moves between two slices
+    /// is seen twice, or only by the next walk.
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        if !self.buffer.visit(self.len(), "a queue", visitor) {
+            return;
+        }
+        if self.len != 0 && self.head as usize >= self.buffer.capacity() {
+            return visitor.damage(&format!("a queue's front is at {}", self.head));
+        }
+        let mut index = visitor.enter() as usize;
+        while index < self.len() {
+            // SAFETY: an initialised cell.
+            unsafe { (*self.place(index)).visit(visitor) };
+            if visitor.stopped_inside() {
+                return visitor.leave(Some(index as u64));
+            }
+            index += 1;
+            if visitor.is_spent() && index < self.len() {
+                return visitor.leave(Some(index as u64));
+            }
+        }
+        visitor.leave(None);
+    }
+}

@@ -1,0 +1,109 @@
+//! Types of the language that are fit for shared memory as they are.
+#![allow(unsafe_code)] // promises about bytes
+
+use super::shared::{Inline, Shared, Visitor};
+use crate::abi::{FieldSchema, TypeKind, TypeSchema};
+use std::mem::offset_of;
+
+macro_rules! leaf {
+    ($($ty:ty),*) => {$(
+        // SAFETY: plain bytes that own nothing and mean the same everywhere.
+        unsafe impl Shared for $ty {
+            type Cell = Inline<Self>;
+
+            fn schema() -> TypeSchema {
+                TypeSchema::leaf::<Self>(stringify!($ty))
+            }
+
+            fn visit(&mut self, _visitor: &mut dyn Visitor) {}
+        }
+    )*};
+}
+
+leaf!(
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, bool, char,
+    ()
+);
+
+// SAFETY: its elements, one behind the other.
+unsafe impl<T: Shared, const N: usize> Shared for [T; N] {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        let element = T::schema();
+        TypeSchema {
+            kind: TypeKind::Array {
+                element: Box::new(element.clone()),
+                len: N as u64,
+            },
+            ..TypeSchema::leaf::<Self>(&format!("[{}; {N}]", element.name))
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        for element in self {
+            element.visit(visitor);
+        }
+    }
+}
+
+// SAFETY: nothing, or its content; which bits tell the two apart is one compiler's choice, and
+// versions built by another compiler do not meet (R34).
+unsafe impl<T: Shared> Shared for Option<T> {
+    type Cell = Inline<Self>;
+
+    /// A leaf where the content is one: `Option<u64>`; else a container of its content.
+    fn schema() -> TypeSchema {
+        let content = T::schema();
+        TypeSchema {
+            kind: match content.kind {
+                TypeKind::Leaf => TypeKind::Leaf,
+                _ => TypeKind::Container(vec![content.clone()]),
+            },
+            ..TypeSchema::leaf::<Self>(&format!("Option<{}>", content.name))
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        if let Some(content) = self {
+            content.visit(visitor);
+        }
+    }
+}
+
+macro_rules! tuple {
+    ($($ty:ident $index:tt),*) => {
+        // SAFETY: its fields. Their order in memory is the compiler's choice; the schema states it.
+        unsafe impl<$($ty: Shared),*> Shared for ($($ty,)*) {
+            type Cell = Inline<Self>;
+
+            fn schema() -> TypeSchema {
+                let fields = vec![$(FieldSchema {
+                    name: stringify!($index).to_owned(),
+                    offset: offset_of!(Self, $index) as u64,
+                    ty: $ty::schema(),
+                }),*];
+                let names: Vec<&str> = fields.iter().map(|field| field.ty.name.as_str()).collect();
+                let name = format!("({})", names.join(", "));
+                TypeSchema { kind: TypeKind::Struct(fields), ..TypeSchema::leaf::<Self>(&name) }
+            }
+
+            fn visit(&mut self, visitor: &mut dyn Visitor) {
+                $(self.$index.visit(visitor);)*
+            }
+        }
+    };
+}
+
+tuple!(A 0);
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+tuple!(A 0, B 1, C 2, D 3, E 4);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);

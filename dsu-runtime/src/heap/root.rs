@@ -1,0 +1,69 @@
+//! A guard's root: a box whose block lies in roots, seen from the lock that guards it.
+//!
+//! Owns making and flipping the tuple behind it. The word itself lies in the guard's slot, so whoever
+//! calls stores it. Knows nothing of locks.
+#![allow(unsafe_code)] // boxes by their words
+
+use super::alloc;
+use super::box_word::{ADDRESS, BoxWord, Form, known};
+use super::convert;
+use super::live;
+use super::shared::Visitor;
+use super::transaction::Transaction;
+use crate::error::AccessError;
+use crate::ids::Tag;
+use std::ptr::NonNull;
+
+/// The bits of a box's word that are its block's address.
+pub(crate) const BOX_ADDRESS: u64 = ADDRESS;
+
+/// Brings the tuple behind a root into representation `expected`; `publish` stores the new word, after
+/// the last byte of the new tuple is written and before anything of the old one is freed (R3).
+///
+/// # Errors
+/// As [`convert::convert_box`]; the tuple is untouched then.
+///
+/// # Safety
+/// `word` is the word of a live root, whose lock the caller holds.
+pub(crate) unsafe fn convert_root(
+    word: u64,
+    expected: Tag,
+    publish: impl FnOnce(u64),
+) -> Result<(), AccessError> {
+    // SAFETY: by the caller.
+    unsafe { convert::convert_word(word, expected, publish) }
+}
+
+/// The word of a new root in representation `tag`, whose tuple `fill` writes.
+///
+/// # Errors
+/// `HeapFull`, or what `fill` says; nothing is allocated then.
+pub(crate) fn make_root(
+    tag: Tag,
+    fill: impl FnOnce(NonNull<u8>) -> Result<(), AccessError>,
+) -> Result<u64, AccessError> {
+    let form = Form::from(known(tag).ok_or(AccessError::Foreign)?);
+    let transaction = Transaction::begin();
+    let tuple = alloc::allocate_root(form.layout(false)?)?;
+    fill(tuple)?;
+    live::add(tag, 1);
+    transaction.commit();
+    Ok(BoxWord::new(tag, tuple, None).0)
+}
+
+/// What the sweep does with a box: brings it into representation `expected`. True if that changed it.
+///
+/// # Errors
+/// As [`convert::convert_box`]; the box is untouched then.
+pub(crate) fn sweep_box(word: &mut u64, expected: Tag) -> Result<bool, AccessError> {
+    let is_old = BoxWord(*word).tag() != expected;
+    // SAFETY: a visitor is shown live boxes only, under their guard.
+    unsafe { convert::convert_box(word, expected)? };
+    Ok(is_old)
+}
+
+/// Shows the block and content of a box that a visitor was shown.
+pub(crate) fn show_content(word: &mut u64, visitor: &mut dyn Visitor) {
+    // SAFETY: as for `sweep_box`.
+    unsafe { convert::visit_box(*word, visitor) };
+}

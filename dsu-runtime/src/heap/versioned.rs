@@ -1,0 +1,196 @@
+//! A box that remembers which representation its content is in.
+//!
+//! Owns its word (`box_word` has the bytes) and what a read, an edit and an overwrite mean while
+//! versions are mixed. How a value gets from one form to another is `convert`'s.
+#![allow(unsafe_code)] // a value in a raw block
+
+use super::block;
+use super::box_word::{BoxWord, Form};
+use super::convert;
+use super::live;
+use super::shared::{Cell, Inline, Shared, Visitor};
+use crate::abi::{TagCell, TypeKind, TypeSchema};
+use crate::error::{AccessError, HeapFull};
+use crate::ids::Tag;
+use std::marker::PhantomData;
+
+/// A type with a representation of its own: what a [`Versioned`] can hold. Implemented by
+/// `#[derive(Shared)]`.
+///
+/// # Safety
+/// Every library that binds the cell to an id has `Self` in exactly that representation.
+pub unsafe trait Element: Shared {
+    /// Where this library keeps the id.
+    fn tag() -> &'static TagCell;
+
+    /// The name in schemas. A type that contains itself must state it without asking for its schema.
+    fn name() -> String {
+        Self::schema().name
+    }
+}
+
+/// A value in a block of its own, tagged with the representation that it is in.
+///
+/// Overwrite with [`replace`](Versioned::replace): what another version knows about the value and this
+/// one does not, its complement, goes with the old value. Edit with [`get_mut`](Versioned::get_mut):
+/// the complement stays (R6).
+#[repr(transparent)]
+pub struct Versioned<T: Element> {
+    word: u64,
+    content: PhantomData<*mut T>,
+}
+
+impl<T: Element> Versioned<T> {
+    /// Puts a value into a box, without a complement.
+    ///
+    /// # Errors
+    /// `HeapFull`; the value is dropped.
+    pub fn new(value: T) -> Result<Self, HeapFull> {
+        let block = block::allocate(Form::of::<T>().layout(false)?)?;
+        // SAFETY: a new block of the layout of T.
+        unsafe { block.cast::<T>().write(value) };
+        let tag = T::tag().get();
+        live::add(tag, 1);
+        Ok(Versioned {
+            word: BoxWord::new(tag, block, None).0,
+            content: PhantomData,
+        })
+    }
+
+    /// The value, to read. Where it is in another version's form this is a converted copy, which
+    /// lives as long as the section, and the box stays as it is (R20).
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    #[inline]
+    pub fn get(&self) -> Result<&T, AccessError> {
+        let word = BoxWord(self.word);
+        let expected = T::tag().get();
+        let value = if word.tag() == expected {
+            word.block()
+        } else {
+            // SAFETY: a live box; whoever has `self` holds its guard.
+            unsafe { convert::scratch_copy(self.word, expected)? }
+        };
+        // SAFETY: a T in a block that is not written while `self` is borrowed, or a scratch copy,
+        // which outlives the borrow: the guard that `self` was reached through ends the section.
+        Ok(unsafe { value.cast::<T>().as_ref() })
+    }
+
+    /// The value, to edit. Converts the box in place where it is in another version's form and keeps
+    /// the complement.
+    ///
+    /// # Errors
+    /// See [`AccessError`]; the box is untouched then.
+    #[inline]
+    pub fn get_mut(&mut self) -> Result<&mut T, AccessError> {
+        // SAFETY: a live box, held exclusively; after the first call its value is a T.
+        unsafe {
+            convert::convert_box(&mut self.word, T::tag().get())?;
+            convert::own_box(&mut self.word, Form::of::<T>())?;
+            Ok(BoxWord(self.word).block().cast::<T>().as_mut())
+        }
+    }
+
+    /// Overwrites: a new value, without the old one's complement.
+    ///
+    /// # Errors
+    /// `HeapFull`; the value is dropped and the box untouched.
+    pub fn replace(&mut self, value: T) -> Result<(), HeapFull> {
+        *self = Versioned::new(value)?;
+        Ok(())
+    }
+
+    /// Takes the value out, in this version's form.
+    ///
+    /// # Errors
+    /// See [`AccessError`]; the box is dropped then. Call [`get_mut`](Self::get_mut) first to keep it.
+    pub fn into_value(mut self) -> Result<T, AccessError> {
+        // SAFETY: a live box, which after this holds a T; the value is moved out, then the box is
+        // taken apart and not dropped.
+        unsafe {
+            convert::convert_box(&mut self.word, T::tag().get())?;
+            let word = BoxWord(self.word);
+            std::mem::forget(self);
+            let value = word.block().cast::<T>().read();
+            convert::free_box(word, Form::of::<T>());
+            Ok(value)
+        }
+    }
+
+    /// The representation that the content is in.
+    pub fn tag(&self) -> Tag {
+        BoxWord(self.word).tag()
+    }
+
+    /// The same box for another form of its content, in O(1): its tag says what it holds.
+    pub fn rebind<U: Element>(self) -> Versioned<U> {
+        let word = self.word;
+        std::mem::forget(self);
+        Versioned {
+            word,
+            content: PhantomData,
+        }
+    }
+}
+
+impl<T: Element> Drop for Versioned<T> {
+    fn drop(&mut self) {
+        let word = BoxWord(self.word);
+        // SAFETY: a live box, dropped once; its value is a T where the tags agree.
+        unsafe {
+            if word.tag() == T::tag().get() {
+                word.block().cast::<T>().drop_in_place();
+                convert::free_box(word, Form::of::<T>());
+            } else {
+                convert::drop_box(self.word);
+            }
+        }
+    }
+}
+
+// SAFETY: one word that names a representation and a block in the heap.
+unsafe impl<T: Element> Cell<T> for Versioned<T> {
+    fn new(value: T) -> Result<Self, HeapFull> {
+        Versioned::new(value)
+    }
+
+    #[inline]
+    fn get(&self) -> Result<&T, AccessError> {
+        Versioned::get(self)
+    }
+
+    #[inline]
+    fn get_mut(&mut self) -> Result<&mut T, AccessError> {
+        Versioned::get_mut(self)
+    }
+
+    fn into_value(self) -> Result<T, AccessError> {
+        Versioned::into_value(self)
+    }
+
+    fn schema() -> TypeSchema {
+        <Self as Shared>::schema()
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        Shared::visit(self, visitor);
+    }
+}
+
+// SAFETY: as above; `visit` hands the word over.
+unsafe impl<T: Element> Shared for Versioned<T> {
+    type Cell = Inline<Self>;
+
+    /// Names T and stops there (R2): a change of T is no change of what contains the box.
+    fn schema() -> TypeSchema {
+        TypeSchema {
+            kind: TypeKind::Versioned(T::name()),
+            ..TypeSchema::leaf::<Self>("Versioned")
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        visitor.versioned(&mut self.word, T::tag().get());
+    }
+}

@@ -1,0 +1,261 @@
+//! Pairs of manifests that do and do not go together.
+
+use super::*;
+use crate::version::samples::*;
+
+fn entry(fields: &[&str]) -> TypeSchema {
+    let fields: Vec<_> = fields.iter().map(|name| (*name, leaf("u64", 8))).collect();
+    record("Entry", &fields)
+}
+
+fn shard() -> TypeSchema {
+    record(
+        "Shard",
+        &[(
+            "entries",
+            container("SharedMap", &[leaf("SharedBytes", 16), boxed("Entry")]),
+        )],
+    )
+}
+
+/// Entries in boxes behind SHARDS, totals as an item of TOTALS.
+fn version(number: u32, fields: &[&str]) -> Manifest {
+    let mut shards = guard("SHARDS", &[("shard", shard())]);
+    shards.family = Some(16);
+    let totals = guard(
+        "TOTALS",
+        &[("stats", record("Stats", &[("hits", leaf("u64", 8))]))],
+    );
+    manifest(number, vec![shards, totals], vec![entry(fields), shard()])
+}
+
+fn pair() -> (Manifest, Manifest) {
+    let one = version(1, &["value"]);
+    let mut two = version(2, &["value", "deadline"]);
+    freeze(&mut two, &one.types[0].schema);
+    two.lenses
+        .push(lens(&one.types[0].schema, &two.types[0].schema));
+    (one, two)
+}
+
+fn wrong(running: &Manifest, new: &Manifest) -> Vec<Incompatible> {
+    compare(running, new).unwrap_err().0
+}
+
+#[test]
+fn lens_takes_boxes_both_ways_and_leaves_their_container_alone() {
+    let (one, two) = pair();
+    for (running, new, direction) in [
+        (&one, &two, Direction::Forward),
+        (&two, &one, Direction::Backward),
+    ] {
+        let comparison = compare(running, new).unwrap();
+        assert_eq!(comparison.direction, direction);
+        assert_eq!(
+            comparison.elements,
+            [Part {
+                name: "Entry".into(),
+                passage: Passage::BothWays
+            }]
+        );
+        assert!(
+            comparison
+                .items
+                .iter()
+                .all(|item| item.passage == Passage::Unchanged)
+        ); // R2
+        assert_eq!(comparison.carry, Passage::Unchanged);
+        assert_eq!(comparison.advice, Advice::Rolling);
+    }
+}
+
+#[test] // R1
+fn behaviour_only_update_changes_nothing() {
+    let comparison = compare(&version(1, &["value"]), &version(2, &["value"])).unwrap();
+    let parts = comparison.items.iter().chain(&comparison.elements);
+    assert!(
+        parts
+            .into_iter()
+            .all(|part| part.passage == Passage::Unchanged)
+    );
+}
+
+#[test]
+fn other_application_or_distance_is_refused_alone() {
+    let (one, mut two) = pair();
+    assert!(matches!(
+        wrong(&one, &version(3, &["x"]))[..],
+        [Incompatible::NotAdjacent { .. }]
+    ));
+    assert!(matches!(
+        wrong(&one, &one)[..],
+        [Incompatible::NotAdjacent { .. }]
+    ));
+    assert!(
+        compare(&one, &one)
+            .unwrap_err()
+            .to_string()
+            .contains("running already")
+    );
+    two.app = "web".into();
+    assert!(matches!(
+        wrong(&one, &two)[..],
+        [Incompatible::OtherApplication { .. }]
+    ));
+}
+
+#[test]
+fn changed_box_without_lens_is_refused_with_layouts_and_stub() {
+    let (one, mut two) = pair();
+    two.lenses.clear();
+    let refusal = compare(&one, &two).unwrap_err();
+    assert!(matches!(refusal.0[..], [Incompatible::MissingLens { .. }]));
+    let text = refusal.to_string();
+    for part in [
+        "Entry changes and has no transformer",
+        "#[shared(frozen = 1)]",
+        "≠ ",
+        "transformer!(EntryLens)",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn frozen_copy_that_differs_is_refused_once_with_both_layouts() {
+    let (one, mut two) = pair();
+    let stale = entry(&["value", "never"]);
+    two.frozen[0].schema = stale.clone();
+    two.lenses[0].left = stale;
+    let refusal = compare(&one, &two).unwrap_err();
+    assert!(
+        matches!(refusal.0[..], [Incompatible::FrozenDiffers { .. }]),
+        "{refusal}"
+    );
+    let text = refusal.to_string();
+    assert!(
+        text.contains("v1 states") && text.contains("never: u64"),
+        "{text}"
+    );
+    assert!(text.contains("pub struct Entry {"), "{text}");
+}
+
+#[test] // R4
+fn gone_guards_and_items_need_a_word() {
+    let one = version(1, &["value"]);
+    let mut two = version(2, &["value"]);
+    two.guards[1] = guard(
+        "TOTAL",
+        &[("stat", record("Stats", &[("hits", leaf("u64", 8))]))],
+    );
+    let expected = Incompatible::GuardGone {
+        guard: "TOTALS".into(),
+        near: Some("TOTAL".into()),
+    };
+    assert_eq!(wrong(&one, &two), [expected]);
+    two.guards[1].renamed_from = "TOTALS".into();
+    let expected = Incompatible::ItemGone {
+        item: "TOTALS.stats".into(),
+        near: Some("stat".into()),
+    };
+    assert_eq!(wrong(&one, &two), [expected]);
+    two.removed.push("TOTALS.stats".into());
+    let items = compare(&one, &two).unwrap().items;
+    assert!(items.contains(&Part {
+        name: "TOTALS.stats".into(),
+        passage: Passage::Removed
+    }));
+    assert!(items.contains(&Part {
+        name: "TOTAL.stat".into(),
+        passage: Passage::Added
+    }));
+    two.guards[1].renamed_from = "TOTAALS".into();
+    two.removed.push("TOTALS".into());
+    let near = Some("TOTALS".to_owned());
+    assert!(
+        matches!(&wrong(&one, &two)[..], [Incompatible::RenamedFromNothing { near: n, .. }] if *n == near)
+    );
+    two.guards.remove(1);
+    assert!(compare(&one, &two).is_ok());
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let (one, mut two) = pair();
+    two.lenses.clear();
+    two.guards[0].family = Some(8);
+    two.guards.remove(1);
+    two.carry.schema = record("Connections", &[("n", leaf("u64", 8))]);
+    let found = wrong(&one, &two);
+    assert!(
+        found
+            .iter()
+            .any(|w| matches!(w, Incompatible::MissingLens { .. }))
+    );
+    assert!(
+        found
+            .iter()
+            .any(|w| matches!(w, Incompatible::FamilyChanged { .. }))
+    );
+    assert!(
+        found
+            .iter()
+            .any(|w| matches!(w, Incompatible::GuardGone { .. }))
+    );
+    assert!(
+        found
+            .iter()
+            .any(|w| matches!(w, Incompatible::MissingCarryLens { .. }))
+    );
+    assert_eq!(found.len(), 4);
+}
+
+#[test] // R14
+fn one_way_lens_takes_a_barrier_forward_and_is_refused_backward() {
+    let (one, mut two) = pair();
+    two.lenses[0].both_ways = false;
+    let Advice::Barrier(reasons) = compare(&one, &two).unwrap().advice else {
+        panic!()
+    };
+    assert_eq!(reasons, ["Entry goes forward only"]);
+    let back = compare(&two, &one).unwrap_err();
+    assert!(back.to_string().starts_with("one-way: Entry"), "{back}");
+}
+
+#[test]
+fn item_that_moves_between_guards_takes_a_barrier() {
+    let one = version(1, &["value"]);
+    let mut two = version(2, &["value"]);
+    let stats = record("Stats", &[("hits", leaf("u64", 8))]);
+    two.guards[1] = guard("TOTALS", &[]);
+    two.guards.push(guard("NUMBERS", &[("stats", stats)]));
+    two.removed.push("TOTALS.stats".into());
+    let Advice::Barrier(reasons) = compare(&one, &two).unwrap().advice else {
+        panic!()
+    };
+    assert_eq!(reasons, ["TOTALS.stats moves to NUMBERS.stats"]);
+}
+
+#[test] // R34
+fn another_compiler_is_accepted_only_for_layouts_it_cannot_choose() {
+    let numbers = |number| {
+        let stats = record(
+            "Stats",
+            &[("hits", leaf("u64", 8)), ("last", boxed("Last"))],
+        );
+        manifest(
+            number,
+            vec![guard("TOTALS", &[("stats", stats)])],
+            vec![record("Last", &[("at", leaf("u64", 8))])],
+        )
+    };
+    let (one, mut two) = (numbers(1), numbers(2));
+    two.rustc = "rustc 1.96.0".into();
+    assert!(compare(&one, &two).is_ok());
+    let (one, mut two) = pair();
+    two.rustc = "rustc 1.96.0".into();
+    let found = wrong(&one, &two);
+    assert!(
+        matches!(&found[..], [Incompatible::OtherCompiler { because, .. }] if because.starts_with("SharedMap"))
+    );
+}
