@@ -1,0 +1,8 @@
+//! Updates of running servers, as operators and clients see them.
+
+mod deaths;
+mod halves;
+mod mixed;
+mod refusals;
+mod signals;
+mod under_load;
