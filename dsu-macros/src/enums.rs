@@ -104,7 +104,6 @@ impl Mirror<'_> {
             },
             variant: quote! { match self { #(#arms),* } },
             checks: quote! { #(#discriminants)* #(#structs)* #union },
-            repr_c: true,
         }
     }
 

@@ -41,7 +41,6 @@ pub fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
             body: struct_body(&data.fields),
             variant: quote! { 0 },
             checks: TokenStream::new(),
-            repr_c: repr.c || repr.transparent,
         }),
         Data::Enum(data) => enums::shape(&input, data, &generics, &repr, &mut errors),
         Data::Union(data) => {
@@ -66,8 +65,6 @@ pub struct Shape {
     pub variant: TokenStream,
     /// Items that the body refers to.
     pub checks: TokenStream,
-    /// Whether the language fixes the layout.
-    pub repr_c: bool,
 }
 
 fn implementations(
@@ -83,7 +80,6 @@ fn implementations(
         body,
         variant,
         checks,
-        repr_c,
     } = shape;
     let meaning = options.meaning;
     let cell = match options.inline {
@@ -102,7 +98,6 @@ fn implementations(
                 const SHAPE: ::dsu_runtime::__private::Shape = ::dsu_runtime::__private::Shape {
                     name: #name,
                     meaning: #meaning,
-                    repr_c: #repr_c,
                     body: #body,
                 };
 

@@ -96,7 +96,11 @@ fn line(name: &str, rounds: &[(Figures, Figures)], of: fn(&Figures) -> f64) {
     let spread = |values: Vec<f64>| {
         let mut sorted = values;
         sorted.sort_by(f64::total_cmp);
-        (sorted[sorted.len() / 2], sorted[0], sorted[sorted.len() - 1])
+        (
+            sorted[sorted.len() / 2],
+            sorted[0],
+            sorted[sorted.len() - 1],
+        )
     };
     let (ours, ours_min, ours_max) = spread(rounds.iter().map(|(ours, _)| of(ours)).collect());
     let (peer, peer_min, peer_max) = spread(rounds.iter().map(|(_, peer)| of(peer)).collect());
@@ -164,7 +168,7 @@ fn main() {
         let mut ours = Ours::new();
         let our_figures = round(
             &mut ours,
-            |map, key, value| drop(map.insert(key, value).expect("room")),
+            |map, key, value| assert!(map.insert(key, value).expect("room").is_none()),
             |map, key| map.get(key).expect("inline").copied(),
             |map, key| map.remove(key).expect("inline").is_some(),
             Ours::clear,
@@ -173,14 +177,16 @@ fn main() {
         let mut peer = Peer::default();
         let peer_figures = round(
             &mut peer,
-            |map, key, value| drop(map.insert(key, value)),
+            |map, key, value| assert!(map.insert(key, value).is_none()),
             |map, key| map.get(key).copied(),
             |map, key| map.remove(key).is_some(),
             |map| *map = Peer::default(),
         );
         rounds.push((our_figures, peer_figures));
     }
-    println!("{ENTRIES} entries, {ROUNDS} rounds         SharedMap                 hashbrown        ratio");
+    println!(
+        "{ENTRIES} entries, {ROUNDS} rounds         SharedMap                 hashbrown        ratio"
+    );
     line("insert, growing (ns)", &rounds, |f| f.insert);
     line("longest insert (us)", &rounds, |f| f.longest);
     line("get, there (ns)", &rounds, |f| f.hit);

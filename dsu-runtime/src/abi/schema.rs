@@ -13,8 +13,6 @@ pub struct TypeSchema {
     pub align: u64,
     /// `#[shared(meaning = N)]`: a change that the types cannot show.
     pub meaning: u32,
-    /// Whether the language fixes its layout (`repr(C)`, an enum's `repr`), not the compiler that built it (R34).
-    pub repr_c: bool,
     /// What it is made of.
     pub kind: TypeKind,
 }
@@ -76,7 +74,6 @@ impl TypeSchema {
             size: size_of::<T>() as u64,
             align: align_of::<T>() as u64,
             meaning: 0,
-            repr_c: true,
             kind: TypeKind::Leaf,
         }
     }

@@ -16,7 +16,6 @@ pub fn carried(name: &str, kind: TypeKind) -> TypeSchema {
         size: 0,
         align: 0,
         meaning: 0,
-        repr_c: true,
         kind,
     }
 }

@@ -73,8 +73,6 @@ pub struct Shape {
     pub name: &'static str,
     /// `#[shared(meaning = N)]`.
     pub meaning: u32,
-    /// Whether the language fixes the layout (R34).
-    pub repr_c: bool,
     /// Fields or variants.
     pub body: Body,
 }
@@ -118,7 +116,6 @@ pub fn schema_of<T: Shaped>() -> TypeSchema {
         size: size_of::<T>() as u64,
         align: align_of::<T>() as u64,
         meaning: shape.meaning,
-        repr_c: shape.repr_c,
         kind,
     };
     within(type_name::<T>(), || match shape.body {
@@ -272,7 +269,7 @@ mod tests {
         };
         let schema = Plain::schema();
         assert_eq!((schema.name.as_str(), schema.meaning), ("Renamed", 4));
-        assert_eq!((schema.size, schema.align, schema.repr_c), (16, 8, false));
+        assert_eq!((schema.size, schema.align), (16, 8));
         let TypeKind::Struct(fields) = schema.kind else {
             panic!("not a struct")
         };

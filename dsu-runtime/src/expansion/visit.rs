@@ -15,6 +15,7 @@ pub fn visit_fields<T: Shaped>(value: &mut T, visitor: &mut dyn Visitor) {
     let first = if start.variant == variant {
         start.field
     } else {
+        visitor.begin_anew();
         0
     };
     let base = std::ptr::from_mut(value).cast::<u8>();
@@ -61,6 +62,9 @@ mod tests {
     use super::*;
     use crate::abi::TypeSchema;
     use crate::heap::{Inline, Shared};
+    use crate::ids::Tag;
+    use std::alloc::Layout;
+    use std::ptr::NonNull;
 
     /// A container of numbers that shows each as damage, since that is the only thing a visitor is told in words.
     struct Numbers(Vec<u32>);
@@ -95,7 +99,6 @@ mod tests {
         const SHAPE: Shape = Shape {
             name: "Both",
             meaning: 3,
-            repr_c: false,
             body: Body::Struct {
                 fields: &[
                     Field::of::<Numbers>("first", std::mem::offset_of!(Both, first)),
@@ -139,8 +142,14 @@ mod tests {
         fn enter(&mut self) -> u64 {
             self.resume.pop().unwrap_or(0)
         }
+        fn begin_anew(&mut self) {
+            self.resume.clear();
+        }
         fn is_spent(&self) -> bool {
             self.seen.len() >= self.budget
+        }
+        fn stopped_inside(&self) -> bool {
+            !self.places.is_empty()
         }
         fn leave(&mut self, stopped_at: Option<u64>) {
             self.places.extend(stopped_at);

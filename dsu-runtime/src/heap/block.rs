@@ -59,8 +59,17 @@ pub(super) fn is_frozen(block: NonNull<u8>) -> bool {
     WorkerContext::current().converting.get() != 0 && !transaction::is_fresh(block)
 }
 
-/// Whether `size` bytes at `address` lie in roots or heap.
-pub(super) fn is_inside(address: usize, size: usize) -> bool {
+/// Whether `address` can be a block of `layout`: aligned, and all of it in roots or heap.
+pub(super) fn is_at(address: usize, layout: Layout) -> bool {
+    address.is_multiple_of(layout.align()) && is_inside(address, layout.size())
+}
+
+/// Whether `address` can be a block of `size` bytes or more.
+pub(super) fn is_head_at(address: usize, size: usize) -> bool {
+    address.is_multiple_of(MIN_ALIGN) && is_inside(address, size)
+}
+
+fn is_inside(address: usize, size: usize) -> bool {
     address >= ROOTS_ADDR
         && size <= HEAP_ADDR + HEAP_SIZE - ROOTS_ADDR
         && address <= HEAP_ADDR + HEAP_SIZE - size

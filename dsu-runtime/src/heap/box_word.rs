@@ -103,10 +103,7 @@ impl Form {
         let address = chain.map_or(0, |first| first.as_ptr() as u64);
         // SAFETY: by the caller.
         unsafe {
-            block
-                .add(self.chain_offset())
-                .cast::<u64>()
-                .write(address);
+            block.add(self.chain_offset()).cast::<u64>().write(address);
         }
     }
 }

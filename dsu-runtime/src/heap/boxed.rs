@@ -105,9 +105,7 @@ unsafe impl<T: Shared> Shared for SharedBox<T> {
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         let address = self.block.as_ptr() as usize;
         match Self::layout() {
-            Ok(layout)
-                if block::is_inside(address, layout.size()) && address % layout.align() == 0 =>
-            {
+            Ok(layout) if block::is_at(address, layout) => {
                 visitor.block(self.block, layout);
                 // SAFETY: the block holds a T and nobody else is here.
                 unsafe { self.block.cast::<T>().as_mut() }.visit(visitor);

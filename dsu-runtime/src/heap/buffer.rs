@@ -81,9 +81,7 @@ impl<C> Buffer<C> {
         let layout = Self::layout(self.capacity());
         match layout {
             Ok(layout)
-                if used <= self.capacity()
-                    && start.as_ptr() as usize % layout.align() == 0
-                    && block::is_inside(start.as_ptr() as usize, layout.size()) =>
+                if used <= self.capacity() && block::is_at(start.as_ptr() as usize, layout) =>
             {
                 visitor.block(start, layout);
                 true

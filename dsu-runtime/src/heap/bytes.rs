@@ -316,7 +316,7 @@ impl SharedBytes {
         let capacity = Capacity::within(usable);
         let len = self.len();
         // SAFETY: the new block has room for what the old place holds, and overlaps nothing.
-        unsafe { block.copy_from_nonoverlapping(NonNull::from(&self.as_slice()[..]).cast(), len) };
+        unsafe { block.copy_from_nonoverlapping(NonNull::from(self.as_slice()).cast(), len) };
         self.clear();
         self.raw[..8].copy_from_slice(&(block.as_ptr() as u64).to_le_bytes());
         let word = len as u64 | u64::from(capacity.0) << LEN_BITS | u64::from(IN_BLOCK) << 56;
@@ -407,7 +407,7 @@ unsafe impl Shared for SharedBytes {
             (IN_BLOCK, Some(block)) => match self.block_capacity().layout() {
                 Ok(layout)
                     if self.len() <= self.capacity()
-                        && block::is_inside(block.as_ptr() as usize, layout.size()) =>
+                        && block::is_at(block.as_ptr() as usize, layout) =>
                 {
                     visitor.block(block, layout);
                 }

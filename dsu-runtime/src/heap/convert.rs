@@ -11,11 +11,16 @@ use super::box_word::{BoxWord, Complement, Ends, Form, known};
 use super::live;
 use super::shared::Visitor;
 use super::transaction::Transaction;
-use crate::abi::{Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext};
+use crate::abi::{
+    Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext,
+};
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
+
+/// A chain of complements by its first.
+type Chain = Option<NonNull<Complement>>;
 
 /// Longest chain of lenses that is tried (parked values, restored snapshots).
 const MAX_STEPS: usize = 8;
@@ -89,15 +94,12 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
     }
 }
 
-/// Moves a box's block, bit by bit, where a conversion is open and the block is older than it.
+/// Moves a box's block, which is frozen, bit by bit to one that may be written.
 ///
 /// # Safety
 /// As for [`convert_box`]; the value is of `form`.
 pub(super) unsafe fn own_box(word: &mut u64, form: Form) -> Result<(), HeapFull> {
     let old = BoxWord(*word);
-    if !block::is_frozen(old.block()) {
-        return Ok(());
-    }
     let layout = form.layout(old.is_chained())?;
     // SAFETY: the block has this layout; its bytes live on in the copy alone.
     unsafe {
@@ -167,12 +169,7 @@ pub unsafe fn visit_box(word: u64, visitor: &mut dyn Visitor) {
     };
     let form = Form::from(entry);
     let layout = match form.layout(old.is_chained()) {
-        Ok(layout)
-            if block::is_inside(old.address(), layout.size())
-                && old.address() % layout.align() == 0 =>
-        {
-            layout
-        }
+        Ok(layout) if block::is_at(old.address(), layout) => layout,
         _ => return visitor.damage(&format!("a box points to {:#x}", old.address())),
     };
     visitor.block(old.block(), layout);
@@ -187,11 +184,11 @@ pub unsafe fn visit_box(word: u64, visitor: &mut dyn Visitor) {
 
 /// # Safety
 /// As for [`visit_box`].
-unsafe fn visit_chain(mut next: Option<NonNull<Complement>>, visitor: &mut dyn Visitor) {
+unsafe fn visit_chain(mut next: Chain, visitor: &mut dyn Visitor) {
     for _ in 0..=MAX_STEPS {
         let Some(complement) = next else { return };
         let address = complement.as_ptr() as usize;
-        if address % block::MIN_ALIGN != 0 || !block::is_inside(address, size_of::<Complement>()) {
+        if !block::is_head_at(address, size_of::<Complement>()) {
             return visitor.damage(&format!("a complement is at {address:#x}"));
         }
         // SAFETY: inside the regions; see the caller.
@@ -329,10 +326,7 @@ unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> 
 ///
 /// # Safety
 /// A live chain, inside a transaction.
-unsafe fn take_out(
-    first: Option<NonNull<Complement>>,
-    ends: Ends,
-) -> Result<(Option<NonNull<Complement>>, Option<NonNull<Complement>>), AccessError> {
+unsafe fn take_out(first: Chain, ends: Ends) -> Result<(Chain, Chain), AccessError> {
     let mut front = Vec::new();
     let mut next = first;
     // SAFETY: by the caller.

@@ -133,3 +133,12 @@ pub fn discard(mark: Mark) {
     journal.len.set(journal.base.get());
     journal.base.set(mark.0);
 }
+
+/// Forgets open transactions.
+#[cfg(test)]
+pub(super) fn forget() {
+    let journal = Journal::current();
+    journal.depth.set(0);
+    journal.len.set(0);
+    journal.base.set(0);
+}

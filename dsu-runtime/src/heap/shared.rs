@@ -120,6 +120,10 @@ pub trait Visitor {
     /// A container begins; returns the place to start from, 0 for the beginning.
     fn enter(&mut self) -> u64;
 
+    /// What the walk had stopped in is not there any more: containers inside what comes instead begin
+    /// at their beginning, whatever places were kept for them.
+    fn begin_anew(&mut self);
+
     /// True when the walk should stop here; asked after every element.
     fn is_spent(&self) -> bool;
 

@@ -64,7 +64,10 @@ impl SharedString {
     /// # Panics
     /// If `len` is inside a character.
     pub fn truncate(&mut self, len: usize) {
-        assert!(self.is_char_boundary(len.min(self.len())), "cut inside a character");
+        assert!(
+            self.is_char_boundary(len.min(self.len())),
+            "cut inside a character"
+        );
         self.0.truncate(len);
     }
 

@@ -84,10 +84,14 @@ impl<T: Element> Versioned<T> {
     /// See [`AccessError`]; the box is untouched then.
     #[inline]
     pub fn get_mut(&mut self) -> Result<&mut T, AccessError> {
-        // SAFETY: a live box, held exclusively; after the first call its value is a T.
+        // SAFETY: a live box, held exclusively; after the conversion its value is a T.
         unsafe {
-            convert::convert_box(&mut self.word, T::tag().get())?;
-            convert::own_box(&mut self.word, Form::of::<T>())?;
+            if BoxWord(self.word).tag() != T::tag().get() {
+                convert::convert_box(&mut self.word, T::tag().get())?;
+            }
+            if block::is_frozen(BoxWord(self.word).block()) {
+                convert::own_box(&mut self.word, Form::of::<T>())?;
+            }
             Ok(BoxWord(self.word).block().cast::<T>().as_mut())
         }
     }

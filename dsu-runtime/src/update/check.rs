@@ -89,6 +89,8 @@ impl Visitor for Checker {
         0
     }
 
+    fn begin_anew(&mut self) {}
+
     fn is_spent(&self) -> bool {
         false
     }

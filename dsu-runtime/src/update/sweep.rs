@@ -146,6 +146,10 @@ impl Visitor for Sweeper<'_> {
         self.trail.enter()
     }
 
+    fn begin_anew(&mut self) {
+        self.trail.begin_anew();
+    }
+
     fn is_spent(&self) -> bool {
         match self.until_look.get() {
             0 => {

@@ -16,6 +16,11 @@ impl Trail {
         self.resume.pop_front().unwrap_or(0)
     }
 
+    /// What the walk stopped in is gone: the containers that come begin at their beginning.
+    pub(super) fn begin_anew(&mut self) {
+        self.resume.clear();
+    }
+
     /// A container ends; the innermost says so first.
     pub(super) fn leave(&mut self, stopped_at: Option<u64>) {
         if let Some(place) = stopped_at {

@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The command layer of the sample store: connections, the command table, and what every
+//! command does, over whatever store a version plugs in.
+//!
+//! Owns no socket, no clock, no lock and no key. A version of the application supplies a
+//! [`Store`] (its guarded shards), a [`Server`] (time, chance, facts for INFO), and a
+//! [`CommandTable`] made from the lists in [`tables`]; it feeds bytes to a [`Session`] and
+//! writes out what the session has to say.
+
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod call;
+mod command;
+mod commands;
+mod error;
+mod server;
+mod session;
+mod spec;
+mod store;
+mod table;
+
+pub mod tables;
+
+pub use call::{Call, Client, Outcome, ReplyMode};
+pub use command::{Command, Handler};
+pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
+pub use error::{CommandError, StoreError};
+pub use resp::{Args, Protocol, Reply};
+pub use server::{Counters, Facts, Server, config_defaults};
+pub use session::{Progress, Session};
+pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
+pub use store::{
+    Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, Store,
+    StringValue, Totals, UnixMs,
+};
+pub use table::CommandTable;

@@ -102,9 +102,7 @@ impl<K, C> Segment<K, C> {
                 growth_left: load(capacity) as u32,
                 depth,
             });
-            segment
-                .control(0)
-                .write_bytes(OUTSIDE, capacity.max(GROUP));
+            segment.control(0).write_bytes(OUTSIDE, capacity.max(GROUP));
             segment.control(0).write_bytes(EMPTY, capacity);
         }
         Ok(segment)
@@ -138,9 +136,7 @@ impl<K, C> Segment<K, C> {
 
     #[inline]
     fn control(self, index: usize) -> *mut u8 {
-        self.block
-            .as_ptr()
-            .wrapping_add(size_of::<Head>() + index)
+        self.block.as_ptr().wrapping_add(size_of::<Head>() + index)
     }
 
     #[inline]
@@ -155,7 +151,7 @@ impl<K, C> Segment<K, C> {
     fn probe(self, hash: u64) -> impl Iterator<Item = (usize, Group)> {
         let groups = (self.head().capacity as usize).div_ceil(GROUP);
         // Bits that neither the tag nor, in any map that fits the heap, the directory uses.
-        let home = (((hash >> 7) & 0xffff_ffff) * groups as u64 >> 32) as usize;
+        let home = ((((hash >> 7) & 0xffff_ffff) * groups as u64) >> 32) as usize;
         (0..groups).map(move |step| {
             let group = if home + step < groups {
                 home + step

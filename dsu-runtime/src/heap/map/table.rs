@@ -322,12 +322,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
         }
     }
 
-    fn rebuild(
-        &mut self,
-        hash: u64,
-        old: Segment<K, C>,
-        capacity: usize,
-    ) -> Result<(), HeapFull> {
+    fn rebuild(&mut self, hash: u64, old: Segment<K, C>, capacity: usize) -> Result<(), HeapFull> {
         self.own_directory()?;
         let new = Segment::allocate(capacity, old.head().depth)?;
         self.move_entries(old, |_| new);
@@ -371,10 +366,12 @@ impl<K: Hash + Eq, C> Table<K, C> {
         let left = Segment::allocate(capacity, depth + 1)?;
         let right = Segment::allocate(capacity, depth + 1);
         let doubled = if depth == self.depth {
-            right.and_then(|right| self.double().map(|()| right).inspect_err(|_| {
-                // SAFETY: new, empty and unknown to the directory.
-                unsafe { right.free() };
-            }))
+            right.and_then(|right| {
+                self.double().map(|()| right).inspect_err(|_| {
+                    // SAFETY: new, empty and unknown to the directory.
+                    unsafe { right.free() };
+                })
+            })
         } else {
             right
         };
@@ -383,7 +380,11 @@ impl<K: Hash + Eq, C> Table<K, C> {
             unsafe { left.free() };
         })?;
         self.move_entries(old, |hash| {
-            if hash << depth >> 63 == 1 { right } else { left }
+            if hash << depth >> 63 == 1 {
+                right
+            } else {
+                left
+            }
         });
         let bit = 1 << (63 - depth);
         self.install(hash & !bit, left);

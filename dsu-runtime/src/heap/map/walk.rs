@@ -12,7 +12,6 @@ use super::group::{GROUP, tag_of};
 use super::segment::{Segment, Slot, load};
 use super::table::Table;
 use crate::ids::Tag;
-use std::alloc::Layout;
 use std::hash::Hash;
 use std::ptr::NonNull;
 
@@ -31,12 +30,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     }
 
     /// Up to about `budget` entries from `cursor` on; returns where to go on, 0 at the end.
-    pub(super) fn scan(
-        &self,
-        cursor: u64,
-        budget: usize,
-        mut see: impl FnMut(&K, &C),
-    ) -> u64 {
+    pub(super) fn scan(&self, cursor: u64, budget: usize, mut see: impl FnMut(&K, &C)) -> u64 {
         let mut left = budget.max(1);
         let mut at = cursor;
         while let Some(segment) = self.segment(at) {
@@ -82,7 +76,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
                 continue;
             }
             let range = (head.capacity as usize).max(Segment::<K, C>::MAX);
-            let index = ((dice & 0xffff_ffff) * range as u64 >> 32) as usize;
+            let index = (((dice & 0xffff_ffff) * range as u64) >> 32) as usize;
             if index < head.capacity as usize && segment.tag(index).is_some() {
                 return Some(segment.slot(index));
             }
@@ -123,6 +117,9 @@ impl<K: Hash + Eq, C> Table<K, C> {
             }
             let end = Self::range_end(at, segment.head().depth);
             let entries = self.sorted(segment, at);
+            if at == place && place != 0 && entries.first().is_none_or(|(hash, _)| *hash != place) {
+                visitor.begin_anew();
+            }
             for (position, (hash, mut slot)) in entries.iter().copied().enumerate() {
                 // SAFETY: a used slot; the walk has the map to itself.
                 let Slot { key, cell } = unsafe { slot.as_mut() };
@@ -160,7 +157,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
             return true;
         }
         match Self::directory_layout(self.depth()) {
-            Ok(layout) if self.depth() < 64 && is_at(root, layout) => {
+            Ok(layout) if self.depth() < 64 && block::is_at(root.as_ptr() as usize, layout) => {
                 visitor.block(root, layout);
                 true
             }
@@ -184,7 +181,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
         visit_key: &mut impl FnMut(&mut K, &mut dyn Visitor),
     ) -> bool {
         let address = segment.block().as_ptr() as usize;
-        if address % block::MIN_ALIGN != 0 || !block::is_inside(address, GROUP) {
+        if !block::is_head_at(address, GROUP) {
             visitor.damage(&format!("a map has a segment at {address:#x}"));
             return false;
         }
@@ -192,12 +189,14 @@ impl<K: Hash + Eq, C> Table<K, C> {
         let capacity = head.capacity as usize;
         let layout = Segment::<K, C>::layout_of(capacity)
             .ok()
-            .filter(|layout| capacity.is_power_of_two() && is_at(segment.block(), *layout));
+            .filter(|layout| capacity.is_power_of_two() && block::is_at(address, *layout));
         let is_sound = head.depth <= self.depth()
             && capacity >= 4
             && (head.len + head.growth_left) as usize <= load(capacity);
         let Some(layout) = layout.filter(|_| is_sound) else {
-            visitor.damage(&format!("the head of the segment at {address:#x}: {head:?}"));
+            visitor.damage(&format!(
+                "the head of the segment at {address:#x}: {head:?}"
+            ));
             return false;
         };
         visitor.block(segment.block(), layout);
@@ -230,11 +229,6 @@ impl<K: Hash + Eq, C> Table<K, C> {
     }
 }
 
-fn is_at(block: NonNull<u8>, layout: Layout) -> bool {
-    let address = block.as_ptr() as usize;
-    address % layout.align() == 0 && block::is_inside(address, layout.size())
-}
-
 /// Looks at keys before they are hashed: only damage is passed on.
 struct Watch<'a> {
     visitor: &'a mut dyn Visitor,
@@ -242,7 +236,7 @@ struct Watch<'a> {
 }
 
 impl Visitor for Watch<'_> {
-    fn block(&mut self, _pointer: NonNull<u8>, _layout: Layout) {}
+    fn block(&mut self, _pointer: NonNull<u8>, _layout: std::alloc::Layout) {}
 
     fn versioned(&mut self, _word: &mut u64, _expected: Tag) {}
 
@@ -254,6 +248,8 @@ impl Visitor for Watch<'_> {
     fn enter(&mut self) -> u64 {
         0
     }
+
+    fn begin_anew(&mut self) {}
 
     fn is_spent(&self) -> bool {
         false

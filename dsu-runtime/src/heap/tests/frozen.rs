@@ -1,0 +1,122 @@
+//! Copy before write: whatever a transformer does with a value, an abort leaves the old one intact to
+//! the last byte.
+
+use super::super::{
+    SharedBox, SharedBytes, SharedDeque, SharedMap, SharedVec, transaction::Transaction,
+};
+use super::{Owned, failing_after, worker};
+use crate::error::HeapFull;
+use proptest::prelude::*;
+use std::mem::ManuallyDrop;
+use std::ptr;
+
+type Value = (
+    SharedMap<SharedBytes, SharedVec<SharedBytes>>,
+    SharedDeque<SharedBytes>,
+    SharedBytes,
+    Option<SharedBox<SharedBytes>>,
+);
+
+fn bytes(n: u16) -> Result<SharedBytes, HeapFull> {
+    SharedBytes::from_slice(format!("a text that needs a block of its own {n}").as_bytes())
+}
+
+fn change(value: &mut Value, op: u8, n: u16) -> Option<()> {
+    let (map, deque, text, boxed) = value;
+    let key = bytes(n).ok()?;
+    match op {
+        0 | 1 => drop(map.insert(key, SharedVec::new()).ok()?),
+        2 => drop(map.remove(&key[..]).ok()?),
+        3..=5 => map
+            .get_or_insert_with(&key[..], || Ok((bytes(n)?, SharedVec::new())))
+            .ok()?
+            .push(bytes(n).ok()?)
+            .ok()?,
+        6 => {
+            let list = map.get_mut(&key[..]).ok()??;
+            list.get_mut(0).ok()??.append(b"more").ok()?;
+            list.get_mut(0).ok()??.as_mut_slice().ok()?[0] = b'!';
+        }
+        7 => drop(map.get_mut(&key[..]).ok()??.remove(0).ok()?),
+        8 => deque.push_back(key).ok()?,
+        9 => deque.push_front(key).ok()?,
+        10 => drop(deque.pop_front().ok()?),
+        11 => deque.get_mut(n as usize % 8).ok()??.as_mut_slice().ok()?[3] = b'?',
+        12 => text.append(&key).ok()?,
+        13 => text.write_at(n as usize % 100, b"written").ok()?,
+        14 => boxed.as_mut()?.get_mut().ok()?.append(&key).ok()?,
+        15 => *boxed = Some(SharedBox::new(key).ok()?),
+        16 => text.truncate(n as usize % 60),
+        _ if n == 0 => map.clear(),
+        _ => drop(map.try_reserve(n as usize)),
+    }
+    Some(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    // R20
+    #[test]
+    fn an_aborted_transformer_leaves_the_old_bytes(
+        before in prop::collection::vec((0..16u8, 0..250u16), 0..400),
+        inside in prop::collection::vec((0..18u8, 0..250u16), 0..200),
+        limit in prop_oneof![Just(u64::MAX), 0..60u64],
+        drops_what_it_made in any::<bool>(),
+    ) {
+        let _turn = worker();
+        let mut value = Value::default();
+        for (op, n) in before {
+            change(&mut value, op, n);
+        }
+        let old = Owned::of(&mut value);
+        let old_bytes = old.bytes();
+
+        let transaction = Transaction::begin();
+        // SAFETY: as a lens does it: moved out bit by bit, and the source is live again after the abort.
+        let mut moved = ManuallyDrop::new(unsafe { ptr::read(&value) });
+        failing_after(limit, || {
+            for (op, n) in inside {
+                change(&mut moved, op, n);
+            }
+        });
+        Owned::of(&mut *moved);
+        if drops_what_it_made {
+            ManuallyDrop::into_inner(moved);
+        }
+        transaction.abort();
+
+        let now = Owned::of(&mut value);
+        prop_assert_eq!(&now.blocks, &old.blocks);
+        prop_assert_eq!(now.bytes(), old_bytes);
+    }
+
+    #[test]
+    fn a_committed_transformer_leaves_what_it_made(
+        before in prop::collection::vec((0..16u8, 0..250u16), 0..400),
+        inside in prop::collection::vec((0..18u8, 0..250u16), 0..200),
+    ) {
+        let _turn = worker();
+        let (mut value, mut other) = (Value::default(), Value::default());
+        for (op, n) in before {
+            change(&mut value, op, n);
+            change(&mut other, op, n);
+        }
+        let transaction = Transaction::begin();
+        for (op, n) in &inside {
+            change(&mut value, *op, *n);
+        }
+        transaction.commit();
+        for (op, n) in &inside {
+            change(&mut other, *op, *n);
+        }
+        Owned::of(&mut value);
+        prop_assert_eq!(value.0.len(), other.0.len());
+        for (key, list) in other.0.iter() {
+            let ours = value.0.get_cell(&key[..]).expect("there");
+            prop_assert!(ours.0.iter().eq(list.0.iter()));
+        }
+        prop_assert!(value.1.iter().eq(other.1.iter()));
+        prop_assert_eq!(&value.2, &other.2);
+        prop_assert_eq!(value.3.as_deref(), other.3.as_deref());
+    }
+}

@@ -1,0 +1,150 @@
+//! One command being run: its arguments, where its reply goes, and whose it is.
+
+use resp::{Args, Protocol, Reply, parse_integer};
+use serde::{Deserialize, Serialize};
+
+use crate::error::CommandError;
+use crate::server::{Counters, Server};
+use crate::store::UnixMs;
+
+/// What a handler returns; its reply is already written.
+pub type Outcome = Result<(), CommandError>;
+
+/// What CLIENT REPLY asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum ReplyMode {
+    /// Every command is answered.
+    #[default]
+    On,
+    /// None is.
+    Off,
+    /// The next one is not.
+    SkipNext,
+    /// The one that is running is not, unless it says otherwise.
+    Skipping,
+}
+
+/// A connection as its peer and CLIENT LIST know it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Client {
+    /// Its number, never used twice.
+    pub id: u64,
+    /// The peer's address and port.
+    pub address: String,
+    /// This end's address and port.
+    pub local_address: String,
+    /// The descriptor, for CLIENT LIST.
+    pub descriptor: i32,
+    /// By CLIENT SETNAME; printable ASCII.
+    pub name: String,
+    /// By CLIENT SETINFO.
+    pub library_name: String,
+    /// By CLIENT SETINFO.
+    pub library_version: String,
+    /// By HELLO.
+    pub protocol: Protocol,
+    /// By CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// By CLIENT NO-EVICT; it is shown and makes no difference.
+    pub no_evict: bool,
+    /// When it was accepted.
+    pub connected_at: UnixMs,
+    /// When it last sent a command.
+    pub active_at: UnixMs,
+    /// What it sent last, with `|` before a subcommand; empty before the first, and again
+    /// after a crossing, as it names a command of the version that ran it.
+    #[serde(skip)]
+    pub last_command: &'static str,
+}
+
+/// A command being run.
+pub struct Call<'a> {
+    /// The request, the command's name first.
+    pub args: Args<'a>,
+    /// Where the reply goes.
+    pub reply: Reply<'a>,
+    /// Who asks.
+    pub client: &'a mut Client,
+    /// Who is asked.
+    pub server: &'a mut dyn Server,
+    /// What this batch has counted so far.
+    pub counters: &'a mut Counters,
+    /// One moment for the whole batch.
+    pub now: UnixMs,
+    /// The full name of the command, as in its specification.
+    pub name: &'static str,
+    /// Buffer sizes for CLIENT LIST and CLIENT INFO.
+    pub(crate) buffers: Buffers,
+    /// Set to have the connection closed after the reply.
+    pub(crate) close: bool,
+}
+
+/// Sizes of a session's buffers, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Buffers {
+    pub(crate) received: usize,
+    pub(crate) free: usize,
+    pub(crate) output: usize,
+    pub(crate) unsent: usize,
+}
+
+impl Call<'_> {
+    /// The integer at `index`.
+    pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
+        parse_integer(self.args.at(index)).ok_or(CommandError::NOT_AN_INTEGER)
+    }
+
+    /// Whether the argument at `index` is this word, in any case.
+    pub fn is(&self, index: usize, word: &str) -> bool {
+        self.args.at(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Counts a lookup, for INFO.
+    pub fn looked_up(&mut self, found: bool) {
+        if found {
+            self.counters.hits += 1;
+        } else {
+            self.counters.misses += 1;
+        }
+    }
+
+    /// Closes the connection once the reply is sent.
+    pub fn close(&mut self) {
+        self.close = true;
+    }
+}
+
+impl Client {
+    /// The line of CLIENT LIST, without its end.
+    pub(crate) fn describe(&self, now: UnixMs, buffers: Buffers) -> String {
+        let seconds = |since: UnixMs| now.0.saturating_sub(since.0) / 1000;
+        let command = match self.last_command {
+            "" => "NULL",
+            name => name,
+        };
+        format!(
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 \
+             ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={} rbp={} obl={} \
+             oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} \
+             lib-ver={}",
+            self.id,
+            self.address,
+            self.local_address,
+            self.descriptor,
+            self.name,
+            seconds(self.connected_at),
+            seconds(self.active_at),
+            if self.no_evict { "e" } else { "N" },
+            buffers.received,
+            buffers.free,
+            buffers.output,
+            buffers.output,
+            buffers.unsent,
+            buffers.received + buffers.free + buffers.output,
+            command,
+            self.protocol.number(),
+            self.library_name,
+            self.library_version,
+        )
+    }
+}

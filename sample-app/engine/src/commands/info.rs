@@ -1,0 +1,228 @@
+//! INFO.
+
+use std::fmt::{Display, Write as _};
+
+use crate::call::{Call, Outcome};
+use crate::server::Facts;
+use crate::store::{KeySet, Keyspace, Store, Totals};
+
+const SECTIONS: [&str; 10] = [
+    "server",
+    "clients",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "cpu",
+    "modules",
+    "cluster",
+    "keyspace",
+];
+
+/// Keys are counted only if they are asked for; a lock that cannot be had leaves their line
+/// out rather than the whole answer.
+pub(crate) fn info<S: Store>(call: &mut Call<'_>, context: &mut S::Context) -> Outcome {
+    let wanted: Vec<String> = call
+        .args
+        .from(1)
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
+        .collect();
+    let everything = wanted.is_empty()
+        || wanted
+            .iter()
+            .any(|name| matches!(name.as_str(), "all" | "default" | "everything"));
+    let has = |section: &str| everything || wanted.iter().any(|name| name == section);
+    let facts = call.server.facts();
+    let mut text = Text::default();
+    for section in SECTIONS.into_iter().filter(|section| has(section)) {
+        text.heading(section);
+        match section {
+            "server" => server(&mut text, &facts, call.now.0),
+            "clients" => clients(&mut text, &facts),
+            "memory" => memory(&mut text, &facts),
+            "persistence" => persistence(&mut text),
+            "stats" => stats(&mut text, &facts),
+            "replication" => replication(&mut text, &facts),
+            "cpu" => cpu(&mut text, &facts),
+            "cluster" => text.field("cluster_enabled", 0),
+            "keyspace" => {
+                let totals = S::open(context, KeySet::All, call.now)
+                    .and_then(|mut tx| tx.totals())
+                    .unwrap_or_default();
+                keyspace(&mut text, totals);
+            }
+            _ => {}
+        }
+    }
+    for (name, fields) in &facts.extra {
+        if has(&name.to_ascii_lowercase()) {
+            text.heading(name);
+            for (field, value) in fields {
+                text.field(field, value);
+            }
+        }
+    }
+    call.reply.verbatim_text(text.0.as_bytes());
+    Ok(())
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    /// Sections are apart by an empty line, and named with a capital.
+    fn heading(&mut self, section: &str) {
+        if !self.0.is_empty() {
+            self.0.push_str("\r\n");
+        }
+        self.0.push_str("# ");
+        if section == "cpu" {
+            self.0.push_str("CPU");
+        } else {
+            let (first, rest) = section.split_at(1);
+            self.0.push_str(&first.to_ascii_uppercase());
+            self.0.push_str(rest);
+        }
+        self.0.push_str("\r\n");
+    }
+
+    fn field(&mut self, name: &str, value: impl Display) {
+        let _ = write!(self.0, "{name}:{value}\r\n");
+    }
+
+    fn size(&mut self, name: &str, bytes: u64) {
+        self.field(name, bytes);
+        self.field(&format!("{name}_human"), human(bytes));
+    }
+}
+
+/// A size as people read it, with two decimals.
+fn human(bytes: u64) -> String {
+    const UNITS: [(u64, char); 4] = [
+        (1 << 40, 'T'),
+        (1 << 30, 'G'),
+        (1 << 20, 'M'),
+        (1 << 10, 'K'),
+    ];
+    UNITS
+        .into_iter()
+        .find(|(unit, _)| bytes >= *unit)
+        .map_or_else(
+            || format!("{bytes}B"),
+            |(unit, letter)| format!("{:.2}{letter}", bytes as f64 / unit as f64),
+        )
+}
+
+fn server(text: &mut Text, facts: &Facts, now_ms: u64) {
+    text.field("redis_version", &facts.redis_version);
+    text.field("redis_git_sha1", "00000000");
+    text.field("redis_git_dirty", 0);
+    text.field("redis_build_id", &facts.build_id);
+    text.field("redis_mode", "standalone");
+    text.field("os", &facts.os);
+    text.field("arch_bits", 64);
+    text.field("multiplexing_api", "epoll");
+    text.field("process_id", facts.process_id);
+    text.field("process_supervised", "no");
+    text.field("run_id", &facts.run_id);
+    text.field("tcp_port", facts.tcp_port);
+    text.field("server_time_usec", now_ms * 1000);
+    text.field("uptime_in_seconds", facts.uptime_s);
+    text.field("uptime_in_days", facts.uptime_s / 86_400);
+    text.field("hz", 10);
+    text.field("configured_hz", 10);
+    text.field("lru_clock", (now_ms / 1000) & 0xff_ffff);
+    text.field("executable", &facts.executable);
+    text.field("config_file", "");
+    text.field("io_threads_active", 0);
+}
+
+fn clients(text: &mut Text, facts: &Facts) {
+    text.field("connected_clients", facts.connected_clients);
+    text.field("cluster_connections", 0);
+    text.field("maxclients", facts.max_clients);
+    text.field("blocked_clients", 0);
+    text.field("tracking_clients", 0);
+    text.field("clients_in_timeout_table", 0);
+}
+
+fn memory(text: &mut Text, facts: &Facts) {
+    text.size("used_memory", facts.used_memory);
+    text.size("used_memory_rss", facts.used_memory_rss);
+    text.size("used_memory_peak", facts.used_memory_peak);
+    text.size("total_system_memory", facts.total_system_memory);
+    text.size("maxmemory", facts.max_memory);
+    text.field("maxmemory_policy", "noeviction");
+    let ratio = facts.used_memory_rss as f64 / facts.used_memory.max(1) as f64;
+    text.field("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
+    text.field("mem_allocator", "shared-heap");
+    text.field("active_defrag_running", 0);
+    text.field("lazyfree_pending_objects", 0);
+}
+
+fn persistence(text: &mut Text) {
+    text.field("loading", 0);
+    text.field("async_loading", 0);
+    text.field("rdb_changes_since_last_save", 0);
+    text.field("rdb_bgsave_in_progress", 0);
+    text.field("rdb_last_save_time", 0);
+    text.field("rdb_last_bgsave_status", "ok");
+    text.field("aof_enabled", 0);
+    text.field("aof_rewrite_in_progress", 0);
+    text.field("aof_last_write_status", "ok");
+}
+
+fn stats(text: &mut Text, facts: &Facts) {
+    let counters = facts.counters;
+    text.field("total_connections_received", facts.total_connections);
+    text.field("total_commands_processed", counters.commands);
+    text.field("instantaneous_ops_per_sec", facts.commands_per_s);
+    text.field("total_net_input_bytes", facts.net_input_bytes);
+    text.field("total_net_output_bytes", facts.net_output_bytes);
+    text.field("rejected_connections", facts.rejected_connections);
+    text.field("expired_keys", counters.expired);
+    text.field("evicted_keys", 0);
+    text.field("evicted_clients", 0);
+    text.field("keyspace_hits", counters.hits);
+    text.field("keyspace_misses", counters.misses);
+    text.field("pubsub_channels", 0);
+    text.field("pubsub_patterns", 0);
+    text.field("latest_fork_usec", 0);
+    text.field("total_error_replies", counters.errors);
+}
+
+fn replication(text: &mut Text, facts: &Facts) {
+    text.field("role", "master");
+    text.field("connected_slaves", 0);
+    text.field("master_failover_state", "no-failover");
+    text.field("master_replid", &facts.run_id);
+    text.field("master_repl_offset", 0);
+}
+
+fn cpu(text: &mut Text, facts: &Facts) {
+    text.field("used_cpu_sys", format_args!("{:.6}", facts.cpu_system_s));
+    text.field("used_cpu_user", format_args!("{:.6}", facts.cpu_user_s));
+}
+
+fn keyspace(text: &mut Text, totals: Totals) {
+    if totals.keys > 0 {
+        let Totals { keys, expires } = totals;
+        text.field(
+            "db0",
+            format_args!("keys={keys},expires={expires},avg_ttl=0"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_in_redis() {
+        assert_eq!(human(12), "12B");
+        assert_eq!(human(959_776), "937.28K");
+        assert_eq!(human(25_276_510_208), "23.54G");
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a command fails, and the words in which the client hears it.
+
+use std::borrow::Cow;
+
+/// What a store cannot do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreError {
+    /// The heap is full; reads and removals go on.
+    HeapFull,
+    /// The key holds a value of another type, or one that this version cannot read.
+    WrongType,
+    /// A lock or an entry cannot be had, for this reason: one lower-case clause.
+    Unavailable(Cow<'static, str>),
+}
+
+/// Why a command has an error for its reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CommandError {
+    /// The whole text, its code word first.
+    Text(&'static str),
+    /// The whole text where it quotes something, in any bytes.
+    Quoting(Vec<u8>),
+    /// The store could not.
+    Store(StoreError),
+}
+
+impl CommandError {
+    pub(crate) const SYNTAX: Self = Self::Text("ERR syntax error");
+    pub(crate) const NOT_AN_INTEGER: Self =
+        Self::Text("ERR value is not an integer or out of range");
+    pub(crate) const NO_SUCH_KEY: Self = Self::Text("ERR no such key");
+    pub(crate) const TOO_LONG: Self =
+        Self::Text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+
+    /// The wrong number of arguments for the command of this full name.
+    pub(crate) fn arity(name: &str) -> Self {
+        Self::Quoting(format!("ERR wrong number of arguments for '{name}' command").into_bytes())
+    }
+
+    /// An error that quotes an argument as C prints it, up to its first zero byte, and that
+    /// does not end in line ends.
+    pub(crate) fn quoting(before: &str, argument: &[u8], after: &str) -> Self {
+        let argument = until_zero(argument);
+        let mut text = [before.as_bytes(), argument, after.as_bytes()].concat();
+        while let Some(b'\r' | b'\n') = text.last() {
+            text.pop();
+        }
+        Self::Quoting(text)
+    }
+
+    /// The text of the error reply.
+    pub fn text(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text.as_bytes()),
+            Self::Quoting(text) => Cow::Borrowed(text),
+            Self::Store(StoreError::HeapFull) => {
+                Cow::Borrowed(b"OOM command not allowed when used memory > 'maxmemory'.")
+            }
+            Self::Store(StoreError::WrongType) => {
+                Cow::Borrowed(b"WRONGTYPE Operation against a key holding the wrong kind of value")
+            }
+            Self::Store(StoreError::Unavailable(why)) => {
+                Cow::Owned(format!("ERR {why}").into_bytes())
+            }
+        }
+    }
+}
+
+/// What C takes for the whole of a string.
+pub(crate) fn until_zero(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|&byte| byte == 0);
+    &bytes[..end.unwrap_or(bytes.len())]
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,333 @@
+//! One connection: bytes in, commands run, bytes out.
+//!
+//! Owns the connection's private state and the loop over its complete requests. It crosses a
+//! live update by serde, with the request it has read half of and the reply it has sent half
+//! of; the new version's parser starts over on the unread bytes, which skips arguments by
+//! their length. Never touches a socket.
+
+use resp::{Parsed, Reply, RequestParser};
+use serde::{Deserialize, Serialize};
+
+use crate::buffer::{Input, Output};
+use crate::call::{Buffers, Call, Client, Outcome, ReplyMode};
+use crate::command::{Command, Handler};
+use crate::error::{CommandError, until_zero};
+use crate::server::{Counters, Server};
+use crate::store::{KeySet, Keys, Store, UnixMs};
+use crate::table::CommandTable;
+
+/// Beyond this much unread input a connection is closed, as Redis does by
+/// `client-query-buffer-limit`.
+const MAX_INPUT: usize = 1 << 30;
+/// With this much unsent output, no more commands of the connection are run.
+const OUTPUT_PAUSE: usize = 1 << 20;
+
+/// Why [`Session::process`] returned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Everything complete has run; wait for more bytes.
+    Idle,
+    /// The budget is used up: call again after the other connections' turn.
+    More,
+    /// There is enough to send: call again once some of it is sent.
+    OutputFull,
+    /// Send what is unsent, then close the connection. Nothing more will run.
+    Closing,
+}
+
+/// A connection's private state.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Session {
+    client: Client,
+    input: Input,
+    output: Output,
+    closing: bool,
+    #[serde(skip)]
+    parser: RequestParser,
+}
+
+impl Session {
+    /// A new connection. Of `client`, the id, addresses, descriptor and times are used.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            ..Self::default()
+        }
+    }
+
+    /// Who this is.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Takes bytes from the peer. Only complete requests in them will run, at the next
+    /// [`process`](Self::process).
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.input.extend(bytes);
+    }
+
+    /// Room of at least 16 KiB to read into, followed by [`filled`](Self::filled).
+    pub fn space(&mut self) -> &mut [u8] {
+        self.input.space()
+    }
+
+    /// The first `length` bytes of the last [`space`](Self::space) were read.
+    ///
+    /// # Panics
+    /// If that is more than was offered.
+    pub fn filled(&mut self, length: usize) {
+        self.input.filled(length);
+    }
+
+    /// What is to be sent.
+    pub fn unsent(&self) -> &[u8] {
+        self.output.unsent()
+    }
+
+    /// The first `length` bytes of [`unsent`](Self::unsent) were sent.
+    ///
+    /// # Panics
+    /// If that is more than there was.
+    pub fn sent(&mut self, length: usize) {
+        self.output.sent(length);
+    }
+
+    /// Whether the connection is to be closed once nothing is unsent.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Bytes received that have not been understood: part of a request, or requests that
+    /// wait for their turn.
+    pub fn unread(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Answers with an error of the application's own, such as a limit that was hit, and
+    /// closes after it. `text` begins with a code word.
+    pub fn refuse(&mut self, text: &str) {
+        Reply::new(self.output.tail(), self.client.protocol).error(text.as_bytes());
+        self.closing = true;
+    }
+
+    /// Gives back the buffers of a connection that has been idle.
+    pub fn trim(&mut self) {
+        self.input.trim();
+        self.output.trim();
+    }
+
+    /// The line of CLIENT LIST for this connection, without its end.
+    pub fn describe(&self, now: UnixMs) -> String {
+        self.client.describe(now, self.buffers())
+    }
+
+    /// Runs complete requests in order, at most `budget` of them, and appends their replies
+    /// to what is unsent. All see the same time. A request that breaks the protocol is
+    /// answered with Redis's error, and the connection is closing.
+    pub fn process<S: Store>(
+        &mut self,
+        table: &CommandTable<S>,
+        context: &mut S::Context,
+        server: &mut dyn Server,
+        budget: usize,
+    ) -> Progress {
+        let mut counters = Counters::default();
+        let now = server.now();
+        let progress = self.batch(table, context, server, &mut counters, now, budget);
+        if counters != Counters::default() {
+            self.client.active_at = now;
+            server.count(counters);
+        }
+        progress
+    }
+
+    fn batch<S: Store>(
+        &mut self,
+        table: &CommandTable<S>,
+        context: &mut S::Context,
+        server: &mut dyn Server,
+        counters: &mut Counters,
+        now: UnixMs,
+        budget: usize,
+    ) -> Progress {
+        let mut left = budget;
+        loop {
+            if self.closing {
+                return Progress::Closing;
+            }
+            if self.output.unsent().len() >= OUTPUT_PAUSE {
+                return Progress::OutputFull;
+            }
+            if left == 0 {
+                return Progress::More;
+            }
+            left -= 1;
+            match self.parser.advance(self.input.unread()) {
+                Ok(Parsed::Incomplete) => {
+                    if self.input.len() > MAX_INPUT {
+                        self.closing = true;
+                        continue;
+                    }
+                    return Progress::Idle;
+                }
+                Ok(Parsed::Request { length }) => {
+                    self.request(table, context, server, counters, now);
+                    self.input.consume(length);
+                }
+                Err(error) => {
+                    let mut text = Vec::new();
+                    error.push_message(&mut text);
+                    Reply::new(self.output.tail(), self.client.protocol).error(&text);
+                    counters.errors += 1;
+                    self.closing = true;
+                }
+            }
+        }
+    }
+
+    fn request<S: Store>(
+        &mut self,
+        table: &CommandTable<S>,
+        context: &mut S::Context,
+        server: &mut dyn Server,
+        counters: &mut Counters,
+        now: UnixMs,
+    ) {
+        let buffers = self.buffers();
+        let args = self.parser.args(self.input.unread());
+        if args.is_empty() {
+            return;
+        }
+        if self.client.reply_mode == ReplyMode::SkipNext {
+            self.client.reply_mode = ReplyMode::Skipping;
+        }
+        let mut call = Call {
+            args,
+            reply: Reply::new(self.output.tail(), self.client.protocol),
+            client: &mut self.client,
+            server,
+            counters,
+            now,
+            name: "",
+            buffers,
+            close: false,
+        };
+        call.counters.commands += 1;
+        let mark = call.reply.mark();
+        if let Err(error) = find(table, &call).and_then(|command| {
+            call.name = command.spec.name;
+            call.client.last_command = command.spec.name;
+            run(command, table, context, &mut call)
+        }) {
+            call.counters.errors += 1;
+            call.reply.rewind(mark);
+            call.reply.error(&error.text());
+        }
+        match call.client.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off | ReplyMode::SkipNext => call.reply.rewind(mark),
+            ReplyMode::Skipping => {
+                call.client.reply_mode = ReplyMode::On;
+                call.reply.rewind(mark);
+            }
+        }
+        let close = call.close;
+        self.closing |= close;
+    }
+
+    fn buffers(&self) -> Buffers {
+        Buffers {
+            received: self.input.len(),
+            free: self.input.capacity() - self.input.len(),
+            output: self.output.capacity(),
+            unsent: self.output.unsent().len(),
+        }
+    }
+}
+
+/// The command or subcommand that a call names, if it takes so many arguments.
+fn find<'t, S: Store>(
+    table: &'t CommandTable<S>,
+    call: &Call<'_>,
+) -> Result<&'t Command<S>, CommandError> {
+    let Some(mut command) = table.find(call.args.at(0)) else {
+        return Err(unknown_command(call));
+    };
+    if !command.subcommands.is_empty()
+        && let Some(name) = call.args.get(1)
+    {
+        command = command
+            .subcommand(name)
+            .ok_or_else(|| unknown_subcommand(command.spec.name, name))?;
+    }
+    if command.spec.accepts(call.args.len()) {
+        Ok(command)
+    } else {
+        Err(CommandError::arity(command.spec.name))
+    }
+}
+
+#[inline]
+fn run<S: Store>(
+    command: &Command<S>,
+    table: &CommandTable<S>,
+    context: &mut S::Context,
+    call: &mut Call<'_>,
+) -> Outcome {
+    match command.handler {
+        Handler::Keys(handler) => {
+            let mut tx = S::open(context, key_set(command, call), call.now)?;
+            handler(call, &mut tx)
+        }
+        Handler::Free(handler) => handler(call),
+        Handler::All(handler) => {
+            let mut tx = S::open(context, KeySet::All, call.now)?;
+            handler(call, &mut tx)
+        }
+        Handler::Walk(handler) => handler(call, context),
+        Handler::Table(handler) => handler(call, table),
+        Handler::Container => Err(CommandError::arity(command.spec.name)),
+    }
+}
+
+/// The keys of a command by its specification. Those of commands with two ranges, such as
+/// RENAME, lie side by side.
+fn key_set<'k, S: Store>(command: &Command<S>, call: &Call<'k>) -> KeySet<'k> {
+    let args = call.args;
+    match command.spec.keys {
+        [range] if range.last == 0 => KeySet::One(args.at(range.first)),
+        [range, ..] => KeySet::Many(Keys::every(range.step, args.from(range.first))),
+        [] => KeySet::All,
+    }
+}
+
+/// Redis quotes the name up to 128 bytes, and arguments while they are below 128 in sum.
+const QUOTED: usize = 128;
+
+fn unknown_command(call: &Call<'_>) -> CommandError {
+    let mut args: Vec<u8> = Vec::new();
+    for arg in call.args.from(1).iter() {
+        if args.len() >= QUOTED {
+            break;
+        }
+        let room = QUOTED - args.len();
+        args.push(b'\'');
+        args.extend_from_slice(printable(arg, room));
+        args.extend_from_slice(b"' ");
+    }
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(printable(call.args.at(0), QUOTED));
+    text.extend_from_slice(b"', with args beginning with: ");
+    text.extend_from_slice(&args);
+    CommandError::Quoting(text)
+}
+
+fn unknown_subcommand(container: &str, name: &[u8]) -> CommandError {
+    let hint = format!("'. Try {} HELP.", container.to_ascii_uppercase());
+    CommandError::quoting("ERR unknown subcommand '", printable(name, QUOTED), &hint)
+}
+
+/// What C's `%.*s` prints of `bytes`.
+fn printable(bytes: &[u8], limit: usize) -> &[u8] {
+    until_zero(&bytes[..bytes.len().min(limit)])
+}

@@ -1,0 +1,286 @@
+//! What the command layer asks of a store, and nothing about how it is kept.
+//!
+//! A store is a fixed number of shards, each under its own lock. A command names its keys;
+//! [`Store::open`] locks the shards of all of them together, in an order that is the same
+//! everywhere, and what it returns is a transaction: while it lives no one else sees or
+//! changes those shards. Everything can fail, and a failure is a reply to one client.
+
+use resp::Args;
+
+use crate::error::StoreError;
+
+/// Milliseconds since 1970.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub struct UnixMs(pub u64);
+
+/// What to lock.
+#[derive(Clone, Copy, Debug)]
+pub enum KeySet<'k> {
+    /// The shard of one key: the usual case, worth a way of its own.
+    One(&'k [u8]),
+    /// The shards of several keys, repetitions included.
+    Many(Keys<'k>),
+    /// One shard by its number.
+    Shard(usize),
+    /// Every shard.
+    All,
+}
+
+/// The keys of a command with several.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'k> {
+    args: Args<'k>,
+    step: usize,
+}
+
+impl<'k> Keys<'k> {
+    /// Every `step`-th of `args`, from the first on. `step` is at least 1.
+    pub fn every(step: usize, args: Args<'k>) -> Self {
+        Self { args, step }
+    }
+
+    /// The keys in the order of the request.
+    pub fn iter(&self) -> impl Iterator<Item = &'k [u8]> + use<'k> {
+        self.args.iter().step_by(self.step)
+    }
+}
+
+/// A version's shards, as a type without values; the values live in its [`Context`](Self::Context).
+pub trait Store: 'static {
+    /// How many shards there are.
+    const SHARDS: usize;
+
+    /// What it takes to lock: the worker.
+    type Context: 'static;
+
+    /// Locked shards; dropping it unlocks them.
+    type Tx<'t>: Keyspace;
+
+    /// Locks all shards that `keys` needs, in a fixed order. Keys whose time is up at `now`
+    /// are invisible through the result, and may be removed by it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if a lock cannot be had; nothing is locked then.
+    fn open<'t>(
+        context: &'t mut Self::Context,
+        keys: KeySet<'_>,
+        now: UnixMs,
+    ) -> Result<Self::Tx<'t>, StoreError>;
+}
+
+/// A store whose keys can have a time to live.
+pub trait ExpiringStore: for<'t> Store<Tx<'t>: Expiring> {}
+
+impl<S> ExpiringStore for S where S: for<'t> Store<Tx<'t>: Expiring> {}
+
+/// The type of a value as TYPE names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kind(pub &'static str);
+
+impl Kind {
+    /// Bytes.
+    pub const STRING: Self = Self("string");
+}
+
+/// How much there is in the locked shards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Keys, including those whose time is up and that nobody has looked at since.
+    pub keys: u64,
+    /// Keys with a time to live.
+    pub expires: u64,
+}
+
+/// Locked shards. Asking for a key of a shard that is not locked is a programming error,
+/// which an implementation may answer with a panic.
+///
+/// *Foreign* values, which this version cannot read, exist: `contains`, `remove`, `rename`,
+/// `replace` and scanning work on them; `get` and `edit` answer [`StoreError::WrongType`].
+pub trait Keyspace {
+    /// A string open for editing in place.
+    type Value: StringValue;
+
+    /// The bytes of a string, if the key exists.
+    ///
+    /// # Errors
+    /// `WrongType` if it holds something else; `HeapFull`, `Unavailable` where reading has to
+    /// convert and cannot.
+    fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError>;
+
+    /// A string to change in place: what else belongs to the entry, such as its time to
+    /// live, stays.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Self::Value>, StoreError>;
+
+    /// Whether the key exists, whatever it holds.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError>;
+
+    /// The type of what the key holds.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn kind(&mut self, key: &[u8]) -> Result<Option<Kind>, StoreError>;
+
+    /// Makes the key hold this string, as a new entry: nothing of an old one remains, not
+    /// even a time to live or what only another version knows of it.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then the old entry is as it was.
+    fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes the key; whether it existed.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError>;
+
+    /// Moves the entry of `from`, with everything that belongs to it, to the key `to`, over
+    /// what was there. Whether `from` existed; if not, nothing changes. The two differ.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then both are as they were.
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool, StoreError>;
+
+    /// Whether this much can be written in the transaction: asked once before a command that
+    /// writes several entries, so that it fails before the first rather than between two.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    fn ensure_room(&mut self, entries: usize, bytes: usize) -> Result<(), StoreError>;
+
+    /// How much is in the locked shards.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn totals(&mut self) -> Result<Totals, StoreError>;
+
+    /// Removes everything in the locked shards.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn clear(&mut self) -> Result<(), StoreError>;
+
+    /// Any one key, chosen by `chance`, an evenly distributed number; if possible each with
+    /// equal probability. None if there is none.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn random_key(&mut self, chance: u64) -> Result<Option<&[u8]>, StoreError>;
+
+    /// Visits at least one key of a shard from `cursor` on, about `count` of them, and
+    /// returns the cursor to go on with, 0 at the end. It starts with 0.
+    ///
+    /// Cursors are below 2^56, and stay good while the shard changes and grows: a key that
+    /// is there from the first call to the last is visited at least once.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn scan(
+        &mut self,
+        shard: usize,
+        cursor: u64,
+        count: usize,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<u64, StoreError>;
+}
+
+/// A string within its entry.
+pub trait StringValue {
+    /// What it holds.
+    fn bytes(&self) -> &[u8];
+
+    /// Holds this instead.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then it is as it was.
+    fn set(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Adds this at the end.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then it is as it was.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Puts this at `offset`, growing and filling with zeros as needed.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then it is as it was.
+    fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError>;
+}
+
+/// How long a key lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lifetime {
+    /// There is no such key.
+    Absent,
+    /// Until it is removed.
+    Persistent,
+    /// It is gone once the time is past this.
+    Until(UnixMs),
+}
+
+/// What one slice of active expiry did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ExpirySlice {
+    /// Where to go on in the shard; 0 at its end.
+    pub next: u64,
+    /// Keys with a time to live that were looked at.
+    pub examined: usize,
+    /// Keys among them whose time was up, and that are gone.
+    pub removed: usize,
+}
+
+/// Locked shards whose keys can have a time to live. A key is expired when `now` is *past*
+/// its deadline; from then on it is invisible to every method, and lazily removed.
+pub trait Expiring: Keyspace {
+    /// How long the key lives.
+    ///
+    /// # Errors
+    /// `Unavailable`. Foreign values have lifetimes as any other.
+    fn lifetime(&mut self, key: &[u8]) -> Result<Lifetime, StoreError>;
+
+    /// Gives an existing key a deadline, or none. Nothing happens if it does not exist.
+    ///
+    /// # Errors
+    /// `HeapFull`, `Unavailable`.
+    fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> Result<(), StoreError>;
+
+    /// As [`Keyspace::replace`], the new entry with a deadline of its own.
+    ///
+    /// # Errors
+    /// As [`Keyspace::replace`].
+    fn replace_until(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        deadline: Option<UnixMs>,
+    ) -> Result<(), StoreError>;
+
+    /// Looks at about `count` keys with a deadline from `cursor` on, as [`Keyspace::scan`]
+    /// does, and removes those whose time is up.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn expire_slice(
+        &mut self,
+        shard: usize,
+        cursor: u64,
+        count: usize,
+    ) -> Result<ExpirySlice, StoreError>;
+}

@@ -1,0 +1,218 @@
+//! Random commands to this engine and to a real Redis: the replies are equal.
+
+use kv_engine::tables;
+
+use crate::generator::{Comparison, Dice, Generator, Request, Version};
+use crate::redis::Redis;
+use crate::server::Local;
+use crate::value::{Value, encode};
+
+/// Commands per version; `KV_DIFFERENTIAL_COMMANDS` asks for more.
+fn length() -> usize {
+    std::env::var("KV_DIFFERENTIAL_COMMANDS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(20_000)
+}
+
+/// `KV_DIFFERENTIAL_SEED` asks for other chances.
+fn seed() -> u64 {
+    std::env::var("KV_DIFFERENTIAL_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(20_240_229)
+}
+
+const PIPELINE: usize = 40;
+/// Times may differ by this much, in whatever unit they are told.
+const TOLERANCE: i64 = 120_000;
+
+#[test]
+fn version_1_answers_random_commands_as_redis_does() {
+    compare(Version::One);
+}
+
+#[test]
+fn version_2_answers_random_commands_as_redis_does() {
+    compare(Version::Two);
+}
+
+#[test]
+fn sums_of_floats_have_the_digits_that_redis_gives_them() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let mut local = Local::new(tables::v1());
+    let mut dice = Dice(seed());
+    for _ in 0..length() / 400 {
+        let pairs: Vec<[String; 2]> = (0..100)
+            .map(|_| [float(&mut dice), float(&mut dice)])
+            .collect();
+        let bytes: Vec<u8> = pairs
+            .iter()
+            .flat_map(|[a, b]| {
+                [encode(&["SET", "f", a]), encode(&["INCRBYFLOAT", "f", b])].concat()
+            })
+            .collect();
+        redis.send(&bytes);
+        let ours = Value::parse_all(&local.exchange(&bytes));
+        for (pair, ours) in pairs.iter().zip(ours.chunks(2)) {
+            assert_eq!(redis.receive(), ours[0]);
+            assert_eq!(ours[1], redis.receive(), "{pair:?}");
+        }
+    }
+}
+
+/// Floats of any size, in the spellings that C knows.
+fn float(dice: &mut Dice) -> String {
+    let sign = dice.pick(&["", "-", "+"]);
+    let digits = |dice: &mut Dice, most: usize, alphabet: &str| -> String {
+        let letters = alphabet.as_bytes();
+        let count = dice.below(most);
+        (0..count).map(|_| dice.pick(letters) as char).collect()
+    };
+    if dice.below(4) == 0 {
+        let whole = digits(dice, 22, "0123456789abcdefABCDEF");
+        let fraction = digits(dice, 22, "0123456789abcdef");
+        let exponent = match dice.below(3) {
+            0 => String::new(),
+            1 => format!("p{}", dice.below(200) as i64 - 100),
+            _ => format!("P{}", dice.below(34_000) as i64 - 17_000),
+        };
+        return format!("{sign}0x{whole}.{fraction}{exponent}");
+    }
+    let most = dice.pick(&[3, 20, 45]);
+    let (whole, fraction) = (
+        digits(dice, most, "0123456789"),
+        digits(dice, most, "01234567890000"),
+    );
+    let exponent = match dice.below(4) {
+        0 | 1 => String::new(),
+        2 => format!("e{}", dice.below(60) as i64 - 30),
+        _ => format!("E{}", dice.below(10_100) as i64 - 5_050),
+    };
+    format!("{sign}{whole}.{fraction}{exponent}")
+}
+
+fn compare(version: Version) {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let mut local = Local::new(match version {
+        Version::One => tables::v1(),
+        Version::Two => tables::v2(),
+    });
+    let mut generator = Generator::new(seed(), version);
+    let mut run = 0;
+    while run < length() {
+        let batch: Vec<(Request, Comparison)> = (0..PIPELINE)
+            .map(|_| generator.next())
+            .filter(|(request, _)| version == Version::Two || !only_in_2(request))
+            .collect();
+        run += batch.len();
+        let bytes: Vec<u8> = batch.iter().flat_map(|(args, _)| encode(args)).collect();
+        redis.send(&bytes);
+        let ours = Value::parse_all(&local.exchange(&bytes));
+        assert_eq!(ours.len(), batch.len(), "one reply each");
+        let mut history = Vec::new();
+        for ((request, comparison), ours) in batch.iter().zip(ours) {
+            let theirs = redis.receive();
+            let shown = show(request);
+            history.push(format!("{shown}\n    redis {theirs:?}\n    here  {ours:?}"));
+            assert!(
+                agree(*comparison, &ours, &theirs),
+                "after {run} commands:\n{}",
+                history.join("\n")
+            );
+        }
+        if run % (PIPELINE * 25) < PIPELINE {
+            same_contents(&mut local, &mut redis, version);
+        }
+    }
+}
+
+/// Version 1 does not know these; that it says so in Redis's words is tested in `errors`.
+fn only_in_2(request: &Request) -> bool {
+    let name = request[0].to_ascii_uppercase();
+    let names: [&[u8]; 12] = [
+        b"SETEX",
+        b"PSETEX",
+        b"GETEX",
+        b"EXPIRE",
+        b"PEXPIRE",
+        b"EXPIREAT",
+        b"PEXPIREAT",
+        b"TTL",
+        b"PTTL",
+        b"EXPIRETIME",
+        b"PEXPIRETIME",
+        b"PERSIST",
+    ];
+    names.contains(&name.as_slice())
+}
+
+fn show(request: &Request) -> String {
+    let words = request
+        .iter()
+        .map(|arg| format!("\"{}\"", arg.escape_ascii()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn agree(comparison: Comparison, ours: &Value, theirs: &Value) -> bool {
+    match (comparison, ours, theirs) {
+        (_, Value::Error(_), _) | (_, _, Value::Error(_)) => ours == theirs,
+        (Comparison::Exact, ..) => ours.clone().sorted_sets() == theirs.clone().sorted_sets(),
+        (Comparison::Sorted, ..) => ours.clone().sorted() == theirs.clone().sorted(),
+        (Comparison::Shape, ..) => std::mem::discriminant(ours) == std::mem::discriminant(theirs),
+        (Comparison::Time, Value::Integer(ours), Value::Integer(theirs)) => {
+            ours == theirs || (*ours >= 0 && *theirs >= 0 && (ours - theirs).abs() < TOLERANCE)
+        }
+        (Comparison::Time, ..) => ours == theirs,
+    }
+}
+
+/// Every key, what it holds, and how long it lives; and SCAN finds each once.
+fn same_contents(local: &mut Local, redis: &mut Redis, version: Version) {
+    let ours = local.line("KEYS *").sorted();
+    redis.send(&encode(&["KEYS", "*"]));
+    assert_eq!(ours, redis.receive().sorted(), "the same keys");
+    let Value::Array(keys) = ours else {
+        panic!("KEYS answers an array");
+    };
+    let mut scanned = scan(local);
+    scanned.sort();
+    assert_eq!(scanned, keys, "SCAN of a store at rest finds each key once");
+    for key in keys {
+        let Value::Bulk(key) = key else {
+            panic!("a key is a string");
+        };
+        redis.send(&encode(&[b"GET", key.as_slice()]));
+        assert_eq!(local.run(&[b"GET", &key]), redis.receive());
+        if version == Version::Two {
+            redis.send(&encode(&[b"PEXPIRETIME", key.as_slice()]));
+            let (ours, theirs) = (local.run(&[b"PEXPIRETIME", &key]), redis.receive());
+            assert!(
+                agree(Comparison::Time, &ours, &theirs),
+                "{ours:?} {theirs:?}"
+            );
+        }
+    }
+}
+
+fn scan(local: &mut Local) -> Vec<Value> {
+    let mut keys = Vec::new();
+    let mut cursor = String::from("0");
+    loop {
+        let Value::Array(reply) = local.line(&format!("SCAN {cursor} COUNT 3")) else {
+            panic!("SCAN answers an array");
+        };
+        let [next, Value::Array(found)] = reply.as_slice() else {
+            panic!("of a cursor and an array");
+        };
+        keys.extend_from_slice(found);
+        cursor = next.text();
+        if cursor == "0" {
+            return keys;
+        }
+    }
+}
