@@ -31,9 +31,17 @@ fn main() {
     // Cargo passes this when benchmarks are only to be run as tests.
     let quick = std::env::args().any(|argument| argument == "--test");
     let rounds = number("DSU_BENCH_ROUNDS", if quick { "1" } else { "10" });
-    let keys = setting("DSU_BENCH_KEYS", if quick { "1000" } else { "10000,1000000" });
-    println!("median over {rounds} rounds of the longest wait, in ms (each round's p99.9 likewise)");
-    println!("{:>10} {:>10} {:>12} {:>12} {:>12}", "keys", "update", "longest", "p99.9", "took");
+    let keys = setting(
+        "DSU_BENCH_KEYS",
+        if quick { "1000" } else { "10000,1000000" },
+    );
+    println!(
+        "median over {rounds} rounds of the longest wait, in ms (each round's p99.9 likewise)"
+    );
+    println!(
+        "{:>10} {:>10} {:>12} {:>12} {:>12}",
+        "keys", "update", "longest", "p99.9", "took"
+    );
     for keys in keys.split(',').filter_map(|text| text.trim().parse().ok()) {
         measure(keys, rounds);
     }
@@ -69,7 +77,10 @@ fn measure(keys: usize, rounds: u64) {
         );
     }
     let ended = server.stop();
-    assert!(ended.is_ok_and(|status| status.success()), "the server ended badly");
+    assert!(
+        ended.is_ok_and(|status| status.success()),
+        "the server ended badly"
+    );
 }
 
 /// One stretch of load; an update goes to whichever version does not run.
@@ -98,7 +109,10 @@ fn one(server: &Server, way: &str, samples: &mut Samples) {
 }
 
 fn change(server: &Server, way: &str) {
-    let running = server.status().unwrap_or_else(|why| panic!("{why}")).version;
+    let running = server
+        .status()
+        .unwrap_or_else(|why| panic!("{why}"))
+        .version;
     let next = library(if running == 1 { "kv_v2" } else { "kv_v1" });
     let path = next.to_string_lossy();
     let mut arguments = vec!["update", &*path, "--mode", way, "--wait"];
@@ -121,7 +135,11 @@ fn fill(server: &Server, keys: usize) {
     for first in (0..keys).step_by(FILL) {
         let last = (first + FILL).min(keys);
         for n in first..last {
-            wire.push(&["SET".to_owned(), format!("filled:{n}"), format!("value of key {n}")]);
+            wire.push(&[
+                "SET".to_owned(),
+                format!("filled:{n}"),
+                format!("value of key {n}"),
+            ]);
         }
         wire.flush().expect("sent");
         for _ in first..last {

@@ -52,7 +52,9 @@ impl Fleet {
     /// Waits until this many workers serve.
     pub fn until_serving(&self, workers: usize) -> Status {
         until(|| {
-            let status = self.status().unwrap_or_else(|why| panic!("{why}\n{}", self.log()));
+            let status = self
+                .status()
+                .unwrap_or_else(|why| panic!("{why}\n{}", self.log()));
             let serve = status.workers.iter().filter(|one| one.state == "serving");
             (serve.count() == workers).then_some(status)
         })
@@ -65,7 +67,8 @@ impl Fleet {
 
     /// How it stands now.
     pub fn now(&self) -> Status {
-        self.status().unwrap_or_else(|why| panic!("{why}\n{}", self.log()))
+        self.status()
+            .unwrap_or_else(|why| panic!("{why}\n{}", self.log()))
     }
 
     /// A `dsu` command, whatever it answers.
@@ -77,7 +80,11 @@ impl Fleet {
     /// A `dsu` command that must be accepted.
     pub fn accepted(&self, arguments: &[&str]) -> Answer {
         let answer = self.ask(arguments);
-        let log = if answer.code == 0 { String::new() } else { self.log() };
+        let log = if answer.code == 0 {
+            String::new()
+        } else {
+            self.log()
+        };
         assert_eq!(
             (answer.code, &*answer.word),
             (0, "accepted"),
@@ -135,7 +142,9 @@ pub fn process_of(wire: &mut Wire) -> u32 {
         panic!("INFO answers {reply:?}");
     };
     let text = String::from_utf8_lossy(&text).into_owned();
-    let field = text.lines().find_map(|line| line.strip_prefix("process_id:"));
+    let field = text
+        .lines()
+        .find_map(|line| line.strip_prefix("process_id:"));
     let pid = field.and_then(|pid| pid.trim().parse().ok());
     pid.unwrap_or_else(|| panic!("no process_id in {text}"))
 }

@@ -30,7 +30,11 @@ impl Patch<'_> {
                     .filter(|(_, window)| window == old)
                     .map(|(place, _)| place)
                     .collect();
-                assert!(!places.is_empty(), "{:?} is not there", String::from_utf8_lossy(old));
+                assert!(
+                    !places.is_empty(),
+                    "{:?} is not there",
+                    String::from_utf8_lossy(old)
+                );
                 for place in places {
                     bytes[place..place + new.len()].copy_from_slice(new);
                 }

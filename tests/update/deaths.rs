@@ -23,7 +23,9 @@ fn a_killed_worker_is_replaced() {
     kill_worker(victim);
     let status = until(|| {
         let workers = fleet.now().workers;
-        let alive = workers.iter().all(|one| one.state == "serving" && one.pid != victim);
+        let alive = workers
+            .iter()
+            .all(|one| one.state == "serving" && one.pid != victim);
         alive.then_some(workers)
     });
     assert_eq!(status.len(), 2);
@@ -47,14 +49,21 @@ fn an_update_ends_though_a_worker_is_killed_in_the_middle_of_it() {
     kill_worker(old);
     until(|| {
         let workers = fleet.now().workers;
-        let all = workers.iter().all(|one| one.state == "serving" && one.pid != old);
+        let all = workers
+            .iter()
+            .all(|one| one.state == "serving" && one.pid != old);
         all.then_some(())
     });
     let answer = fleet.ask(&["rollback", "--wait"]);
-    assert!(matches!(answer.code, 0 | 1 | 2), "{}", answer.text);
+    assert!((0..=2).contains(&answer.code), "{}", answer.text);
     let status = fleet.until_idle();
     let version = status.version;
-    assert!(status.workers.iter().all(|one| one.version == Some(version)));
+    assert!(
+        status
+            .workers
+            .iter()
+            .all(|one| one.version == Some(version))
+    );
     let reply = fleet.connect().ask(&["GET", "kept"]).expect("an answer");
     assert_eq!(reply, sample_app::load::Value::Bulk(Some(b"1".to_vec())));
     fleet.finish();
@@ -65,7 +74,13 @@ fn an_update_ends_though_a_worker_is_killed_in_the_middle_of_it() {
 fn a_canary_that_dies_in_probation_rolls_the_update_back() {
     let fleet = Fleet::start("canary's death", &kv(2));
     let path = library("kv_v2");
-    let arguments = ["update", &path.to_string_lossy(), "--probation", "3600", "--wait"];
+    let arguments = [
+        "update",
+        &path.to_string_lossy(),
+        "--probation",
+        "3600",
+        "--wait",
+    ];
     let update = fleet.command(&arguments).output_in_background();
     let canary = until(|| {
         let workers = fleet.now().workers;
@@ -94,12 +109,18 @@ fn clients_of_other_workers_notice_no_death() {
     until(|| (load.answered() > wanted).then_some(()));
     let results = load.finish().expect("the server is there");
     // Those of the dead worker reconnect; no acknowledged write is lost, no answer is wrong.
-    assert_eq!((results.errors, results.lost), (0, 0), "{:#?}", results.texts);
+    assert_eq!(
+        (results.errors, results.lost),
+        (0, 0),
+        "{:#?}",
+        results.texts
+    );
     fleet.finish();
 }
 
 trait InBackground {
-    fn output_in_background(self) -> std::thread::JoinHandle<std::io::Result<std::process::Output>>;
+    fn output_in_background(self)
+    -> std::thread::JoinHandle<std::io::Result<std::process::Output>>;
 }
 
 impl InBackground for std::process::Command {

@@ -1,5 +1,6 @@
 //! Updates of running servers, as operators and clients see them.
 
+mod clients;
 mod deaths;
 mod halves;
 mod mixed;

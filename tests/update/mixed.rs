@@ -58,7 +58,9 @@ fn fact(wire: &mut Wire, field: &str) -> u64 {
         panic!("INFO has no text");
     };
     let text = String::from_utf8_lossy(&text).into_owned();
-    let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     value
         .and_then(|value| value.trim().parse().ok())
         .unwrap_or_else(|| panic!("no {field} in {text}"))
@@ -73,7 +75,10 @@ fn share_values(Mixed { old, new, .. }: &mut Mixed) {
         };
         assert_eq!(ask(one, &format!("SET k{n} from-one")), ok());
         assert_eq!(ask(other, &format!("GET k{n}")), bulk("from-one"));
-        assert_eq!(ask(other, &format!("APPEND k{n} +other")), Value::Integer(14));
+        assert_eq!(
+            ask(other, &format!("APPEND k{n} +other")),
+            Value::Integer(14)
+        );
         assert_eq!(ask(one, &format!("GET k{n}")), bulk("from-one+other"));
         assert_eq!(ask(other, "INCR n"), Value::Integer(2 * n + 1));
         assert_eq!(ask(one, "INCR n"), Value::Integer(2 * n + 2));
@@ -108,7 +113,10 @@ fn keep_deadlines(Mixed { old, new, .. }: &mut Mixed) {
     }
     assert_eq!(ask(new, "SET ttl:incr 5 EX 5000"), ok());
     let unknown = ask(old, "TTL ttl:set");
-    assert!(matches!(&unknown, Value::Error(text) if text.contains("unknown command")), "{unknown:?}");
+    assert!(
+        matches!(&unknown, Value::Error(text) if text.contains("unknown command")),
+        "{unknown:?}"
+    );
 
     assert_eq!(ask(old, "SET ttl:set w"), ok());
     assert_eq!(integer(new, "TTL ttl:set"), -1);
@@ -150,7 +158,11 @@ fn assert_values_after(wire: &mut Wire) {
 fn old_and_new_workers_serve_the_same_keys_and_totals() {
     let mut mixed = mixed("mixed versions");
     exchange(&mut mixed);
-    let Mixed { fleet, mut old, mut new } = mixed;
+    let Mixed {
+        fleet,
+        mut old,
+        mut new,
+    } = mixed;
     let answer = fleet.ask(&["rollback", "--wait"]);
     assert!(matches!(answer.code, 0 | 2), "{}", answer.text);
     let status = fleet.until_idle();
@@ -167,7 +179,11 @@ fn old_and_new_workers_serve_the_same_keys_and_totals() {
 fn deadlines_that_old_workers_kept_are_there_when_the_update_has_committed() {
     let mut mixed = mixed("mixed versions, then back and forward");
     exchange(&mut mixed);
-    let Mixed { fleet, mut old, mut new } = mixed;
+    let Mixed {
+        fleet,
+        mut old,
+        mut new,
+    } = mixed;
     fleet.ask(&["rollback", "--wait"]);
     fleet.until_idle();
     fleet.updated(&library("kv_v2"), &["--probation", "0", "--wait"]);

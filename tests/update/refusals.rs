@@ -10,7 +10,12 @@ fn refused(fleet: &Fleet, library: &Path, words: &[&str]) {
     let before = fleet.now();
     let answer = fleet.update(library, &["--wait"]);
     let context = format!("{}: {} {}", library.display(), answer.word, answer.text);
-    assert_eq!((answer.code, &*answer.word), (1, "refused"), "{context}\n{}", fleet.log());
+    assert_eq!(
+        (answer.code, &*answer.word),
+        (1, "refused"),
+        "{context}\n{}",
+        fleet.log()
+    );
     for word in words {
         assert!(answer.text.contains(word), "no {word:?} in {context}");
     }
@@ -74,7 +79,11 @@ fn a_library_that_is_no_version_is_refused() {
     let headless = Patch::Every(b"\0.dsu.header\0", b"\0.xxx.header\0")
         .copy(&good, &file(&fleet, "headless.so"));
     refused(&fleet, &headless, &["no header"]);
-    let silent = behave(&library("fixture_probe"), "no-manifest", &file(&fleet, "silent.so"));
+    let silent = behave(
+        &library("fixture_probe"),
+        "no-manifest",
+        &file(&fleet, "silent.so"),
+    );
     refused(&fleet, &silent, &["no manifest"]);
     fleet.finish();
 }
@@ -82,7 +91,11 @@ fn a_library_that_is_no_version_is_refused() {
 #[test]
 fn a_version_that_cannot_follow_the_running_one_is_refused() {
     let fleet = fleet("no successor");
-    refused(&fleet, &library("fixture_ledger_other"), &["diary", "ledger"]);
+    refused(
+        &fleet,
+        &library("fixture_ledger_other"),
+        &["diary", "ledger"],
+    );
     refused(&fleet, &library("fixture_ledger_v3"), &["2"]);
     fleet.finish();
 }
@@ -91,7 +104,11 @@ fn a_version_that_cannot_follow_the_running_one_is_refused() {
 #[test]
 fn a_changed_type_without_a_transformer_is_refused() {
     let fleet = fleet("changed type");
-    refused(&fleet, &library("fixture_ledger_changed"), &["Stats", "slept"]);
+    refused(
+        &fleet,
+        &library("fixture_ledger_changed"),
+        &["Stats", "slept"],
+    );
     fleet.finish();
 }
 
@@ -99,7 +116,11 @@ fn a_changed_type_without_a_transformer_is_refused() {
 #[test]
 fn a_frozen_copy_that_does_not_match_is_refused_with_both_layouts() {
     let fleet = fleet("frozen copy");
-    refused(&fleet, &library("fixture_ledger_frozen"), &["Stats", "u32", "u64"]);
+    refused(
+        &fleet,
+        &library("fixture_ledger_frozen"),
+        &["Stats", "u32", "u64"],
+    );
     fleet.finish();
 }
 
@@ -107,7 +128,11 @@ fn a_frozen_copy_that_does_not_match_is_refused_with_both_layouts() {
 #[test]
 fn a_guard_that_is_gone_without_a_word_is_refused() {
     let fleet = fleet("guard gone");
-    refused(&fleet, &library("fixture_ledger_gone"), &["PEERS", "removed!"]);
+    refused(
+        &fleet,
+        &library("fixture_ledger_gone"),
+        &["PEERS", "removed!"],
+    );
     fleet.finish();
 }
 
@@ -123,7 +148,11 @@ fn a_constructor_that_misbehaves_is_refused() {
         ("thread", &["thread"][..]),
     ] {
         let name = format!("{behaviour}.so");
-        refused(&fleet, &behave(&fixture, behaviour, &file(&fleet, &name)), words);
+        refused(
+            &fleet,
+            &behave(&fixture, behaviour, &file(&fleet, &name)),
+            words,
+        );
     }
     fleet.finish();
 }
@@ -141,7 +170,12 @@ fn an_update_while_one_is_running_is_refused_and_the_first_goes_on() {
     let good = library("fixture_ledger_v2");
     fleet.updated(&good, &["--canary", "1", "--probation", "3600"]);
     let answer = fleet.update(&good, &[]);
-    assert_eq!((answer.code, &*answer.word), (1, "refused"), "{}", answer.text);
+    assert_eq!(
+        (answer.code, &*answer.word),
+        (1, "refused"),
+        "{}",
+        answer.text
+    );
     assert_ne!(fleet.now().stage, "idle");
     fleet.ask(&["rollback", "--wait"]);
     let status = fleet.until_idle();
@@ -157,7 +191,11 @@ fn bad_flags_are_refused_before_anything_starts() {
     let fleet = fleet("flags");
     let good = library("fixture_ledger_v2");
     let before = fleet.now();
-    for flags in [&["--canary", "3"][..], &["--timeout", "-1"], &["--mode", "barrier", "--canary", "1"]] {
+    for flags in [
+        &["--canary", "3"][..],
+        &["--timeout", "-1"],
+        &["--mode", "barrier", "--canary", "1"],
+    ] {
         let answer = fleet.update(&good, flags);
         assert_eq!(answer.code, 1, "{flags:?}: {}", answer.text);
     }

@@ -44,7 +44,10 @@ fn twenty_updates_and_rollbacks_under_load_lose_nothing() {
     answered(&load, BETWEEN);
     let results = load.finish().expect("the server is there");
     assert!(results.is_clean(), "{:#?}\n{}", results.texts, fleet.log());
-    assert_eq!((results.errors, results.disconnects, results.lost), (0, 0, 0));
+    assert_eq!(
+        (results.errors, results.disconnects, results.lost),
+        (0, 0, 0)
+    );
     assert!(results.requests > CHANGES as u64 * BETWEEN);
     fleet.finish();
 }
@@ -57,7 +60,11 @@ fn barrier_update_under_load_loses_nothing() {
     answered(&load, BETWEEN);
     let answer = fleet.updated(&v2, &["--mode", "barrier", "--wait"]);
     let record = answer.record().expect("a record");
-    assert!(record.strategy.starts_with("barrier"), "{}", record.strategy);
+    assert!(
+        record.strategy.starts_with("barrier"),
+        "{}",
+        record.strategy
+    );
     assert_eq!(record.crossings.len(), 3);
     answered(&load, BETWEEN);
     let results = load.finish().expect("the server is there");
