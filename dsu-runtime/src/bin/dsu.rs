@@ -1,2 +1,5 @@
 //! The operator command.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    dsu_runtime::main()
+}

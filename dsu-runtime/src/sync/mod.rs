@@ -3,6 +3,7 @@
 //! Owns the lock word, the guard's slot and the typed guards over both. Must never know how versions
 //! are loaded or what a transformer does.
 
+mod death;
 mod flip;
 mod guard;
 mod many;
@@ -16,6 +17,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
+pub use death::{RecoveredLocks, recover_worker};
 pub use guard::{Guard, GuardFamily, GuardMutex};
 pub use many::LockAll;
 pub use party::{CellIndex, Class, Name, Seat, TimedOut};

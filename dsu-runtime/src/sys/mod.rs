@@ -3,9 +3,10 @@
 //! Owns the unsafe that a call into the kernel needs; knows nothing of locks, workers or versions.
 
 pub mod accept;
-pub mod channel;
 pub mod epoll;
 pub mod futex;
 pub mod memory;
+pub mod net;
 pub mod process;
+pub mod spawn;
 pub mod time;

@@ -1,10 +1,15 @@
 //! Changing representations: transformers laid out from two manifests, the sweep, the heap check, and
 //! the life of an update as a pure function.
 //!
-//! Knows guards and boxes; must never know processes or sockets.
+//! `events` and `life` know workers as slots and builds as indices: no clock, no descriptors, no messages
+//! on wires. The rest knows guards and boxes. Nothing here knows processes or sockets.
 
 mod bind;
 mod check;
+mod events;
+mod life;
+#[cfg(test)]
+mod simulation;
 mod sweep;
 mod thunks;
 mod tuple;
@@ -12,6 +17,10 @@ mod walk;
 
 pub use bind::bind;
 pub use check::{CheckReport, check};
+pub use events::{
+    Answer, BuildIndex, Effect, Event, Manner, OnFailure, Order, Plan, TimerId, TimerKind,
+};
+pub use life::{Life, Stage, Waiting};
 pub use sweep::{SweepSlice, sweep};
 pub use thunks::{
     backward_thunk, complement_schema, directions, forward_thunk, visit_complement_thunk,

@@ -66,6 +66,11 @@ impl Registry {
         self.guards.get(name).copied()
     }
 
+    /// Slots up to here were given out.
+    pub fn slots_in_use(&self) -> u32 {
+        self.next_slot
+    }
+
     /// Id of a representation.
     pub fn tag(&self, name: &str, schema: &TypeSchema) -> Option<Tag> {
         self.tags.get(&(name.to_owned(), digest(schema))).copied()

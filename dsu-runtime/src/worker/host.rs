@@ -11,7 +11,7 @@ use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
 use crate::abi::{Directive, HostCalls, ReportKind, Representation, RunOutcome, WorkerContext, WorkerRecord};
 use crate::ids::Tag;
-use crate::sys::channel::Channel;
+use crate::sys::net::Channel;
 use crate::sys::time::Nanos;
 use crate::update::SweepSlice;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -45,12 +45,14 @@ enum Turn {
     Exit(String),
 }
 
-/// New code that has not shown itself yet, and what the old code needs to go on.
-struct Unconfirmed {
-    /// The build that handed on the carry, and the carry as it left it; `None` at a fresh start.
-    origin: Option<(String, Vec<u8>)>,
-    left_at: Nanos,
-    update_point: String,
+/// How the running code came to be where it is, until it shows itself at an update point.
+enum Arrival {
+    /// A fresh start.
+    Started,
+    /// A crossing: the build that handed on the carry, and the carry as it left it.
+    Crossed { origin: String, parcel: Vec<u8>, left_at: Nanos, update_point: String },
+    /// Back from a crossing that failed.
+    Resumed,
 }
 
 /// Everything that the host's copy of the runtime keeps for its worker.
@@ -59,7 +61,7 @@ pub(super) struct Host {
     running: String,
     inbox: VecDeque<(ToWorker, Vec<OwnedFd>)>,
     turn: Option<Turn>,
-    unconfirmed: Option<Unconfirmed>,
+    arrival: Option<Arrival>,
     listeners: Vec<(InheritedListener, OwnedFd)>,
     pass: SweepSlice,
     last_slice: Nanos,
@@ -103,7 +105,7 @@ impl Host {
             running: String::new(),
             inbox: VecDeque::new(),
             turn: None,
-            unconfirmed: None,
+            arrival: None,
             listeners: Vec::new(),
             pass: SweepSlice::default(),
             last_slice: Nanos(0),
@@ -118,20 +120,19 @@ impl Host {
         loop {
             match with_channel(Channel::receive) {
                 Ok(Some(packet)) => match serde_json::from_slice(&packet.bytes) {
-                    Ok(message) => self.inbox.push_back((message, packet.fds)),
+                    Ok(message) => self.inbox.push_back((message, packet.descriptors)),
                     Err(error) => tracing::error!(%error, "a message of the supervisor makes no sense"),
                 },
-                Ok(None) => return,
-                Err(error) => {
-                    if self.turn.is_none() {
-                        self.turn = Some(Turn::Exit(format!("the supervisor is gone: {error}")));
-                    }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(None) | Err(_) => {
+                    self.turn = Some(Turn::Exit("the supervisor is gone".to_owned()));
                     return;
                 }
             }
         }
     }
 
+    /// The next message; `None` when the supervisor is gone.
     fn wait_for_message(&mut self) -> Option<(ToWorker, Vec<OwnedFd>)> {
         loop {
             if let Some(message) = self.inbox.pop_front() {
@@ -153,9 +154,13 @@ impl Host {
             loop {
                 let (message, fds) = host.wait_for_message()?;
                 if let ToWorker::Start { build, neighbour, .. } = message {
-                    host.take_listeners(&build.listeners, fds);
-                    if let Some(neighbour) = neighbour {
-                        host.load(*neighbour);
+                    let mut names = build.listeners.clone();
+                    names.extend(neighbour.iter().flat_map(|n| n.listeners.clone()));
+                    host.take_listeners(&names, fds);
+                    if let Some(neighbour) = neighbour
+                        && let Some(reason) = host.load(*neighbour)
+                    {
+                        tracing::error!(reason, "the neighbouring version cannot be loaded");
                     }
                     let digest = build.digest.clone();
                     if let Some(reason) = host.load(*build) {
@@ -207,13 +212,12 @@ impl Host {
         if context.unconfirmed.get() != 0 {
             self.confirm(name);
         }
-        self.read_messages();
-        while self.turn.is_none()
-            && let Some((message, fds)) = self.inbox.pop_front()
-        {
-            self.obey(message, fds, name);
-        }
+        let mut barrier = None;
+        self.obey_all(name, &mut barrier);
         record.due_since_ns.store(0, Ordering::Relaxed);
+        if let Some(digest) = barrier.take() {
+            self.wait_at_barrier(digest, name);
+        }
         match &self.turn {
             Some(Turn::To(_)) => return Directive::Cross,
             Some(Turn::Exit(_)) => return Directive::Exit,
@@ -223,6 +227,14 @@ impl Host {
             self.sweep();
         }
         Directive::Continue
+    }
+
+    /// Takes in all messages that wait; of several crossings the last counts.
+    fn obey_all(&mut self, update_point: &str, barrier: &mut Option<String>) {
+        self.read_messages();
+        while let Some((message, fds)) = self.inbox.pop_front() {
+            self.obey(message, fds, update_point, barrier);
+        }
     }
 
     /// Takes in the loads that are on their way; whatever else is due waits for the update point.
@@ -240,60 +252,69 @@ impl Host {
         }
     }
 
-    fn obey(&mut self, message: ToWorker, fds: Vec<OwnedFd>, update_point: &str) {
+    fn obey(
+        &mut self,
+        message: ToWorker,
+        fds: Vec<OwnedFd>,
+        update_point: &str,
+        barrier: &mut Option<String>,
+    ) {
         match message {
             ToWorker::Load(build) => self.load_and_answer(*build, fds),
-            ToWorker::Cross { digest, together } => self.cross(digest, together, update_point),
+            ToWorker::Cross { digest, together } => {
+                *barrier = None;
+                if !matches!(self.turn, Some(Turn::Exit(_))) {
+                    self.turn = None;
+                }
+                if self.may_cross(&digest, update_point) {
+                    if together {
+                        *barrier = Some(digest);
+                    } else if self.turn.is_none() {
+                        self.turn = Some(Turn::To(digest));
+                    }
+                }
+            }
+            ToWorker::Revert => *barrier = None,
             ToWorker::Sweep(is_on) => self.set_sweep(is_on),
             ToWorker::Drain => self.turn = Some(Turn::Exit("drained".to_owned())),
-            ToWorker::Check => {
-                let answer = self.builds[&self.running].check();
-                say(&answer);
-            }
+            ToWorker::Check => say(&self.builds[&self.running].check()),
             ToWorker::Ping => say(&FromWorker::Pong { update_point: update_point.to_owned() }),
-            // A barrier that is over, or a first message that came twice.
-            ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } => {}
-            ToWorker::Reconfigure => {
-                tracing::info!("configuration event");
-            }
+            // A barrier that is over, a first message that came twice; what is loaded stays loaded.
+            ToWorker::Go | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
+            ToWorker::Reconfigure => tracing::info!("configuration event"),
         }
     }
 
-    fn cross(&mut self, digest: String, together: bool, update_point: &str) {
+    /// Whether there is anything to cross to; answers if not.
+    fn may_cross(&self, digest: &str, update_point: &str) -> bool {
         if digest == self.running {
-            let build_id = self.builds[&digest].build_id.clone();
             say(&FromWorker::Crossed {
-                digest,
-                build_id,
+                digest: digest.to_owned(),
+                build_id: self.builds[digest].build_id.clone(),
                 update_point: update_point.to_owned(),
                 pause_ns: 0,
             });
-            return;
+            return false;
         }
-        if !self.builds.contains_key(&digest) {
+        if !self.builds.contains_key(digest) {
             let reason = "the build is not loaded in this worker".to_owned();
-            say(&FromWorker::CrossingFailed { digest, reason });
-            return;
+            say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
+            return false;
         }
-        if together {
-            say(&FromWorker::AtBarrier { update_point: update_point.to_owned() });
-            let mut later = VecDeque::new();
-            loop {
-                match self.wait_for_message() {
-                    None => return,
-                    Some((ToWorker::Go, _)) => break,
-                    Some((ToWorker::Revert, _)) => {
-                        later.append(&mut self.inbox);
-                        self.inbox = later;
-                        return;
-                    }
-                    Some(other) => later.push_back(other),
-                }
+        true
+    }
+
+    /// Stops until all workers are at their update points, or the barrier is off.
+    fn wait_at_barrier(&mut self, digest: String, update_point: &str) {
+        say(&FromWorker::AtBarrier { update_point: update_point.to_owned() });
+        let mut barrier = Some(digest);
+        while barrier.is_some() && self.turn.is_none() {
+            match self.wait_for_message() {
+                Some((ToWorker::Go, _)) => self.turn = barrier.take().map(Turn::To),
+                Some((message, fds)) => self.obey(message, fds, update_point, &mut barrier),
+                None => return,
             }
-            later.append(&mut self.inbox);
-            self.inbox = later;
         }
-        self.turn = Some(Turn::To(digest));
     }
 
     fn set_sweep(&mut self, is_on: bool) {
@@ -312,16 +333,21 @@ impl Host {
         let slice = self.builds[&self.running].sweep(SLICE);
         self.last_slice = Nanos::now();
         self.pass.add(slice);
-        if self.pass.is_done {
-            let pass = std::mem::take(&mut self.pass);
-            self.set_sweep(false);
-            say(&FromWorker::Swept {
-                converted: pass.converted,
-                parked: pass.parked,
-                poisoned: pass.poisoned,
-            });
+        if !self.pass.is_done {
+            return true;
         }
-        !self.pass.is_done && WorkerContext::current().sweeping.get() != 0
+        let pass = std::mem::take(&mut self.pass);
+        // A pass that changed nothing is the last; see `FromWorker::Swept`.
+        if pass.converted == 0 {
+            self.set_sweep(false);
+        }
+        let is_on = pass.converted != 0;
+        say(&FromWorker::Swept {
+            converted: pass.converted,
+            parked: pass.parked,
+            poisoned: pass.poisoned,
+        });
+        is_on
     }
 
     /// The new code is at its first update point: it has taken over.
@@ -331,18 +357,19 @@ impl Host {
         for fd in TO_CLOSE.take() {
             close(fd);
         }
-        let Some(unconfirmed) = self.unconfirmed.take() else { return };
         let build_id = self.builds[&self.running].build_id.clone();
-        if unconfirmed.origin.is_some() {
-            say(&FromWorker::Crossed {
+        match self.arrival.take() {
+            Some(Arrival::Started) => {
+                tracing::debug!(update_point, "ready");
+                say(&FromWorker::Ready { build_id });
+            }
+            Some(Arrival::Crossed { left_at, update_point, .. }) => say(&FromWorker::Crossed {
                 digest: self.running.clone(),
                 build_id,
-                update_point: unconfirmed.update_point,
-                pause_ns: Nanos::now().since(unconfirmed.left_at).as_nanos() as u64,
-            });
-        } else {
-            tracing::debug!(update_point, "ready");
-            say(&FromWorker::Ready { build_id });
+                update_point,
+                pause_ns: Nanos::now().since(left_at).as_nanos() as u64,
+            }),
+            Some(Arrival::Resumed) | None => {}
         }
     }
 
@@ -375,11 +402,7 @@ pub(super) fn run(digest: String) -> Result<String, String> {
                 .map(|parcel| parcel.update_point);
             let context = WorkerContext::current();
             host.running.clone_from(&digest);
-            host.unconfirmed.get_or_insert_with(|| Unconfirmed {
-                origin: None,
-                left_at: Nanos::now(),
-                update_point: String::new(),
-            });
+            host.arrival.get_or_insert(Arrival::Started);
             let version = host.builds[&digest].build.version;
             context.record().version.store(version.0, Ordering::Release);
             context.unconfirmed.set(1);
@@ -421,8 +444,8 @@ impl Host {
             RunOutcome::Panicked => format!("panicked: {text}"),
             _ => text,
         };
-        match self.unconfirmed.take() {
-            Some(Unconfirmed { origin: Some((origin, parcel)), .. }) => {
+        match self.arrival.take() {
+            Some(Arrival::Crossed { origin, parcel, .. }) => {
                 say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
                 self.go_back(&origin, parcel)
             }
@@ -439,8 +462,8 @@ impl Host {
         let update_point = Parcel::decode(&parcel).map(|p| p.update_point).unwrap_or_default();
         match converted {
             Ok(converted) => {
-                self.unconfirmed =
-                    Some(Unconfirmed { origin: Some((origin.to_owned(), parcel)), left_at, update_point });
+                let origin = origin.to_owned();
+                self.arrival = Some(Arrival::Crossed { origin, parcel, left_at, update_point });
                 Next::Run(target, Some(converted))
             }
             Err(reason) => {
@@ -471,6 +494,7 @@ impl Host {
             }
         }
         self.turn = None;
+        self.arrival = Some(Arrival::Resumed);
         Next::Run(origin.to_owned(), Some(parcel))
     }
 }

@@ -6,11 +6,16 @@ use super::messages::FromWorker;
 use crate::abi::{SlotState, WorkerContext};
 use crate::heap::{RegionFds, Regions, Role};
 use crate::ids::WorkerSlot;
-use crate::sys::channel::Channel;
+use crate::sys::net::Channel;
+use crate::sys::process::PidFd;
 use crate::sys::epoll::{Epoll, Interest};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
-use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+
+/// Exit code of a worker that was told to end.
+const SUCCESS: u8 = 0;
+/// Exit code of a worker that could not go on.
+const FAILURE: u8 = 1;
 
 /// What the supervisor hands to a worker process.
 pub struct WorkerInheritance {
@@ -21,44 +26,44 @@ pub struct WorkerInheritance {
     /// The shared regions.
     pub regions: RegionFds,
     /// Becomes readable when the supervisor dies.
-    pub supervisor: OwnedFd,
+    pub supervisor: PidFd,
 }
 
 /// Runs a worker to its end.
 ///
 /// Exit code 0 after a drain, 1 after a failure; the supervisor has been told why, if it lives.
-pub fn main(inheritance: WorkerInheritance) -> ExitCode {
+pub fn main(inheritance: WorkerInheritance) -> u8 {
     let context = WorkerContext::current();
     let _regions = match Regions::map(inheritance.regions, Role::Worker) {
         Ok(regions) => regions,
         Err(error) => {
             eprintln!("dsu: worker {}: {error}", inheritance.slot.0);
-            return ExitCode::FAILURE;
+            return FAILURE;
         }
     };
     context.attach(inheritance.slot);
     let record = context.record();
     record.pid.store(std::process::id(), Ordering::Release);
-    let channel = Channel::from(inheritance.channel);
+    let channel = Channel::from_descriptor(inheritance.channel);
     if let Err(error) = open_epoll(&channel, &inheritance.supervisor) {
         eprintln!("dsu: worker {}: cannot wait for events: {error}", inheritance.slot.0);
-        return ExitCode::FAILURE;
+        return FAILURE;
     }
     Host::set_up(channel);
     let Some(first) = Host::await_start() else {
-        return ExitCode::FAILURE;
+        return FAILURE;
     };
     record.state.store(SlotState::Running as u32, Ordering::Release);
     let end = host::run(first);
     let (reason, code) = match end {
-        Ok(reason) => (reason, ExitCode::SUCCESS),
-        Err(reason) => (reason, ExitCode::FAILURE),
+        Ok(reason) => (reason, SUCCESS),
+        Err(reason) => (reason, FAILURE),
     };
     host::say(&FromWorker::Exiting { reason });
     code
 }
 
-fn open_epoll(channel: &Channel, supervisor: &OwnedFd) -> std::io::Result<()> {
+fn open_epoll(channel: &Channel, supervisor: &PidFd) -> std::io::Result<()> {
     let descriptor = Epoll::create()?;
     let epoll = Epoll(descriptor.as_fd());
     epoll.add(channel.as_fd(), DOORBELL, Interest::READABLE)?;

@@ -34,14 +34,17 @@ pub enum ToWorker {
     Start {
         /// What to run.
         build: Box<Build>,
-        /// The other version of a mixed server, whose representations may be met.
+        /// The other version of a mixed server, whose representations may be met. The descriptors of
+        /// its listeners come after those of `build`.
         neighbour: Option<Box<Build>>,
         /// Addresses of the listeners, for `cx.listener`.
         listen: Vec<String>,
     },
     /// Load this library, run nothing of it yet.
     Load(Box<Build>),
-    /// Cross to the loaded version with this digest.
+    /// Cross to the loaded version with this digest. A worker takes in all messages that wait before it
+    /// acts; of several of these the last counts, and it is always answered. One to the version that
+    /// runs takes an earlier one back and is answered `Crossed` at once, with a pause of 0.
     Cross {
         /// Digest of the build.
         digest: String,
@@ -54,6 +57,11 @@ pub enum ToWorker {
     Revert,
     /// Convert what nobody has touched, until told otherwise.
     Sweep(bool),
+    /// This build was refused or superseded. It stays loaded, for live values may be in its form.
+    Forget {
+        /// Digest of the build.
+        digest: String,
+    },
     /// Finish what is begun, take no new connections, exit.
     Drain,
     /// Walk everything and report.
@@ -102,7 +110,8 @@ pub enum FromWorker {
         /// Its name.
         update_point: String,
     },
-    /// A pass of the sweep is over.
+    /// A pass of the sweep over everything is over. Another follows by itself while one converted
+    /// something; one that converted nothing says that nothing is left but what it names.
     Swept {
         /// Elements and tuples that this pass converted.
         converted: u64,

@@ -1,0 +1,113 @@
+//! The commands that look at libraries themselves: run, check, xfgen.
+
+use super::arguments::{CheckArguments, RunArguments, XfgenArguments};
+use super::print::Printer;
+use crate::supervisor::ports::{Advice, Candidate, Libraries};
+use crate::supervisor::{Verdict, finish_probe, real, serve};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Becomes a supervisor.
+pub(super) fn run(printer: &Printer, arguments: RunArguments, control: PathBuf) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DSU_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A host may have a subscriber already; then its own is right.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+    let config = arguments.into_config(control);
+    let ended = config
+        .check()
+        .and_then(|()| serve(config.clone(), real::open(&config)?));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => printer.refused(&why),
+    }
+}
+
+fn probe(libraries: &dyn Libraries, path: &Path) -> Result<Candidate, String> {
+    finish_probe(libraries.probe(path)?)
+}
+
+/// Copies for a look go into a folder that is removed afterwards.
+fn with_libraries<T>(look: impl FnOnce(&dyn Libraries) -> Result<T, String>) -> Result<T, String> {
+    let folder = std::env::temp_dir().join(format!("dsu-check-{}", std::process::id()));
+    let result = look(&real::libraries(&folder));
+    // It may never have been made.
+    let _ = std::fs::remove_dir_all(&folder);
+    result
+}
+
+/// `dsu check`: what an update would be refused for.
+pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
+    let looked = with_libraries(|libraries| {
+        let new = probe(libraries, &arguments.new)?;
+        let Some(old) = &arguments.against else {
+            return Ok((new, None));
+        };
+        let old = probe(libraries, old)?;
+        let advice = libraries
+            .compare(&old.manifest, &new.manifest)
+            .map_err(|reasons| reasons.join("\n"))?;
+        Ok((new, Some(advice)))
+    });
+    match looked {
+        Err(why) => printer.refused(&why),
+        Ok((new, advice)) => {
+            let manifest = &new.manifest;
+            let mut text = format!(
+                "{} {}, {} guards, {} shared types, build {}",
+                manifest.app,
+                manifest.version,
+                manifest.guards.len(),
+                manifest.types.len(),
+                manifest.build_id
+            );
+            if let Some(advice) = &advice {
+                text.push_str(&advice_text(advice));
+            }
+            let data = json!({
+                "manifest": manifest,
+                "digest": new.digest,
+                "strategy": advice.as_ref().map(|advice| if advice.barrier.is_some() { "barrier" } else { "rolling" }),
+                "why": advice.as_ref().and_then(|advice| advice.barrier.clone()),
+                "one_way": advice.as_ref().and_then(|advice| advice.one_way.clone()),
+                "notes": advice.map(|advice| advice.notes).unwrap_or_default(),
+            });
+            printer.answer(Verdict::Accepted, &text, &data)
+        }
+    }
+}
+
+fn advice_text(advice: &Advice) -> String {
+    let mut text = match &advice.barrier {
+        Some(why) => format!("\nupdate: barrier ({why})"),
+        None => "\nupdate: rolling (every change goes both ways)".to_owned(),
+    };
+    if let Some(item) = &advice.one_way {
+        text.push_str(&format!(
+            "\nno way back once it has crossed: one-way: {item}"
+        ));
+    }
+    for note in &advice.notes {
+        text.push_str(&format!("\n{note}"));
+    }
+    text
+}
+
+/// `dsu xfgen`: source text on stdout, to be redirected into the new version's folder.
+pub(super) fn xfgen(printer: &Printer, arguments: &XfgenArguments) -> ExitCode {
+    let written = with_libraries(|libraries| {
+        let (old, new) = (
+            probe(libraries, &arguments.old)?,
+            probe(libraries, &arguments.new)?,
+        );
+        libraries.frozen_types(&old.manifest, &new.manifest)
+    });
+    match written {
+        Ok(source) => printer.source(&source),
+        Err(why) => printer.refused(&why),
+    }
+}

@@ -1,0 +1,89 @@
+//! All that the supervisor needs of other rooms: shared memory and libraries.
+//!
+//! The supervisor reaches regions, recovery, probe, registry and comparison only through these traits,
+//! so that its loop is tested with scripted workers and libraries.
+
+use crate::ids::WorkerSlot;
+use crate::version::{Binding, Manifest};
+use std::os::fd::{BorrowedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The shared regions and the worker records in them.
+pub trait Memory {
+    /// What workers inherit: the environment variable that names the descriptor, and the descriptor.
+    fn descriptors(&self) -> Vec<(&'static str, RawFd)>;
+    /// A process was started for this slot.
+    fn starting(&self, slot: WorkerSlot, pid: u32);
+    /// Something waits in the worker's channel since `now_ns` (monotonic). Call it after sending: the
+    /// worker clears the word before it reads the channel.
+    fn set_due(&self, slot: WorkerSlot, now_ns: u64);
+    /// Whether the worker sleeps in `cx.wait`.
+    fn is_waiting(&self, slot: WorkerSlot) -> bool;
+    /// Repairs what a dead worker left: its locks, then its memory; then frees the slot.
+    fn recover(&self, slot: WorkerSlot);
+}
+
+/// A library that passed inspection and probe.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Digest of the file.
+    pub digest: String,
+    /// The copy that workers load.
+    pub copy: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+/// A probe at work.
+pub trait Probing {
+    /// Descriptors that become readable when `poll` should be called.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+    /// Time after which `poll` should be called anyway.
+    fn timeout(&self) -> Duration;
+    /// The result, once; `None` before.
+    fn poll(&mut self) -> Option<Result<Candidate, String>>;
+}
+
+/// What a comparison says about an update that is possible.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Advice {
+    /// Why workers have to cross together; `None` where rolling will do.
+    pub barrier: Option<String>,
+    /// A `GUARD.item` whose lens goes forward only (R14).
+    pub one_way: Option<String>,
+    /// Anything else that the operator should read.
+    pub notes: Vec<String>,
+}
+
+/// Everything that is done with libraries.
+pub trait Libraries {
+    /// Inspects and copies the file, then starts a probe of the copy.
+    ///
+    /// # Errors
+    /// The reason for a refusal.
+    fn probe(&self, path: &Path) -> Result<Box<dyn Probing>, String>;
+    /// Whether a server that runs `running` can go over to `new`.
+    ///
+    /// # Errors
+    /// All reasons for a refusal.
+    fn compare(&self, running: &Manifest, new: &Manifest) -> Result<Advice, Vec<String>>;
+    /// Gives slots and tags to everything that the manifest names.
+    ///
+    /// # Errors
+    /// The reason for a refusal.
+    fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String>;
+    /// Source text of the frozen types and lens stubs that `new` needs to follow `old`.
+    ///
+    /// # Errors
+    /// Why none can be written.
+    fn frozen_types(&self, old: &Manifest, new: &Manifest) -> Result<String, String>;
+}
+
+/// Both.
+pub struct Ports {
+    /// Shared memory.
+    pub memory: Box<dyn Memory>,
+    /// Libraries.
+    pub libraries: Box<dyn Libraries>,
+}

@@ -1,0 +1,189 @@
+//! The supervisor's ports as they are in a real server: the regions of `heap`, the libraries of `version`.
+
+use super::config::Config;
+use super::ports::{Advice, Candidate, Libraries, Memory, Ports, Probing};
+use crate::abi::{MAX_GUARDS, SlotState, WorkerRecord};
+use crate::heap::{self, HeapLimits, Regions, Role};
+use crate::ids::WorkerSlot;
+use crate::sync;
+use crate::version::{self, Binding, Manifest, Registry, probe};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::{Release, SeqCst};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Part of the heap that only recovery and rollback may use: one in so many bytes.
+const RESERVE_FRACTION: usize = 32;
+
+/// Makes the regions, maps them into this process, and looks at libraries for a server of this
+/// configuration. Once a process.
+///
+/// # Errors
+/// One sentence that says what the system does not give.
+pub fn open(config: &Config) -> Result<Ports, String> {
+    let heap_bytes =
+        usize::try_from(config.heap_bytes).map_err(|_| "the heap is too large".to_owned())?;
+    let limits = HeapLimits {
+        heap_bytes,
+        reserve_bytes: heap_bytes / RESERVE_FRACTION,
+    };
+    let fds = Regions::create(limits).map_err(|error| error.to_string())?;
+    // Mapping takes the descriptors over and keeps them open for the life of the process.
+    let descriptors = vec![
+        ("DSU_CONTROL_FD", fds.control.as_raw_fd()),
+        ("DSU_ROOTS_FD", fds.roots.as_raw_fd()),
+        ("DSU_HEAP_FD", fds.heap.as_raw_fd()),
+    ];
+    Regions::map(fds, Role::Supervisor).map_err(|error| error.to_string())?;
+    let libraries = libraries(&config.run_dir);
+    let guards = Rc::clone(&libraries.guards);
+    Ok(Ports {
+        memory: Box::new(MappedMemory { descriptors, guards }),
+        libraries: Box::new(libraries),
+    })
+}
+
+/// Looks at libraries; copies go below `run_dir`.
+pub fn libraries(run_dir: &Path) -> CheckedLibraries {
+    CheckedLibraries {
+        run_dir: run_dir.to_owned(),
+        registry: Registry::new(0..MAX_GUARDS as u32),
+        guards: Rc::default(),
+    }
+}
+
+struct MappedMemory {
+    descriptors: Vec<(&'static str, RawFd)>,
+    /// Guard slots that were given out.
+    guards: Rc<Cell<u32>>,
+}
+
+impl Memory for MappedMemory {
+    fn descriptors(&self) -> Vec<(&'static str, RawFd)> {
+        self.descriptors.clone()
+    }
+
+    fn starting(&self, slot: WorkerSlot, pid: u32) {
+        let record = WorkerRecord::at(slot);
+        record.pid.store(pid, SeqCst);
+        // The worker may have got as far as running already.
+        let _ = record.state.compare_exchange(
+            SlotState::Free as u32,
+            SlotState::Starting as u32,
+            SeqCst,
+            SeqCst,
+        );
+    }
+
+    fn set_due(&self, slot: WorkerSlot, now_ns: u64) {
+        let record = WorkerRecord::at(slot);
+        // The oldest unanswered one counts for how long the worker has been waited for.
+        let _ = record
+            .due_since_ns
+            .compare_exchange(0, now_ns, SeqCst, SeqCst);
+        record.due.fetch_or(WorkerRecord::DUE_MESSAGE, Release);
+    }
+
+    fn is_waiting(&self, slot: WorkerSlot) -> bool {
+        WorkerRecord::at(slot).waiting.load(SeqCst) != 0
+    }
+
+    fn recover(&self, slot: WorkerSlot) {
+        let record = WorkerRecord::at(slot);
+        record.state.store(SlotState::Recovering as u32, SeqCst);
+        let recovered = sync::recover_worker(slot, self.guards.get());
+        if !recovered.poisoned.is_empty() {
+            tracing::error!(guards = ?recovered.poisoned, "{slot} died inside a section");
+        }
+        let found = heap::recover(slot);
+        tracing::debug!("{slot} recovered: {found:?}");
+        for word in [
+            &record.pid,
+            &record.due,
+            &record.busy,
+            &record.version,
+            &record.waiting,
+        ] {
+            word.store(0, SeqCst);
+        }
+        record.update_point_ns.store(0, SeqCst);
+        record.due_since_ns.store(0, SeqCst);
+        record.state.store(SlotState::Free as u32, SeqCst);
+    }
+}
+
+/// Libraries on disk, looked at by probes, with the registry of one server.
+pub struct CheckedLibraries {
+    run_dir: PathBuf,
+    registry: Registry,
+    /// Guard slots that were given out, for recovery to look through.
+    guards: Rc<Cell<u32>>,
+}
+
+struct RunningProbe(probe::Probe);
+
+impl Probing for RunningProbe {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.0.fd()]
+    }
+
+    fn timeout(&self) -> Duration {
+        self.0.wake_at().saturating_duration_since(Instant::now())
+    }
+
+    fn poll(&mut self) -> Option<Result<Candidate, String>> {
+        match self.0.poll() {
+            Poll::Pending => None,
+            Poll::Ready(Err(refusal)) => Some(Err(refusal.to_string())),
+            Poll::Ready(Ok(probed)) => {
+                let probe::Probed {
+                    manifest,
+                    digest,
+                    copy,
+                    ..
+                } = probed;
+                Some(Ok(Candidate {
+                    digest,
+                    copy,
+                    manifest,
+                }))
+            }
+        }
+    }
+}
+
+impl Libraries for CheckedLibraries {
+    fn probe(&self, path: &Path) -> Result<Box<dyn Probing>, String> {
+        let request = probe::Request::new(path, &self.run_dir);
+        let probe = probe::Probe::start(&request).map_err(|refusal| refusal.to_string())?;
+        Ok(Box::new(RunningProbe(probe)))
+    }
+
+    fn compare(&self, running: &Manifest, new: &Manifest) -> Result<Advice, Vec<String>> {
+        let comparison =
+            version::compare(running, new).map_err(|reasons| vec![reasons.to_string()])?;
+        let mut advice = Advice::default();
+        if let version::Advice::Barrier(reasons) = &comparison.advice {
+            advice.barrier = Some(reasons.join("; "));
+        }
+        let parts = comparison.items.iter().chain(&comparison.elements);
+        advice.one_way = parts
+            .filter(|part| part.passage == version::Passage::ForwardOnly)
+            .map(|part| part.name.clone())
+            .next();
+        Ok(advice)
+    }
+
+    fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String> {
+        let binding = self.registry.admit(manifest).map_err(|refusal| refusal.to_string())?;
+        self.guards.set(self.registry.slots_in_use());
+        Ok(binding)
+    }
+
+    fn frozen_types(&self, old: &Manifest, new: &Manifest) -> Result<String, String> {
+        Ok(version::xfgen(old, new))
+    }
+}

@@ -1,0 +1,555 @@
+//! The loop: what wakes the supervisor, and how what happens reaches the life of an update and back.
+
+use super::builds::Builds;
+use super::config::Config;
+use super::control::{ClientId, Control};
+use super::fleet::Fleet;
+use super::listeners::Listeners;
+use super::ports::{Candidate, Ports, Probing};
+use super::protocol::Reply;
+use super::verbs::Underway;
+use crate::abi::ReportKind;
+use crate::ids::WorkerSlot;
+use crate::update::{BuildIndex, Effect, Event, Life, Order, TimerId};
+use crate::worker::{FromWorker, ToWorker};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// Descriptors below which a busy server will run out.
+const DESCRIPTORS_WANTED: u64 = 16_384;
+/// Early deaths in one slot after which a version that never ran is given up.
+const START_ATTEMPTS: u32 = 5;
+/// A moment far enough away to be never.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// A running supervisor.
+pub(super) struct Supervisor {
+    pub(super) config: Config,
+    pub(super) ports: Ports,
+    pub(super) builds: Builds,
+    pub(super) listeners: Listeners,
+    pub(super) fleet: Fleet,
+    pub(super) control: Control,
+    pub(super) life: Life,
+    /// What the last committed update came from.
+    pub(super) previous: Option<BuildIndex>,
+    pub(super) underway: Option<Underway>,
+    pub(super) timer: Option<(TimerId, Instant)>,
+    /// Clients that wait for a worker's walk over everything.
+    pub(super) checks: Vec<(ClientId, WorkerSlot)>,
+    pub(super) began: Instant,
+    draining: Option<Instant>,
+    has_served: bool,
+    last_death: String,
+}
+
+enum Wake {
+    Signal,
+    Connect,
+    Client(ClientId),
+    Probe,
+    Channel(WorkerSlot),
+    Process(WorkerSlot),
+}
+
+/// Runs a server until it is told to end.
+///
+/// Blocks for the life of the server. Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR2 in the calling thread.
+///
+/// # Errors
+/// One sentence, when the server cannot be started.
+pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
+    config.check()?;
+    let signals = watch_signals()?;
+    raise_descriptor_limit();
+    let control = Control::bind(&config.control)?;
+    let mut listeners = Listeners::default();
+    let keys = listeners.open(&config.listen)?;
+    let candidate = probe_first(&config, &ports)?;
+    let binding = ports.libraries.admit(&candidate.manifest)?;
+    let mut builds = Builds::default();
+    let first = builds.add(&candidate, binding, config.arguments.clone(), keys.clone());
+    let now = Instant::now();
+    for address in listeners.addresses(&keys) {
+        println!("listening {address}");
+    }
+    println!(
+        "serving {} {} with {} workers, pid {}, control {}",
+        candidate.manifest.app,
+        candidate.manifest.version,
+        config.workers,
+        std::process::id(),
+        config.control.display()
+    );
+    let mut supervisor = Supervisor {
+        fleet: Fleet::new(config.workers, config.worker.clone(), first, now),
+        life: Life::new(first),
+        previous: None,
+        underway: None,
+        timer: None,
+        checks: Vec::new(),
+        began: now,
+        draining: None,
+        has_served: false,
+        last_death: String::new(),
+        config,
+        ports,
+        builds,
+        listeners,
+        control,
+    };
+    supervisor.run(&signals)
+}
+
+impl Supervisor {
+    fn run(&mut self, signals: &SignalFd) -> Result<(), String> {
+        loop {
+            let now = Instant::now();
+            self.housekeeping(now)?;
+            if self.draining.is_some() && self.fleet.watched().next().is_none() {
+                return Ok(());
+            }
+            for wake in self.wait(signals, now)? {
+                self.handle(wake, signals);
+            }
+        }
+    }
+
+    /// Everything that time alone brings about.
+    fn housekeeping(&mut self, now: Instant) -> Result<(), String> {
+        match self.draining {
+            None => self.fill_seats(now)?,
+            Some(deadline) if now >= deadline => {
+                self.fleet
+                    .slots()
+                    .for_each(|slot| self.fleet.kill(slot, "it did not drain in time"));
+            }
+            Some(_) => {}
+        }
+        self.fleet.ping(&*self.ports.memory, now);
+        self.control.tidy(now);
+        self.poll_probe();
+        if let Some((id, _)) = self.timer.take_if(|(_, at)| *at <= now) {
+            self.event(Event::Elapsed(id));
+        }
+        Ok(())
+    }
+
+    fn fill_seats(&mut self, now: Instant) -> Result<(), String> {
+        for (slot, ran) in self.fleet.vacant(now) {
+            if !self.has_served && self.fleet.failures(slot) >= START_ATTEMPTS {
+                self.fleet
+                    .slots()
+                    .for_each(|slot| self.fleet.kill(slot, "the server does not start"));
+                return Err(format!(
+                    "the application does not start: a worker {}",
+                    self.last_death
+                ));
+            }
+            let (build, neighbour) = self.life.replacement(ran);
+            match self.fleet.start(slot, ran, &*self.ports.memory, now) {
+                Ok(pid) => tracing::debug!("{slot} started, pid {pid}"),
+                Err(error) => {
+                    tracing::error!("{slot} cannot be started: {error}");
+                    self.last_death = format!("cannot be started: {error}");
+                    continue;
+                }
+            }
+            self.event(Event::Spawned {
+                slot,
+                build,
+                neighbour,
+            });
+            let known = &self.builds.get(build).build;
+            let other = neighbour.map(|index| self.builds.get(index).build.clone());
+            let mut keys = known.listeners.clone();
+            let listen = self.listeners.addresses(&keys);
+            keys.extend(other.iter().flat_map(|build| build.listeners.clone()));
+            let message = ToWorker::Start {
+                build: Box::new(known.clone()),
+                neighbour: other.map(Box::new),
+                listen,
+            };
+            self.fleet.send(
+                slot,
+                &message,
+                &self.listeners.descriptors(&keys),
+                &*self.ports.memory,
+            );
+        }
+        Ok(())
+    }
+
+    fn wait(&self, signals: &SignalFd, now: Instant) -> Result<Vec<Wake>, String> {
+        let mut watched: Vec<(BorrowedFd<'_>, PollFlags, Wake)> = Vec::new();
+        watched.push((signals.as_fd(), PollFlags::POLLIN, Wake::Signal));
+        if let Some(listener) = self.control.listener() {
+            watched.push((listener, PollFlags::POLLIN, Wake::Connect));
+        }
+        let flags = |write: bool| {
+            if write {
+                PollFlags::POLLIN | PollFlags::POLLOUT
+            } else {
+                PollFlags::POLLIN
+            }
+        };
+        for (id, fd, write) in self.control.clients() {
+            watched.push((fd, flags(write), Wake::Client(id)));
+        }
+        let probe = self
+            .underway
+            .as_ref()
+            .and_then(|underway| underway.probe.as_ref());
+        let probe_fds = probe.map(|probe| probe.descriptors()).unwrap_or_default();
+        for fd in probe_fds {
+            watched.push((fd, PollFlags::POLLIN, Wake::Probe));
+        }
+        for (slot, channel, process) in self.fleet.watched() {
+            // The channel first: a worker's last words count before its death.
+            if let Some((fd, write)) = channel {
+                watched.push((fd, flags(write), Wake::Channel(slot)));
+            }
+            watched.push((process, PollFlags::POLLIN, Wake::Process(slot)));
+        }
+        let mut until = self.fleet.deadline(now).min(now + NEVER);
+        if let Some(probe) = probe {
+            until = until.min(now + probe.timeout());
+        }
+        for moment in [self.timer.map(|t| t.1), self.draining]
+            .into_iter()
+            .flatten()
+        {
+            until = until.min(moment);
+        }
+        let millis = until.saturating_duration_since(now).as_millis() as u64 + 1;
+        let mut fds: Vec<PollFd<'_>> = watched
+            .iter()
+            .map(|(fd, flags, _)| PollFd::new(*fd, *flags))
+            .collect();
+        match poll(
+            &mut fds,
+            PollTimeout::try_from(millis.min(1000)).unwrap_or(PollTimeout::ZERO),
+        ) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(format!("the supervisor cannot wait: {error}")),
+        }
+        let hit: Vec<bool> = fds.iter().map(|fd| fd.any() == Some(true)).collect();
+        Ok(watched
+            .into_iter()
+            .zip(hit)
+            .filter(|(_, hit)| *hit)
+            .map(|((_, _, wake), _)| wake)
+            .collect())
+    }
+
+    fn handle(&mut self, wake: Wake, signals: &SignalFd) {
+        match wake {
+            Wake::Signal => {
+                while let Ok(Some(info)) = signals.read_signal() {
+                    self.signal(info.ssi_signo as i32);
+                }
+            }
+            Wake::Connect => self.control.accept(),
+            Wake::Client(id) => {
+                if let Some(request) = self.control.serve(id) {
+                    self.request(id, request);
+                }
+            }
+            Wake::Probe => self.poll_probe(),
+            Wake::Channel(slot) => {
+                self.fleet.flush(slot, &*self.ports.memory);
+                self.hear(slot);
+            }
+            Wake::Process(slot) => {
+                self.hear(slot);
+                self.mourn(slot);
+            }
+        }
+    }
+
+    fn signal(&mut self, number: i32) {
+        match Signal::try_from(number) {
+            Ok(Signal::SIGUSR2) => self.update_by_signal(),
+            Ok(Signal::SIGHUP) => self.tell_all(&ToWorker::Reconfigure),
+            Ok(Signal::SIGTERM | Signal::SIGINT) => {
+                tracing::info!("draining");
+                let again = self.draining.is_some();
+                self.draining = Some(
+                    Instant::now()
+                        + if again {
+                            Duration::ZERO
+                        } else {
+                            self.config.drain
+                        },
+                );
+                self.tell_all(&ToWorker::Drain);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_all(&mut self, message: &ToWorker) {
+        for slot in self.fleet.slots() {
+            self.fleet.send(slot, message, &[], &*self.ports.memory);
+        }
+    }
+
+    fn hear(&mut self, slot: WorkerSlot) {
+        for message in self.fleet.receive(slot) {
+            self.fleet.heard(slot, None);
+            self.understand(slot, message);
+        }
+    }
+
+    fn understand(&mut self, slot: WorkerSlot, message: FromWorker) {
+        let among = [Some(self.life.running()), self.life.target()];
+        let index = |builds: &Builds, digest: &str| builds.by_digest(digest, among);
+        match message {
+            FromWorker::Ready { build_id } => {
+                let runs = self.life.runs(slot);
+                if runs.is_some_and(|runs| self.builds.get(runs).build.build_id != build_id) {
+                    return self
+                        .fleet
+                        .kill(slot, "it runs other code than it was told to");
+                }
+                self.has_served = true;
+                self.fleet.set_ready(slot);
+                tracing::info!("{slot} is ready");
+                self.event(Event::Ready(slot));
+            }
+            FromWorker::Loaded { digest, error } => {
+                if let Some(build) = index(&self.builds, &digest) {
+                    self.event(Event::Loaded(slot, build, error.map_or(Ok(()), Err)));
+                }
+            }
+            FromWorker::Crossed {
+                digest,
+                build_id,
+                update_point,
+                pause_ns,
+            } => {
+                let Some(build) = index(&self.builds, &digest) else {
+                    return;
+                };
+                if self.builds.get(build).build.build_id != build_id {
+                    return self
+                        .fleet
+                        .kill(slot, "it crossed to other code than it was told to");
+                }
+                self.fleet.heard(slot, Some(&update_point));
+                if self.life.runs(slot) != Some(build) {
+                    self.note_crossing(slot, build, update_point, pause_ns);
+                }
+                self.event(Event::Crossed(slot, build));
+            }
+            FromWorker::CrossingFailed { digest, reason } => {
+                if let Some(build) = index(&self.builds, &digest) {
+                    self.event(Event::CrossingFailed(slot, build, reason));
+                }
+            }
+            FromWorker::AtBarrier { update_point } => {
+                self.fleet.heard(slot, Some(&update_point));
+                self.event(Event::AtBarrier(slot));
+            }
+            FromWorker::Swept {
+                converted,
+                parked,
+                poisoned,
+            } => {
+                tracing::debug!("{slot} swept: {converted} converted, {parked} parked");
+                self.event(Event::Swept {
+                    slot,
+                    converted,
+                    poisoned,
+                });
+            }
+            FromWorker::Checked { walked, findings } => self.checked(slot, walked, &findings),
+            FromWorker::Pong { update_point } => {
+                self.fleet.heard(slot, Some(&update_point));
+                self.event(Event::Pong(slot));
+            }
+            FromWorker::Report { kind, text } => self.report(slot, kind, text),
+            FromWorker::Exiting { reason } => tracing::info!("{slot} exits: {reason}"),
+        }
+    }
+
+    fn report(&mut self, slot: WorkerSlot, kind: u32, text: String) {
+        if kind == ReportKind::TransformFailed as u32 {
+            tracing::error!("{slot}: a transformation failed: {text}");
+            if self.is_towards_target(&text) {
+                self.event(Event::TransformFailed(slot, text));
+            }
+        } else if kind == ReportKind::Panic as u32 {
+            tracing::error!("{slot} panicked: {text}");
+        } else {
+            tracing::info!("{slot}: {text}");
+        }
+    }
+
+    /// R28: only a failure on the way to the new version counts against the update.
+    fn is_towards_target(&self, report: &str) -> bool {
+        let Some(target) = self.life.target() else {
+            return false;
+        };
+        let version = |index| self.builds.get(index).build.version;
+        let way = if version(target) >= version(self.life.running()) {
+            "forward"
+        } else {
+            "backward"
+        };
+        let report: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
+        report
+            .get("direction")
+            .and_then(|direction| direction.as_str())
+            .is_none_or(|direction| direction == way)
+    }
+
+    fn mourn(&mut self, slot: WorkerSlot) {
+        let Some(how) = self.fleet.ended(slot) else {
+            return;
+        };
+        let ran = self.life.runs(slot).unwrap_or(self.life.running());
+        let pause = self
+            .fleet
+            .bury(slot, ran, &*self.ports.memory, Instant::now());
+        if self.draining.is_none() {
+            tracing::warn!("{slot} {how}; it is replaced in {} ms", pause.as_millis());
+        }
+        self.last_death.clone_from(&how);
+        self.check_failed(slot);
+        self.event(Event::Died(slot, how));
+    }
+
+    fn poll_probe(&mut self) {
+        let probe = self
+            .underway
+            .as_mut()
+            .and_then(|underway| underway.probe.as_mut());
+        if let Some(result) = probe.and_then(|probe| probe.poll()) {
+            self.probed(result);
+        }
+    }
+
+    /// Feeds the life of the update and carries out what it asks for.
+    pub(super) fn event(&mut self, event: Event) {
+        let (life, effects) = self.life.clone().step(event);
+        self.life = life;
+        for effect in effects {
+            match effect {
+                Effect::Send(slot, order) => self.order(slot, order),
+                Effect::Kill(slot, why) => self.fleet.kill(slot, &why),
+                Effect::Arm(id, kind) => {
+                    self.timer = Some((id, Instant::now() + self.duration(kind)))
+                }
+                Effect::Refuse(why) => self.refuse_request(why),
+                Effect::Answer(answer) => self.answer(answer),
+                Effect::Progress(text) => self.progress(&text),
+            }
+        }
+    }
+
+    fn order(&mut self, slot: WorkerSlot, order: Order) {
+        let build = |index: BuildIndex| self.builds.get(index).build.clone();
+        let mut listeners = Vec::new();
+        let message = match order {
+            Order::Load(index) => {
+                let build = build(index);
+                listeners.clone_from(&build.listeners);
+                ToWorker::Load(Box::new(build))
+            }
+            Order::Cross {
+                build: index,
+                together,
+            } => ToWorker::Cross {
+                digest: build(index).digest,
+                together,
+            },
+            Order::Go => ToWorker::Go,
+            Order::Revert => ToWorker::Revert,
+            Order::Sweep(on) => ToWorker::Sweep(on),
+            Order::Forget(index) => ToWorker::Forget {
+                digest: build(index).digest,
+            },
+            Order::Ping => ToWorker::Ping,
+        };
+        self.fleet.send(
+            slot,
+            &message,
+            &self.listeners.descriptors(&listeners),
+            &*self.ports.memory,
+        );
+    }
+
+    /// Tells the log and whoever waits for the update.
+    pub(super) fn progress(&mut self, text: &str) {
+        tracing::info!("update: {text}");
+        let watchers = self
+            .underway
+            .as_ref()
+            .map(|underway| underway.watchers.clone())
+            .unwrap_or_default();
+        for id in watchers {
+            self.control.reply(id, &Reply::Progress(text.to_owned()));
+        }
+    }
+}
+
+/// The first version passes the same probe as any other.
+fn probe_first(config: &Config, ports: &Ports) -> Result<Candidate, String> {
+    let probe = ports.libraries.probe(&config.application)?;
+    finish_probe(probe)
+}
+
+/// Waits for a probe's end. Blocks until its deadline at the longest.
+pub(crate) fn finish_probe(mut probe: Box<dyn Probing>) -> Result<Candidate, String> {
+    loop {
+        if let Some(result) = probe.poll() {
+            return result;
+        }
+        let watched = probe.descriptors();
+        let mut fds: Vec<PollFd<'_>> = watched
+            .iter()
+            .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+            .collect();
+        let millis = probe.timeout().as_millis().min(1000) as u16 + 1;
+        match poll(&mut fds, PollTimeout::from(millis)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(format!("cannot wait for the probe: {error}")),
+        }
+    }
+}
+
+fn watch_signals() -> Result<SignalFd, String> {
+    let mut set = SigSet::empty();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGUSR2,
+    ] {
+        set.add(signal);
+    }
+    let failed = |error: Errno| format!("cannot watch signals: {error}");
+    set.thread_block().map_err(failed)?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(failed)
+}
+
+/// Workers inherit the limit: every connection is a descriptor.
+fn raise_descriptor_limit() {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return;
+    };
+    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_err() {
+        tracing::warn!("the limit of open files stays at {soft}");
+    }
+    if hard < DESCRIPTORS_WANTED {
+        tracing::warn!(
+            "a worker may open {hard} files at most, one a connection: raise it with ulimit -Hn or LimitNOFILE="
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! How a server stands, for people and for programs.
+
+use super::run::Supervisor;
+use crate::update::{Stage, Waiting};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::time::Instant;
+
+/// `dsu status`.
+pub(super) fn status(server: &Supervisor) -> (String, Value) {
+    let now = Instant::now();
+    let running = server.builds.get(server.life.running());
+    let target = server
+        .life
+        .target()
+        .map(|index| server.builds.get(index).build.version);
+    let stage = server.life.stage();
+    let mut workers = Vec::new();
+    let mut table = String::new();
+    for slot in server.fleet.slots() {
+        let process = server.fleet.process(slot);
+        let runs = server
+            .life
+            .runs(slot)
+            .map(|index| server.builds.get(index).build.version);
+        let busy = process.and_then(|process| process.busy_for(now));
+        let state = match process {
+            None => "down, to be replaced".to_owned(),
+            Some(process) if !process.ready => "starting".to_owned(),
+            Some(_) => busy.map_or("serving".to_owned(), |busy| {
+                format!("busy since {:.1} s", busy.as_secs_f64())
+            }),
+        };
+        let version = runs.map_or("-".to_owned(), |version| version.to_string());
+        let pid = process.map_or(0, |process| process.id());
+        let point = process.map_or("", |process| process.update_point.as_str());
+        let _ = write!(table, "\n{slot:<10}  {version:<5} pid {pid:<8} {state}");
+        workers.push(json!({
+            "worker": slot.0,
+            "pid": pid,
+            "version": runs.map(|version| version.0),
+            "state": state,
+            "busy_ms": busy.map(|busy| busy.as_millis() as u64),
+            "update_point": point,
+            "early_deaths": server.fleet.failures(slot),
+        }));
+    }
+    let listeners = server.listeners.addresses(&running.build.listeners);
+    let mut text = format!(
+        "{} {}, {stage}",
+        running.manifest.app, running.build.version
+    );
+    if let Some(target) = target {
+        let _ = write!(text, " to {target}");
+    }
+    if let Some(remark) = server.life.remark() {
+        let _ = write!(text, " ({remark})");
+    }
+    text.push_str(&table);
+    for address in &listeners {
+        let _ = write!(text, "\nlistening {address}");
+    }
+    let data = json!({
+        "app": running.manifest.app,
+        "version": running.build.version.0,
+        "digest": running.build.digest,
+        "pid": std::process::id(),
+        "uptime_s": now.duration_since(server.began).as_secs(),
+        "stage": stage.to_string(),
+        "target": target.map(|version| version.0),
+        "remark": server.life.remark(),
+        "previous": server.previous.map(|index| server.builds.get(index).build.version.0),
+        "listeners": listeners,
+        "workers": workers,
+    });
+    (text, data)
+}
+
+/// `dsu blocking`: who keeps an update waiting, and who has passed no update point for a while (R26).
+pub(super) fn blocking(server: &Supervisor) -> (String, Value) {
+    let now = Instant::now();
+    let waiting = server.life.waiting_for();
+    let mut lines = Vec::new();
+    let mut list = Vec::new();
+    for slot in server.fleet.slots() {
+        let what = waiting
+            .iter()
+            .find(|(other, _)| *other == slot)
+            .map(|(_, what)| match what {
+                Waiting::ToStart => "has yet to start",
+                Waiting::ToLoad => "has yet to load the new version",
+                Waiting::ToCross => "has yet to cross",
+                Waiting::ForTheBarrier => "is not at the barrier",
+                Waiting::ToAnswer => "does not answer after probation",
+            });
+        let process = server.fleet.process(slot);
+        let busy = process.and_then(|process| process.busy_for(now));
+        if what.is_none() && busy.is_none() {
+            continue;
+        }
+        let point = process.map_or("", |process| process.update_point.as_str());
+        let mut line = format!("{slot} {}", what.unwrap_or("runs on"));
+        if let Some(busy) = busy {
+            let _ = write!(line, ", no update point for {:.1} s", busy.as_secs_f64());
+        }
+        if !point.is_empty() {
+            let _ = write!(line, ", the last was {point:?}");
+        }
+        lines.push(line);
+        list.push(json!({
+            "worker": slot.0,
+            "pid": process.map(|process| process.id()),
+            "waiting": what,
+            "busy_ms": busy.map(|busy| busy.as_millis() as u64),
+            "update_point": point,
+        }));
+    }
+    let text = match (lines.is_empty(), server.life.stage(), server.life.remark()) {
+        (false, ..) => lines.join("\n"),
+        (true, Stage::Idle, _) => {
+            "nobody: no update is under way and all workers answer".to_owned()
+        }
+        (true, stage, Some(remark)) => format!("no worker: {stage}, {remark}"),
+        (true, stage, None) => format!("no worker: {stage}"),
+    };
+    (text, json!(list))
+}

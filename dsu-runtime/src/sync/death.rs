@@ -1,0 +1,35 @@
+//! What the death of a worker means for guards: which are poisoned, and that all are free again.
+//!
+//! Owns the meaning of `flipping` in a worker's record. The repair of the words is `recovery`'s.
+
+use super::party::{CellIndex, Name, Seat};
+use super::recovery::recover;
+use super::slot::GuardSlot;
+use crate::abi::WorkerRecord;
+use crate::ids::{GuardIndex, WorkerSlot};
+use std::sync::atomic::Ordering;
+
+/// What [`recover_worker`] did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RecoveredLocks {
+    /// Guards that are poisoned now: the dead worker was inside a section of theirs.
+    pub poisoned: Vec<GuardIndex>,
+}
+
+/// Takes a dead worker out of every guard's lock. A guard whose section it was in is poisoned; one
+/// whose transformer it was running is not, for the old representation is intact until the root is
+/// published. `guards` is the number of slots in use. Idempotent and restartable, as [`recover`].
+pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
+    let record = WorkerRecord::at(dead);
+    let seat = Seat { name: Name::of_slot(dead.0), busy: &record.busy };
+    let mut recovered = RecoveredLocks::default();
+    let cells = (0..guards).map(|index| (CellIndex(index), &GuardSlot::at(GuardIndex(index)).lock));
+    recover(&seat, cells, |CellIndex(index)| {
+        if record.flipping.load(Ordering::Acquire) != index + 1 {
+            GuardSlot::at(GuardIndex(index)).poison();
+            recovered.poisoned.push(GuardIndex(index));
+        }
+    });
+    record.flipping.store(0, Ordering::Release);
+    recovered
+}

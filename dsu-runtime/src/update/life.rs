@@ -1,0 +1,423 @@
+//! From the first look at a library to its commit or its rollback.
+//!
+//! ```text
+//! Idle → Preparing → Loading ─→ Canary → Rolling ─→ Sweeping → Idle (committed)
+//!   ↑        │          │  └──→ Gathering → Opened ───┘
+//!   └────────┴──────────┘ refused     │ any failure, or the operator
+//!   └─────── SweepingBack ← Returning ┘        (Paused stands beside Canary, Rolling, Sweeping)
+//! ```
+//! After the canaries, all other workers are told to cross at once. One after another would make the
+//! mixed time, when guards are transformed to and fro, as long as the sum of all waits, and one slow
+//! worker would hold back the rest; what one after another would guard against, a new version that
+//! cannot serve, the canaries have shown already, and a worker whose crossing fails goes on with the
+//! old code (R24).
+//!
+//! Invariants: at most the two builds `running` and `plan.target` are ever run; a worker that was told
+//! anything has answered it before `Idle` is reached again, so that no late answer is taken for one of
+//! the next update; a refusal leaves everybody where they were.
+
+mod crossing;
+mod reactions;
+
+use super::events::{Answer, BuildIndex, Effect, Event, Order, Plan, TimerId, TimerKind};
+use crate::ids::WorkerSlot;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where an update is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // each is explained in the header's picture
+pub enum Stage {
+    Idle,
+    Preparing,
+    Loading,
+    Canary,
+    Rolling,
+    Barrier,
+    Paused,
+    Sweeping,
+    RollingBack,
+}
+
+/// What a worker keeps an update waiting for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the names say it
+pub enum Waiting {
+    ToStart,
+    ToLoad,
+    ToCross,
+    ForTheBarrier,
+    ToAnswer,
+}
+
+/// One worker, as far as an update is concerned.
+#[derive(Clone, Debug)]
+struct Hand {
+    runs: BuildIndex,
+    ready: bool,
+    loaded: Option<BuildIndex>,
+    /// Told to cross to this, not answered.
+    asked: Option<BuildIndex>,
+    at_barrier: bool,
+}
+
+impl Hand {
+    fn is_settled_on(&self, build: BuildIndex) -> bool {
+        self.runs == build && self.asked.is_none()
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Watch {
+    Crossing,
+    Probation,
+    /// Probation is over; these have yet to answer.
+    Answering(BTreeSet<WorkerSlot>),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Phase {
+    Idle,
+    Preparing,
+    Loading,
+    Canary(BTreeSet<WorkerSlot>, Watch),
+    Rolling,
+    Gathering,
+    Opened,
+    Paused {
+        reason: String,
+        from: Stage,
+    },
+    Sweeping {
+        poisoned: Vec<String>,
+    },
+    Returning {
+        reason: String,
+    },
+    SweepingBack {
+        reason: String,
+        poisoned: Vec<String>,
+    },
+}
+
+/// The state: which build runs, who runs what, and where the update is, if there is one.
+#[derive(Clone, Debug)]
+pub struct Life {
+    running: BuildIndex,
+    /// The other build whose representations or complements live data may still have (R10, R13).
+    companion: Option<BuildIndex>,
+    plan: Option<Plan>,
+    /// The one-way item of an update whose barrier has opened (R14).
+    no_return: Option<String>,
+    phase: Phase,
+    hands: BTreeMap<WorkerSlot, Hand>,
+    timer: TimerId,
+}
+
+impl Life {
+    /// A server that is to run `build` and has no workers yet.
+    pub fn new(build: BuildIndex) -> Life {
+        Life {
+            running: build,
+            companion: None,
+            plan: None,
+            no_return: None,
+            phase: Phase::Idle,
+            hands: BTreeMap::new(),
+            timer: TimerId(0),
+        }
+    }
+
+    /// The build that all workers run when no update is under way.
+    pub fn running(&self) -> BuildIndex {
+        self.running
+    }
+
+    /// The build that an update under way goes to.
+    pub fn target(&self) -> Option<BuildIndex> {
+        self.plan.as_ref().map(|plan| plan.target)
+    }
+
+    /// What a worker runs, as far as it has said.
+    pub fn runs(&self, slot: WorkerSlot) -> Option<BuildIndex> {
+        self.hands.get(&slot).map(|hand| hand.runs)
+    }
+
+    /// Where the update is.
+    pub fn stage(&self) -> Stage {
+        match &self.phase {
+            Phase::Idle => Stage::Idle,
+            Phase::Preparing => Stage::Preparing,
+            Phase::Loading => Stage::Loading,
+            Phase::Canary(..) => Stage::Canary,
+            Phase::Rolling => Stage::Rolling,
+            Phase::Gathering | Phase::Opened => Stage::Barrier,
+            Phase::Paused { .. } => Stage::Paused,
+            Phase::Sweeping { .. } => Stage::Sweeping,
+            Phase::Returning { .. } | Phase::SweepingBack { .. } => Stage::RollingBack,
+        }
+    }
+
+    /// Why it is paused, going back or unable to commit, for people.
+    pub fn remark(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Paused { reason, .. } | Phase::Returning { reason } => Some(reason.clone()),
+            Phase::Sweeping { poisoned } | Phase::SweepingBack { poisoned, .. }
+                if !poisoned.is_empty() =>
+            {
+                Some(poisoned_text(poisoned))
+            }
+            Phase::SweepingBack { reason, .. } => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    /// Build and neighbour for the replacement of a worker that ran `dead` (R32).
+    pub fn replacement(&self, dead: BuildIndex) -> (BuildIndex, Option<BuildIndex>) {
+        let Some(target) = self.target() else {
+            return (self.running, self.companion);
+        };
+        let build = match &self.phase {
+            _ if self.no_return.is_some() => target,
+            Phase::Sweeping { .. }
+            | Phase::Paused {
+                from: Stage::Sweeping,
+                ..
+            } => target,
+            Phase::Rolling
+            | Phase::Opened
+            | Phase::Paused {
+                from: Stage::Rolling | Stage::Barrier,
+                ..
+            } if dead == target => target,
+            _ => self.running,
+        };
+        (
+            build,
+            Some(if build == target {
+                self.running
+            } else {
+                target
+            }),
+        )
+    }
+
+    /// Who keeps the update from going on, and how.
+    pub fn waiting_for(&self) -> Vec<(WorkerSlot, Waiting)> {
+        let target = self.target();
+        let of = |slot: &WorkerSlot, hand: &Hand| match &self.phase {
+            Phase::Loading if !hand.ready => Some(Waiting::ToStart),
+            Phase::Loading if hand.loaded != target => Some(Waiting::ToLoad),
+            Phase::Canary(canaries, Watch::Crossing)
+                if canaries.contains(slot) && Some(hand.runs) != target =>
+            {
+                Some(Waiting::ToCross)
+            }
+            Phase::Canary(_, Watch::Answering(silent)) if silent.contains(slot) => {
+                Some(Waiting::ToAnswer)
+            }
+            Phase::Rolling | Phase::Opened if !hand.ready => Some(Waiting::ToStart),
+            Phase::Rolling | Phase::Opened if Some(hand.runs) != target => Some(Waiting::ToCross),
+            Phase::Gathering if !hand.at_barrier => Some(Waiting::ForTheBarrier),
+            Phase::Returning { .. } if !hand.is_settled_on(self.running) => Some(Waiting::ToCross),
+            _ => None,
+        };
+        self.hands
+            .iter()
+            .filter_map(|(slot, hand)| Some((*slot, of(slot, hand)?)))
+            .collect()
+    }
+
+    /// Takes one event in and says what is to be done, in order.
+    pub fn step(mut self, event: Event) -> (Life, Vec<Effect>) {
+        let mut out = Vec::new();
+        self.take(event, &mut out);
+        // A phase whose work is done already passes on at once; each move asks for something.
+        let mut said = usize::MAX;
+        while said != out.len() {
+            said = out.len();
+            self.advance(&mut out);
+        }
+        (self, out)
+    }
+
+    fn take(&mut self, event: Event, out: &mut Vec<Effect>) {
+        match event {
+            Event::Begin => match self.busy_text() {
+                None => self.phase = Phase::Preparing,
+                Some(why) => out.push(Effect::Refuse(why)),
+            },
+            Event::Probed(result) if self.phase == Phase::Preparing => self.probed(result, out),
+            Event::Spawned {
+                slot,
+                build,
+                neighbour,
+            } => {
+                let loaded = self
+                    .target()
+                    .filter(|t| build == *t || neighbour == Some(*t));
+                let hand = Hand {
+                    runs: build,
+                    ready: false,
+                    loaded,
+                    asked: None,
+                    at_barrier: false,
+                };
+                self.hands.insert(slot, hand);
+            }
+            Event::Ready(slot) => self.ready(slot, out),
+            Event::Died(slot, how) => self.died(slot, how, out),
+            Event::Loaded(slot, build, result) => self.loaded(slot, build, result, out),
+            Event::Crossed(slot, build) => {
+                if let Some(hand) = self.hands.get_mut(&slot) {
+                    hand.runs = build;
+                    hand.at_barrier = false;
+                    if hand.asked == Some(build) {
+                        hand.asked = None;
+                    }
+                }
+                self.catch_up(slot, out);
+            }
+            Event::CrossingFailed(slot, build, reason) => {
+                self.crossing_failed(slot, build, reason, out)
+            }
+            Event::AtBarrier(slot) if self.phase == Phase::Gathering => {
+                if let Some(hand) = self.hands.get_mut(&slot) {
+                    hand.at_barrier = hand.asked.is_some();
+                }
+            }
+            Event::Swept {
+                slot,
+                converted,
+                poisoned,
+            } => self.swept(slot, converted, poisoned, out),
+            Event::Pong(slot) => {
+                if let Phase::Canary(_, Watch::Answering(silent)) = &mut self.phase {
+                    silent.remove(&slot);
+                }
+            }
+            Event::TransformFailed(slot, what) => {
+                if matches!(
+                    self.phase,
+                    Phase::Canary(..) | Phase::Rolling | Phase::Opened | Phase::Sweeping { .. }
+                ) {
+                    self.fail(format!("a transformation failed in {slot}: {what}"), out);
+                }
+            }
+            Event::Rollback(why) => self.rollback_request(why, out),
+            Event::Pause => self.pause_request(out),
+            Event::Resume => self.resume_request(out),
+            Event::Elapsed(timer) if timer == self.timer => self.elapsed(out),
+            Event::Probed(_) | Event::AtBarrier(_) | Event::Elapsed(_) => {}
+        }
+    }
+
+    /// Moves on where all that a phase waits for is there.
+    fn advance(&mut self, out: &mut Vec<Effect>) {
+        let Some(target) = self.target() else { return };
+        let all = |hands: &BTreeMap<WorkerSlot, Hand>, test: &dyn Fn(&Hand) -> bool| {
+            !hands.is_empty() && hands.values().all(|hand| hand.ready && test(hand))
+        };
+        match &self.phase {
+            Phase::Loading if all(&self.hands, &|hand| hand.loaded == Some(target)) => {
+                out.push(Effect::Answer(Answer::Accepted));
+                self.begin_crossing(out);
+            }
+            Phase::Canary(canaries, watch) => match watch {
+                Watch::Crossing
+                    if canaries.iter().all(|slot| {
+                        self.hands
+                            .get(slot)
+                            .is_some_and(|h| h.is_settled_on(target))
+                    }) =>
+                {
+                    let canaries = canaries.clone();
+                    out.push(Effect::Progress(format!(
+                        "{} crossed and on probation",
+                        names(canaries.iter())
+                    )));
+                    self.phase = Phase::Canary(canaries, Watch::Probation);
+                    self.arm(TimerKind::Probation, out);
+                }
+                Watch::Answering(silent) if silent.is_empty() => self.roll(out),
+                _ => {}
+            },
+            Phase::Rolling | Phase::Opened
+                if all(&self.hands, &|hand| hand.is_settled_on(target)) =>
+            {
+                self.sweep(out);
+            }
+            Phase::Gathering if all(&self.hands, &|hand| hand.at_barrier) => {
+                out.push(Effect::Progress(
+                    "all workers are at the barrier: crossing together".to_owned(),
+                ));
+                self.tell_all(Order::Go, out);
+                self.no_return = self.plan.as_ref().and_then(|plan| plan.one_way.clone());
+                self.phase = Phase::Opened;
+                self.arm(TimerKind::Answer, out);
+            }
+            Phase::Returning { reason }
+                if self.hands.values().all(|h| h.is_settled_on(self.running)) =>
+            {
+                let reason = reason.clone();
+                out.push(Effect::Progress(
+                    "all workers are back: sweeping".to_owned(),
+                ));
+                self.phase = Phase::SweepingBack {
+                    reason,
+                    poisoned: Vec::new(),
+                };
+                self.disarm();
+                self.tell_all(Order::Sweep(true), out);
+            }
+            _ => {}
+        }
+    }
+
+    fn busy_text(&self) -> Option<String> {
+        let stage = self.stage();
+        match (stage, self.remark()) {
+            (Stage::Idle, _) => None,
+            (_, None) => Some(format!(
+                "an update is under way ({}): wait for it, or dsu rollback",
+                stage_text(stage)
+            )),
+            (_, Some(remark)) => Some(format!(
+                "an update is under way ({}): {remark}",
+                stage_text(stage)
+            )),
+        }
+    }
+}
+
+fn poisoned_text(guards: &[String]) -> String {
+    format!(
+        "commit is held up by poisoned guards: {}",
+        guards.join(", ")
+    )
+}
+
+fn stage_text(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Idle => "idle",
+        Stage::Preparing => "preparing",
+        Stage::Loading => "loading",
+        Stage::Canary => "canary",
+        Stage::Rolling => "rolling",
+        Stage::Barrier => "at the barrier",
+        Stage::Paused => "paused",
+        Stage::Sweeping => "sweeping",
+        Stage::RollingBack => "rolling back",
+    }
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(stage_text(*self))
+    }
+}
+
+/// `worker 1, 2, 5`.
+fn names<'a>(slots: impl Iterator<Item = &'a WorkerSlot>) -> String {
+    let list: Vec<String> = slots.map(|slot| slot.0.to_string()).collect();
+    format!("worker {}", list.join(", "))
+}

@@ -1,0 +1,420 @@
+//! Random schedules of workers that are slow, die, hang and fail, under a seed.
+//!
+//! Whatever happens, an update ends; then all live workers run one version; and at no time do two run
+//! that are not neighbours. A failing seed is printed and replays by itself.
+
+use super::{
+    Answer, BuildIndex, Effect, Event, Life, Manner, OnFailure, Order, Plan, Stage, TimerId,
+};
+use crate::ids::WorkerSlot;
+use std::collections::{BTreeMap, VecDeque};
+
+/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, good enough to pick from.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    fn once_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// A worker that keeps the contract of `Order`, in its own time.
+struct Worker {
+    runs: BuildIndex,
+    started: bool,
+    hung: bool,
+    at_barrier: Option<BuildIndex>,
+    sweeping: bool,
+    left: u64,
+    inbox: VecDeque<Order>,
+    outbox: VecDeque<Event>,
+}
+
+struct World {
+    dice: Dice,
+    life: Option<Life>,
+    workers: BTreeMap<WorkerSlot, Worker>,
+    down: BTreeMap<WorkerSlot, BuildIndex>,
+    armed: Option<TimerId>,
+    answers: Vec<Answer>,
+    refused: u32,
+    begun: u32,
+    troubled: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dice = Dice(seed);
+        let count = 1 + dice.below(6) as u32;
+        let build = BuildIndex(10);
+        World {
+            life: Some(Life::new(build)),
+            workers: BTreeMap::new(),
+            down: (0..count).map(|n| (WorkerSlot(n), build)).collect(),
+            armed: None,
+            answers: Vec::new(),
+            refused: 0,
+            begun: 0,
+            troubled: true,
+            dice,
+        }
+    }
+
+    fn life(&self) -> &Life {
+        self.life.as_ref().expect("put back after each step")
+    }
+
+    fn event(&mut self, event: Event) {
+        let before = self.life().clone();
+        let (life, effects) = before.clone().step(event);
+        self.life = Some(life);
+        for effect in effects {
+            match effect {
+                Effect::Send(slot, order) => {
+                    if let Some(worker) = self.workers.get_mut(&slot) {
+                        worker.inbox.push_back(order);
+                    }
+                }
+                Effect::Kill(slot, why) => self.kill(slot, &why),
+                Effect::Arm(id, _) => self.armed = Some(id),
+                Effect::Refuse(_) => {
+                    self.refused += 1;
+                    assert_eq!(
+                        format!("{before:?}"),
+                        format!("{:?}", self.life()),
+                        "a refusal changes nothing"
+                    );
+                }
+                Effect::Answer(answer) => {
+                    if matches!(answer, Answer::Refused(_)) {
+                        assert_eq!(self.life().running(), before.running());
+                    }
+                    self.answers.push(answer);
+                }
+                Effect::Progress(_) => {}
+            }
+        }
+    }
+
+    fn kill(&mut self, slot: WorkerSlot, why: &str) {
+        if let Some(worker) = self.workers.remove(&slot) {
+            self.down.insert(slot, worker.runs);
+            self.event(Event::Died(slot, why.to_owned()));
+        }
+    }
+
+    fn respawn(&mut self, slot: WorkerSlot) {
+        if let Some(dead) = self.down.remove(&slot) {
+            let (build, neighbour) = self.life().replacement(dead);
+            let worker = Worker {
+                runs: build,
+                started: false,
+                hung: false,
+                at_barrier: None,
+                sweeping: false,
+                left: 2,
+                inbox: VecDeque::new(),
+                outbox: VecDeque::new(),
+            };
+            self.workers.insert(slot, worker);
+            self.event(Event::Spawned {
+                slot,
+                build,
+                neighbour,
+            });
+        }
+    }
+
+    /// One passage of an update point.
+    fn update_point(&mut self, slot: WorkerSlot) {
+        let (fails, stalls) = (
+            self.troubled && self.dice.once_in(12),
+            self.troubled && self.dice.once_in(40),
+        );
+        let coalesce = self.dice.once_in(2);
+        let Some(worker) = self.workers.get_mut(&slot) else {
+            return;
+        };
+        worker.hung |= stalls;
+        if worker.hung {
+            return;
+        }
+        if !worker.started {
+            worker.started = true;
+            return worker.outbox.push_back(Event::Ready(slot));
+        }
+        let mut last = worker.at_barrier.map(|build| (build, true));
+        let mut go = false;
+        let count = if coalesce {
+            worker.inbox.len()
+        } else {
+            1.min(worker.inbox.len())
+        };
+        for order in worker.inbox.drain(..count) {
+            match order {
+                Order::Load(build) => {
+                    let result = if fails { Err("no".to_owned()) } else { Ok(()) };
+                    worker.outbox.push_back(Event::Loaded(slot, build, result));
+                }
+                Order::Cross { build, together } => {
+                    worker.at_barrier = None;
+                    last = Some((build, together));
+                }
+                Order::Go => go = true,
+                Order::Revert => {
+                    worker.at_barrier = None;
+                    last = None;
+                }
+                Order::Sweep(on) => worker.sweeping = on,
+                Order::Forget(build) => {
+                    assert_ne!(build, worker.runs, "a running build is not forgotten")
+                }
+                Order::Ping => worker.outbox.push_back(Event::Pong(slot)),
+            }
+        }
+        match last {
+            Some((build, true)) if !go => {
+                if worker.at_barrier.is_none() {
+                    worker.outbox.push_back(Event::AtBarrier(slot));
+                }
+                worker.at_barrier = Some(build);
+            }
+            Some((build, _)) => {
+                worker.at_barrier = None;
+                if fails && build != worker.runs {
+                    worker
+                        .outbox
+                        .push_back(Event::CrossingFailed(slot, build, "no".to_owned()));
+                } else {
+                    worker.runs = build;
+                    worker.left = 2;
+                    worker.outbox.push_back(Event::Crossed(slot, build));
+                }
+            }
+            None => {}
+        }
+        if worker.sweeping && worker.outbox.is_empty() {
+            let converted = worker.left;
+            worker.left = worker.left.saturating_sub(1);
+            worker.outbox.push_back(Event::Swept {
+                slot,
+                converted,
+                poisoned: Vec::new(),
+            });
+        }
+    }
+
+    fn deliver(&mut self, slot: WorkerSlot) {
+        if let Some(event) = self
+            .workers
+            .get_mut(&slot)
+            .and_then(|worker| worker.outbox.pop_front())
+        {
+            self.event(event);
+        }
+    }
+
+    fn begin(&mut self) {
+        let idle = self.life().stage() == Stage::Idle;
+        self.event(Event::Begin);
+        if idle {
+            self.begun += 1;
+        }
+    }
+
+    fn probe_answers(&mut self) {
+        if self.life().stage() != Stage::Preparing {
+            return;
+        }
+        let running = self.life().running().0;
+        let target = BuildIndex(if self.dice.once_in(3) {
+            running - 1
+        } else {
+            running + 1
+        });
+        let manner = match self.dice.below(3) {
+            0 => Manner::Barrier,
+            n => Manner::Rolling {
+                canaries: n as u32 - 1 + self.dice.below(2) as u32,
+            },
+        };
+        let one_way = (manner == Manner::Barrier && self.dice.once_in(2)).then(|| "A.b".to_owned());
+        let on_failure = if self.dice.once_in(3) {
+            OnFailure::Pause
+        } else {
+            OnFailure::Rollback
+        };
+        let plan = Plan {
+            target,
+            manner,
+            on_failure,
+            one_way,
+        };
+        let result = if self.troubled && self.dice.once_in(8) {
+            Err("bad".to_owned())
+        } else {
+            Ok(plan)
+        };
+        self.event(Event::Probed(result));
+    }
+
+    fn some_slot(&mut self) -> WorkerSlot {
+        let n = self.workers.len() + self.down.len();
+        WorkerSlot(self.dice.below(n) as u32)
+    }
+
+    fn disturb(&mut self) {
+        let slot = self.some_slot();
+        match self.dice.below(60) {
+            0..=19 => self.update_point(slot),
+            20..=39 => self.deliver(slot),
+            40..=44 => self.respawn(slot),
+            45 => self.kill(slot, "killed"),
+            46..=47 => self.begin(),
+            48..=51 => self.probe_answers(),
+            52 => self.event(Event::Pause),
+            53..=54 => self.event(Event::Resume),
+            55 => self.event(Event::Rollback("asked".to_owned())),
+            56 => self.event(Event::TransformFailed(slot, "no".to_owned())),
+            57..=58 => {
+                if let Some(id) = self.armed.take() {
+                    self.event(Event::Elapsed(id));
+                }
+            }
+            _ => {
+                // Mostly one that was dropped long ago.
+                let id = TimerId(self.dice.below(100) as u32);
+                self.event(Event::Elapsed(id));
+            }
+        }
+        self.check();
+    }
+
+    /// Never more than two versions, and those two neighbours.
+    fn check(&self) {
+        let runs: Vec<u32> = self.workers.values().map(|worker| worker.runs.0).collect();
+        let (low, high) = (runs.iter().min().copied(), runs.iter().max().copied());
+        if let (Some(low), Some(high)) = (low, high) {
+            assert!(high - low <= 1, "versions {low} and {high} at once");
+        }
+        if self.life().stage() == Stage::Idle {
+            let running = self.life().running();
+            for (slot, worker) in &self.workers {
+                assert_eq!(worker.runs, running, "{slot} is left behind");
+            }
+        }
+    }
+
+    /// No more trouble: what is under way has to end by itself. What hangs, hangs on.
+    fn settle(&mut self) {
+        self.troubled = false;
+        for _ in 0..400 {
+            self.probe_answers();
+            if self.life().stage() == Stage::Paused {
+                let event = if self.dice.once_in(2) {
+                    Event::Resume
+                } else {
+                    Event::Rollback("asked".to_owned())
+                };
+                self.event(event);
+            }
+            for n in 0..(self.workers.len() + self.down.len()) as u32 {
+                self.respawn(WorkerSlot(n));
+                self.update_point(WorkerSlot(n));
+                self.deliver(WorkerSlot(n));
+                self.deliver(WorkerSlot(n));
+                self.check();
+            }
+            if self.dice.once_in(8)
+                && let Some(id) = self.armed.take()
+            {
+                self.event(Event::Elapsed(id));
+            }
+            let done = self.life().stage() == Stage::Idle;
+            if done
+                && self
+                    .workers
+                    .values()
+                    .all(|w| w.inbox.is_empty() && w.outbox.is_empty())
+            {
+                break;
+            }
+            if self.life().stage() == Stage::RollingBack || self.life().stage() == Stage::Sweeping {
+                // With everybody hung there is nobody to sweep: the operator ends such a server's workers.
+                let hung: Vec<WorkerSlot> = self
+                    .workers
+                    .iter()
+                    .filter(|w| w.1.hung)
+                    .map(|w| *w.0)
+                    .collect();
+                if hung.len() == self.workers.len() {
+                    for slot in hung {
+                        self.kill(slot, "hung");
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            self.life().stage(),
+            Stage::Idle,
+            "the update never ends: {:?}",
+            self.life()
+        );
+        self.check();
+        let ends = self
+            .answers
+            .iter()
+            .filter(|answer| **answer != Answer::Accepted)
+            .count();
+        assert_eq!(
+            ends, self.begun as usize,
+            "every update ends exactly once: {:?}",
+            self.answers
+        );
+    }
+}
+
+// R14, R16, R28, R30, R32
+#[test]
+fn every_update_ends_with_all_workers_on_one_version() {
+    let (mut committed, mut rolled_back, mut refused, mut requests) = (0, 0, 0, 0);
+    for seed in 0..3_000 {
+        let result = std::panic::catch_unwind(|| {
+            let mut world = World::new(seed);
+            for _ in 0..500 {
+                world.disturb();
+            }
+            world.settle();
+            (world.answers, world.refused)
+        });
+        let (answers, refusals) = result.unwrap_or_else(|_| panic!("seed {seed} fails"));
+        requests += refusals;
+        for answer in answers {
+            match answer {
+                Answer::Committed => committed += 1,
+                Answer::RolledBack(_) => rolled_back += 1,
+                Answer::Refused(_) => refused += 1,
+                Answer::Accepted => {}
+            }
+        }
+    }
+    // The schedules are worth something only if they reach every end often.
+    assert!(committed > 300, "{committed} committed");
+    assert!(rolled_back > 300, "{rolled_back} rolled back");
+    assert!(
+        refused > 300 && requests > 300,
+        "{refused} refused, {requests} requests refused"
+    );
+}
