@@ -53,7 +53,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    dsu_runtime::enter::enter();
+    dsu_runtime::enter();
     let arguments = Arguments::parse();
     let ended = match arguments.command {
         Some(Command::Dsu { arguments }) => {

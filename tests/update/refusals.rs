@@ -68,7 +68,7 @@ fn a_file_that_is_no_library_is_refused() {
     refused(&fleet, &huge, &["2147483648 bytes"]);
     // e_machine: AArch64.
     let foreign = Patch::At(18, &183u16.to_le_bytes()).copy(&good, &file(&fleet, "foreign.so"));
-    refused(&fleet, &foreign, &["AArch64", "x86_64"]);
+    refused(&fleet, &foreign, &["AARCH64", "x86_64"]);
     fleet.finish();
 }
 
@@ -193,7 +193,7 @@ fn bad_flags_are_refused_before_anything_starts() {
     let before = fleet.now();
     for flags in [
         &["--canary", "3"][..],
-        &["--timeout", "-1"],
+        &["--timeout=-1"],
         &["--mode", "barrier", "--canary", "1"],
     ] {
         let answer = fleet.update(&good, flags);

@@ -2,5 +2,5 @@
 //! its dependencies.
 
 fn main() -> std::process::ExitCode {
-    dsu_runtime::enter::main()
+    dsu_runtime::main()
 }
