@@ -1,6 +1,6 @@
 //! Workers that die.
 
-use dsu_tests::{Fleet, kv, library, until};
+use dsu_tests::{Fleet, kv, ledger, library, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sample_app::load::{Load, Plan};
@@ -18,7 +18,7 @@ fn load(fleet: &Fleet) -> Load {
 
 #[test]
 fn a_killed_worker_is_replaced() {
-    let fleet = Fleet::start("death", &kv(2));
+    let fleet = Fleet::start("death", &ledger());
     let victim = fleet.now().workers[0].pid;
     kill_worker(victim);
     let status = until(|| {
@@ -29,7 +29,6 @@ fn a_killed_worker_is_replaced() {
         alive.then_some(workers)
     });
     assert_eq!(status.len(), 2);
-    fleet.connect().ask(&["PING"]).expect("an answer");
     fleet.finish();
 }
 
@@ -72,8 +71,8 @@ fn an_update_ends_though_a_worker_is_killed_in_the_middle_of_it() {
 // R28: the canary's death rolls the update back.
 #[test]
 fn a_canary_that_dies_in_probation_rolls_the_update_back() {
-    let fleet = Fleet::start("canary's death", &kv(2));
-    let path = library("kv_v2");
+    let fleet = Fleet::start("canary's death", &ledger());
+    let path = library("fixture_ledger_v2");
     let arguments = [
         "update",
         &path.to_string_lossy(),

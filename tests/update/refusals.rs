@@ -1,5 +1,6 @@
 //! Bad input: each is refused with its reason, and the running server is untouched.
 
+use dsu_runtime::abi::{CONTAINER_ABI, LibraryHeader, RUNTIME_ABI};
 use dsu_tests::{Fleet, Patch, behave, ledger, library};
 use sample_app::server::Status;
 use std::fs;
@@ -85,6 +86,32 @@ fn a_library_that_is_no_version_is_refused() {
         &file(&fleet, "silent.so"),
     );
     refused(&fleet, &silent, &["no manifest"]);
+    fleet.finish();
+}
+
+// R34
+#[test]
+fn a_library_of_another_runtime_or_compiler_is_refused() {
+    let fleet = fleet("another runtime");
+    let good = library("fixture_ledger_v2");
+    let header = |runtime: u32, container: u32| {
+        let magic = &LibraryHeader::MAGIC[..];
+        [magic, &runtime.to_le_bytes(), &container.to_le_bytes()].concat()
+    };
+    let now = header(RUNTIME_ABI, CONTAINER_ABI);
+    let changed = |name: &str, old: &[u8], new: &[u8]| {
+        Patch::Every(old, new).copy(&good, &file(&fleet, name))
+    };
+    let runtime = changed("runtime.so", &now, &header(RUNTIME_ABI + 1, CONTAINER_ABI));
+    refused(&fleet, &runtime, &["runtime abi"]);
+    let container = changed(
+        "container.so",
+        &now,
+        &header(RUNTIME_ABI, CONTAINER_ABI + 1),
+    );
+    refused(&fleet, &container, &["container abi", "snapshot"]);
+    let compiler = changed("compiler.so", b"rustc 1.", b"rustc 9.");
+    refused(&fleet, &compiler, &["rustc 9."]);
     fleet.finish();
 }
 

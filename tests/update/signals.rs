@@ -1,6 +1,6 @@
 //! Signals to the supervisor.
 
-use dsu_tests::{Fleet, kv, library, until};
+use dsu_tests::{Fleet, kv, ledger, library, until};
 use nix::sys::signal::Signal;
 use sample_app::load::Value;
 
@@ -21,7 +21,7 @@ fn sigusr2_updates_to_what_the_link_holds_now() {
 
 #[test]
 fn sigusr2_for_the_version_that_runs_changes_nothing() {
-    let fleet = Fleet::start("SIGUSR2 twice", &kv(2));
+    let fleet = Fleet::start("SIGUSR2 twice", &ledger());
     let before = fleet.now().workers;
     fleet.signal(Signal::SIGUSR2).expect("it runs");
     until(|| fleet.log().contains("refused").then_some(()));

@@ -1,6 +1,6 @@
 //! Nothing is lost while versions change.
 
-use dsu_tests::{Fleet, kv, library, until};
+use dsu_tests::{Fleet, kv, ledger, library, until};
 use sample_app::load::{Expiry, Load, Plan};
 
 const CHANGES: usize = 20;
@@ -74,8 +74,11 @@ fn barrier_update_under_load_loses_nothing() {
 
 #[test]
 fn crossings_are_recorded_with_update_point_and_pause() {
-    let fleet = Fleet::start("crossings", &kv(2));
-    let answer = fleet.updated(&library("kv_v2"), &["--probation", "0", "--wait"]);
+    let fleet = Fleet::start("crossings", &ledger());
+    let answer = fleet.updated(
+        &library("fixture_ledger_v2"),
+        &["--probation", "0", "--wait"],
+    );
     let record = answer.record().expect("a record");
     assert_eq!((record.from_version, record.to_version), (1, Some(2)));
     let mut workers: Vec<u32> = record.crossings.iter().map(|one| one.worker).collect();
