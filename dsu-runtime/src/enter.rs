@@ -32,7 +32,9 @@ pub fn enter() {
             }
         },
         _ => {
-            eprintln!("unreachable: this executable has no part called {role:?}: unset {ROLE_VARIABLE}");
+            eprintln!(
+                "unreachable: this executable has no part called {role:?}: unset {ROLE_VARIABLE}"
+            );
             USAGE
         }
     };
@@ -66,8 +68,11 @@ fn descriptor(name: &str) -> Result<OwnedFd, String> {
     // SAFETY: nothing else of this process has run yet that could own the number; fcntl fails for one
     // that is not open, and then it is not taken.
     unsafe {
-        fcntl(std::os::fd::BorrowedFd::borrow_raw(fd), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
-            .map_err(|error| format!("{name}: {error}"))?;
+        fcntl(
+            std::os::fd::BorrowedFd::borrow_raw(fd),
+            FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC),
+        )
+        .map_err(|error| format!("{name}: {error}"))?;
         Ok(OwnedFd::from_raw_fd(fd))
     }
 }

@@ -13,6 +13,7 @@ use crate::LensError;
 /// | knows the part | `None`: it is in the value itself | - |
 /// | does not know it | - | `Some`: it waits here |
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Kept<T> {
     /// The part that waits for its side to come back.
     pub value: Option<T>,
@@ -36,6 +37,7 @@ impl<T> Kept<T> {
 /// The two fields are named after the sides and not after their parts, because either side can be the original.
 /// Empty after an original was restored: converting it again makes the same image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Residual<L, R> {
     /// A left and a right value of which one was made from the other.
     pub pair: Option<Pair<L, R>>,
@@ -43,6 +45,7 @@ pub struct Residual<L, R> {
 
 /// A left and a right value of which one was made from the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pair<L, R> {
     /// The older form.
     pub left: L,

@@ -92,7 +92,14 @@ pub struct LibraryCalls {
     pub bind: unsafe extern "C" fn(*const u8, usize, sink: Sink, state: *mut c_void) -> bool,
     /// Rewrites an encoded carry into the form of the schema with this digest, by a lens of this
     /// library: `(carry, its length, digest, its length)`. The new carry, or the reason, to the sink.
-    pub convert_carry: unsafe extern "C" fn(*const u8, usize, *const u8, usize, sink: Sink, state: *mut c_void) -> bool,
+    pub convert_carry: unsafe extern "C" fn(
+        *const u8,
+        usize,
+        *const u8,
+        usize,
+        sink: Sink,
+        state: *mut c_void,
+    ) -> bool,
     /// Runs the application until it crosses, ends or fails.
     pub run: unsafe extern "C" fn(*const RunArguments) -> RunOutcome,
     /// One slice of the sweep over the guards; the report (JSON) goes to the sink.

@@ -33,8 +33,15 @@ pub(super) fn allocate(layout: Layout) -> Result<NonNull<u8>, HeapFull> {
 ///
 /// # Errors
 /// `HeapFull`.
-pub(super) fn allocate_beside(sibling: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, HeapFull> {
-    if (sibling.as_ptr() as usize) < HEAP_ADDR { alloc::allocate_root(layout) } else { allocate(layout) }
+pub(super) fn allocate_beside(
+    sibling: NonNull<u8>,
+    layout: Layout,
+) -> Result<NonNull<u8>, HeapFull> {
+    if (sibling.as_ptr() as usize) < HEAP_ADDR {
+        alloc::allocate_root(layout)
+    } else {
+        allocate(layout)
+    }
 }
 
 /// A copy of the `used` first bytes of a block, in a new block of the same layout.

@@ -8,11 +8,18 @@ use std::mem::offset_of;
 use xform::{Kept, LensError, Pair, Residual};
 
 fn struct_of<T>(name: &str, fields: Vec<FieldSchema>) -> TypeSchema {
-    TypeSchema { kind: TypeKind::Struct(fields), ..TypeSchema::leaf::<T>(name) }
+    TypeSchema {
+        kind: TypeKind::Struct(fields),
+        ..TypeSchema::leaf::<T>(name)
+    }
 }
 
 fn field<T: Shared>(name: &str, offset: usize) -> FieldSchema {
-    FieldSchema { name: name.to_owned(), offset: offset as u64, ty: T::schema() }
+    FieldSchema {
+        name: name.to_owned(),
+        offset: offset as u64,
+        ty: T::schema(),
+    }
 }
 
 // SAFETY: one field, which is shared.
@@ -20,7 +27,10 @@ unsafe impl<T: Shared> Shared for Kept<T> {
     type Cell = Inline<Self>;
 
     fn schema() -> TypeSchema {
-        struct_of::<Self>("Kept", vec![field::<Option<T>>("value", offset_of!(Self, value))])
+        struct_of::<Self>(
+            "Kept",
+            vec![field::<Option<T>>("value", offset_of!(Self, value))],
+        )
     }
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {
@@ -51,7 +61,10 @@ unsafe impl<L: Shared, R: Shared> Shared for Residual<L, R> {
     type Cell = Inline<Self>;
 
     fn schema() -> TypeSchema {
-        struct_of::<Self>("Residual", vec![field::<Option<Pair<L, R>>>("pair", offset_of!(Self, pair))])
+        struct_of::<Self>(
+            "Residual",
+            vec![field::<Option<Pair<L, R>>>("pair", offset_of!(Self, pair))],
+        )
     }
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {

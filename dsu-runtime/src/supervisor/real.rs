@@ -7,8 +7,8 @@ use crate::heap::{self, HeapLimits, Regions, Role};
 use crate::ids::WorkerSlot;
 use crate::sync;
 use crate::version::{self, Binding, Manifest, Registry, probe};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::cell::Cell;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{Release, SeqCst};
@@ -41,7 +41,10 @@ pub fn open(config: &Config) -> Result<Ports, String> {
     let libraries = libraries(&config.run_dir);
     let guards = Rc::clone(&libraries.guards);
     Ok(Ports {
-        memory: Box::new(MappedMemory { descriptors, guards }),
+        memory: Box::new(MappedMemory {
+            descriptors,
+            guards,
+        }),
         libraries: Box::new(libraries),
     })
 }
@@ -178,7 +181,10 @@ impl Libraries for CheckedLibraries {
     }
 
     fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String> {
-        let binding = self.registry.admit(manifest).map_err(|refusal| refusal.to_string())?;
+        let binding = self
+            .registry
+            .admit(manifest)
+            .map_err(|refusal| refusal.to_string())?;
         self.guards.set(self.registry.slots_in_use());
         Ok(binding)
     }

@@ -21,7 +21,10 @@ pub struct RecoveredLocks {
 /// published. `guards` is the number of slots in use. Idempotent and restartable, as [`recover`].
 pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
     let record = WorkerRecord::at(dead);
-    let seat = Seat { name: Name::of_slot(dead.0), busy: &record.busy };
+    let seat = Seat {
+        name: Name::of_slot(dead.0),
+        busy: &record.busy,
+    };
     let mut recovered = RecoveredLocks::default();
     let cells = (0..guards).map(|index| (CellIndex(index), &GuardSlot::at(GuardIndex(index)).lock));
     recover(&seat, cells, |CellIndex(index)| {

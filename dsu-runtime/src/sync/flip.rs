@@ -37,7 +37,11 @@ pub(super) fn bring(
     }
 }
 
-fn flip(slot: &'static GuardSlot, cell: &GuardCell, expected: Tag) -> Result<NonNull<u8>, LockError> {
+fn flip(
+    slot: &'static GuardSlot,
+    cell: &GuardCell,
+    expected: Tag,
+) -> Result<NonNull<u8>, LockError> {
     let record = WorkerContext::current().record();
     let class = Class::of_tag(u64::from(expected.0));
     let root = slot.root();
@@ -45,7 +49,11 @@ fn flip(slot: &'static GuardSlot, cell: &GuardCell, expected: Tag) -> Result<Non
     slot.lock.transforming(class);
     let started = Nanos::now();
     // SAFETY: the root is a live box in roots, and this worker holds its lock.
-    let flipped = unsafe { heap::convert_root(root.word(), expected, |word| slot.publish(Root::from_word(word))) };
+    let flipped = unsafe {
+        heap::convert_root(root.word(), expected, |word| {
+            slot.publish(Root::from_word(word))
+        })
+    };
     match flipped {
         Ok(()) => {
             slot.lock.transformed(class, Nanos::now().since(started));
@@ -55,7 +63,10 @@ fn flip(slot: &'static GuardSlot, cell: &GuardCell, expected: Tag) -> Result<Non
     }
     record.flipping.store(0, Ordering::Release);
     flipped.map_err(|error| explain(cell, root.tag(), expected, error))?;
-    Ok(slot.root().items().expect("a root that was just published has items"))
+    Ok(slot
+        .root()
+        .items()
+        .expect("a root that was just published has items"))
 }
 
 fn explain(cell: &GuardCell, from: Tag, to: Tag, error: AccessError) -> LockError {
@@ -73,7 +84,11 @@ fn explain(cell: &GuardCell, from: Tag, to: Tag, error: AccessError) -> LockErro
 }
 
 /// The first tuple of a guard that nobody has acquired yet.
-fn make(slot: &'static GuardSlot, cell: &GuardCell, expected: Tag) -> Result<NonNull<u8>, LockError> {
+fn make(
+    slot: &'static GuardSlot,
+    cell: &GuardCell,
+    expected: Tag,
+) -> Result<NonNull<u8>, LockError> {
     let (guard, _) = registration(cell).expect("a bound cell is registered");
     let schema = (guard.schema)();
     let TypeKind::Struct(fields) = &schema.kind else {
@@ -83,15 +98,28 @@ fn make(slot: &'static GuardSlot, cell: &GuardCell, expected: Tag) -> Result<Non
     match made {
         Ok(word) => {
             slot.publish(Root::from_word(word));
-            slot.lock.transformed(Class::of_tag(u64::from(expected.0)), std::time::Duration::ZERO);
-            Ok(slot.root().items().expect("a root that was just published has items"))
+            slot.lock.transformed(
+                Class::of_tag(u64::from(expected.0)),
+                std::time::Duration::ZERO,
+            );
+            Ok(slot
+                .root()
+                .items()
+                .expect("a root that was just published has items"))
         }
         Err(AccessError::HeapFull) => Err(LockError::HeapFull),
-        Err(error) => Err(LockError::TransformFailed(format!("guard {}: {error}", describe(cell)))),
+        Err(error) => Err(LockError::TransformFailed(format!(
+            "guard {}: {error}",
+            describe(cell)
+        ))),
     }
 }
 
-fn fill(guard: &GuardRegistration, fields: &[FieldSchema], tuple: NonNull<u8>) -> Result<(), AccessError> {
+fn fill(
+    guard: &GuardRegistration,
+    fields: &[FieldSchema],
+    tuple: NonNull<u8>,
+) -> Result<(), AccessError> {
     let mut error = ErrorText::default();
     for (field, item) in fields.iter().zip(guard.items) {
         // SAFETY: the tuple has the layout of this guard's schema, and each field has its own bytes.
@@ -106,10 +134,15 @@ fn fill(guard: &GuardRegistration, fields: &[FieldSchema], tuple: NonNull<u8>) -
 
 /// The registration that `cell` belongs to, and its place in the family.
 fn registration(cell: &GuardCell) -> Option<(&'static GuardRegistration, usize)> {
-    inventory::iter::<GuardRegistration>.into_iter().find_map(|guard| {
-        let place = guard.cells.iter().position(|other| std::ptr::eq(other, cell))?;
-        Some((guard, place))
-    })
+    inventory::iter::<GuardRegistration>
+        .into_iter()
+        .find_map(|guard| {
+            let place = guard
+                .cells
+                .iter()
+                .position(|other| std::ptr::eq(other, cell))?;
+            Some((guard, place))
+        })
 }
 
 /// The guard's name, `NAME` or `NAME[3]`.

@@ -44,9 +44,15 @@ enum Patience {
 impl<I: 'static> GuardMutex<I> {
     /// A guard that is not bound to a slot yet; the runtime binds it when the library is loaded.
     #[doc(hidden)]
-    #[expect(clippy::new_without_default, reason = "only the attribute makes one, in a static")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "only the attribute makes one, in a static"
+    )]
     pub const fn new() -> Self {
-        GuardMutex { cell: GuardCell::new(), items: PhantomData }
+        GuardMutex {
+            cell: GuardCell::new(),
+            items: PhantomData,
+        }
     }
 
     /// The cell that binding fills in.
@@ -139,7 +145,12 @@ impl<I: 'static> GuardMutex<I> {
             return Err(LockError::Deadlock(self.describe()));
         }
         slot.lock
-            .acquire_slow(&cx.seat(), slot.cell_index(), self.class(), patience.deadline())
+            .acquire_slow(
+                &cx.seat(),
+                slot.cell_index(),
+                self.class(),
+                patience.deadline(),
+            )
             .map_err(|_| LockError::TimedOut(self.describe()))?;
         self.settle(slot, cx, patience)
     }
@@ -161,7 +172,12 @@ impl<I: 'static> GuardMutex<I> {
             }
             if !slot.is_poisoned() {
                 slot.lock
-                    .await_turn(&cx.seat(), slot.cell_index(), self.class(), patience.deadline())
+                    .await_turn(
+                        &cx.seat(),
+                        slot.cell_index(),
+                        self.class(),
+                        patience.deadline(),
+                    )
                     .map_err(|_| LockError::TimedOut(self.describe()))?;
             }
         }
@@ -188,7 +204,8 @@ impl Patience {
 #[inline]
 fn release(slot: &'static GuardSlot, seat: &Seat<'_>) {
     if !slot.lock.release_fast(seat.name) {
-        slot.lock.release_slow(seat, slot.cell_index(), slot.class());
+        slot.lock
+            .release_slow(seat, slot.cell_index(), slot.class());
     }
 }
 
@@ -201,9 +218,14 @@ pub struct GuardFamily<I: 'static, const N: usize> {
 impl<I: 'static, const N: usize> GuardFamily<I, N> {
     /// A family that is not bound yet.
     #[doc(hidden)]
-    #[expect(clippy::new_without_default, reason = "only the attribute makes one, in a static")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "only the attribute makes one, in a static"
+    )]
     pub const fn new() -> Self {
-        GuardFamily { members: [const { GuardMutex::new() }; N] }
+        GuardFamily {
+            members: [const { GuardMutex::new() }; N],
+        }
     }
 
     /// The cells that binding fills in.
@@ -256,7 +278,11 @@ impl<'g, I> Guard<'g, I> {
     fn enter(slot: &'static GuardSlot, items: NonNull<I>, cx: &'g Worker) -> Self {
         let depth = &cx.context().depth;
         depth.set(depth.get() + 1);
-        Guard { slot, items, cx: PhantomData }
+        Guard {
+            slot,
+            items,
+            cx: PhantomData,
+        }
     }
 }
 
@@ -302,8 +328,13 @@ impl<I> Drop for Guard<'_, I> {
         }
         let name = Name::of_owner(context.owner());
         if !self.slot.lock.release_fast(name) {
-            let seat = Seat { name, busy: &context.record().busy };
-            self.slot.lock.release_slow(&seat, self.slot.cell_index(), self.slot.class());
+            let seat = Seat {
+                name,
+                busy: &context.record().busy,
+            };
+            self.slot
+                .lock
+                .release_slow(&seat, self.slot.cell_index(), self.slot.class());
         }
     }
 }

@@ -72,7 +72,11 @@ impl<I: 'static, const N: usize> GuardFamily<I, N> {
             named[index] = true;
         }
         let mut guards = [const { None }; N];
-        for (index, guard) in guards.iter_mut().enumerate().filter(|(index, _)| named[*index]) {
+        for (index, guard) in guards
+            .iter_mut()
+            .enumerate()
+            .filter(|(index, _)| named[*index])
+        {
             *guard = Some(self[index].lock(cx)?);
         }
         Ok(guards)

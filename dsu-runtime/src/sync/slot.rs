@@ -66,7 +66,11 @@ impl GuardSlot {
     /// # Panics
     /// If the index is beyond the table.
     pub fn at(index: GuardIndex) -> &'static GuardSlot {
-        assert!((index.0 as usize) < MAX_GUARDS, "guard index {} is beyond the table", index.0);
+        assert!(
+            (index.0 as usize) < MAX_GUARDS,
+            "guard index {} is beyond the table",
+            index.0
+        );
         let address = CONTROL_ADDR + GUARDS_OFFSET + index.0 as usize * GUARD_STRIDE;
         // SAFETY: inside the control region, which is mapped before anybody has an index and is
         // never unmapped; the slot is made of atomics that are valid when zero.
@@ -106,7 +110,8 @@ impl GuardSlot {
         if root.tag() == Tag::IMPOSSIBLE || root.items().is_none() {
             return;
         }
-        self.poisoned.store(u32::from(root.tag().0), Ordering::Relaxed);
+        self.poisoned
+            .store(u32::from(root.tag().0), Ordering::Relaxed);
         let poisoned = u64::from(Tag::IMPOSSIBLE.0) << 48 | (root.0 & (u64::MAX >> 16));
         self.root.store(poisoned, Ordering::Release);
     }

@@ -71,7 +71,11 @@ impl Epoll<'_> {
         // SAFETY: no memory is passed; the descriptor is new and nobody else's.
         unsafe {
             let fd = libc::epoll_create1(libc::EPOLL_CLOEXEC);
-            if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+            if fd < 0 {
+                Err(io::Error::last_os_error())
+            } else {
+                Ok(OwnedFd::from_raw_fd(fd))
+            }
         }
     }
 
@@ -99,12 +103,31 @@ impl Epoll<'_> {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, Interest::NONE)
     }
 
-    fn control(self, operation: i32, fd: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: interest.0, u64: token };
+    fn control(
+        self,
+        operation: i32,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events: interest.0,
+            u64: token,
+        };
         // SAFETY: both descriptors are borrowed and so open; the event is read during the call only.
-        let result =
-            unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd.as_raw_fd(), &raw mut event) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let result = unsafe {
+            libc::epoll_ctl(
+                self.0.as_raw_fd(),
+                operation,
+                fd.as_raw_fd(),
+                &raw mut event,
+            )
+        };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits until something is ready or `deadline` has passed; `None` waits without end. A signal

@@ -4,8 +4,9 @@
 
 use super::tuple::{ALIGN, InitFn, Part, Plan, Step};
 use crate::abi::{
-    Converter, CONTROL_ADDR, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET, GuardRegistration,
-    LensDirections, Representation, TransformerRegistration, TypeKind, TypeRegistration, TypeSchema,
+    CONTROL_ADDR, Converter, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET, GuardRegistration,
+    LensDirections, Representation, TransformerRegistration, TypeKind, TypeRegistration,
+    TypeSchema,
 };
 use crate::ids::{Tag, VersionId};
 use crate::version::{Binding, digest};
@@ -87,7 +88,10 @@ fn add_converter(from: Tag, converter: Converter) {
         Some(place) => entry.converters[place] = converter,
         None => {
             entry.converters.rotate_left(1);
-            *entry.converters.last_mut().expect("a representation has places") = converter;
+            *entry
+                .converters
+                .last_mut()
+                .expect("a representation has places") = converter;
         }
     }
 }
@@ -95,7 +99,8 @@ fn add_converter(from: Tag, converter: Converter) {
 fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
     for lens in inventory::iter::<TransformerRegistration> {
         let (left, right) = ((lens.left)(), (lens.right)());
-        let (Some(older), Some(newer)) = (tags.get(&left.name, &left), tags.get(&right.name, &right))
+        let (Some(older), Some(newer)) =
+            (tags.get(&left.name, &left), tags.get(&right.name, &right))
         else {
             // Between items of a tuple, or from a version that is long gone.
             continue;
@@ -146,12 +151,18 @@ fn bind_guard(guard: &GuardRegistration, binding: &Binding, tags: &Tags<'_>) -> 
         .find(|bound| bound.name == guard.name)
         .ok_or_else(|| format!("guard {} has no slot", guard.name))?;
     if bound.count as usize != guard.cells.len() {
-        return Err(format!("guard {} has {} slots instead of {}", guard.name, bound.count, guard.cells.len()));
+        return Err(format!(
+            "guard {} has {} slots instead of {}",
+            guard.name,
+            bound.count,
+            guard.cells.len()
+        ));
     }
     for (index, cell) in (u64::from(bound.first.0)..).zip(guard.cells) {
         let address = (CONTROL_ADDR + GUARDS_OFFSET) as u64 + index * GUARD_STRIDE as u64;
         cell.slot.store(address, Ordering::Relaxed);
-        cell.expected.store(u64::from(bound.tag.0), Ordering::Relaxed);
+        cell.expected
+            .store(u64::from(bound.tag.0), Ordering::Relaxed);
     }
     let schema = (guard.schema)();
     let entry = entry(bound.tag);
@@ -159,9 +170,19 @@ fn bind_guard(guard: &GuardRegistration, binding: &Binding, tags: &Tags<'_>) -> 
     entry.align = schema.align as u32;
     entry.drop = Some(guard.drop);
     entry.visit = Some(guard.visit);
-    let Some(older) = &binding.older else { return Ok(()) };
-    let former = if guard.renamed_from.is_empty() { guard.name } else { guard.renamed_from };
-    let Some(older) = older.guards.iter().find(|g| g.name == former || g.name == guard.name) else {
+    let Some(older) = &binding.older else {
+        return Ok(());
+    };
+    let former = if guard.renamed_from.is_empty() {
+        guard.name
+    } else {
+        guard.renamed_from
+    };
+    let Some(older) = older
+        .guards
+        .iter()
+        .find(|g| g.name == former || g.name == guard.name)
+    else {
         return Ok(());
     };
     let older_tag = tags.get(&guard_name(guard.name), &older.items);
@@ -202,7 +223,10 @@ fn fields(schema: &TypeSchema) -> &[FieldSchema] {
     }
 }
 
-fn lens_between(older: &TypeSchema, newer: &TypeSchema) -> Option<&'static TransformerRegistration> {
+fn lens_between(
+    older: &TypeSchema,
+    newer: &TypeSchema,
+) -> Option<&'static TransformerRegistration> {
     inventory::iter::<TransformerRegistration>
         .into_iter()
         .find(|lens| (lens.left)() == *older && (lens.right)() == *newer)
@@ -214,14 +238,23 @@ impl<'a> TupleLayout<'a> {
         older: &'a TypeSchema,
         newer: &'a TypeSchema,
     ) -> Result<TupleLayout<'a>, String> {
-        let mut layout =
-            TupleLayout { pairs: Vec::new(), parts: Vec::new(), complement_size: 0, both_ways: true };
+        let mut layout = TupleLayout {
+            pairs: Vec::new(),
+            parts: Vec::new(),
+            complement_size: 0,
+            both_ways: true,
+        };
         for (field, calls) in fields(newer).iter().zip(guard.items) {
             let old = fields(older).iter().find(|old| old.name == field.name);
             let lens = match old {
-                Some(old) if old.ty != field.ty => Some(lens_between(&old.ty, &field.ty).ok_or_else(
-                    || format!("item {}.{} changed and has no transformer", guard.name, field.name),
-                )?),
+                Some(old) if old.ty != field.ty => {
+                    Some(lens_between(&old.ty, &field.ty).ok_or_else(|| {
+                        format!(
+                            "item {}.{} changed and has no transformer",
+                            guard.name, field.name
+                        )
+                    })?)
+                }
                 _ => None,
             };
             let complement = match (old, lens) {
@@ -233,10 +266,18 @@ impl<'a> TupleLayout<'a> {
                         Some(lens.visit_complement),
                     )
                 }
-                (None, None) => layout.room(field.ty.size as usize, Some(calls.drop), Some(calls.visit)),
+                (None, None) => {
+                    layout.room(field.ty.size as usize, Some(calls.drop), Some(calls.visit))
+                }
                 (Some(_), None) => 0,
             };
-            layout.pairs.push(Pair { name: &field.name, older: old, newer: Some((field, calls.init)), lens, complement });
+            layout.pairs.push(Pair {
+                name: &field.name,
+                older: old,
+                newer: Some((field, calls.init)),
+                lens,
+                complement,
+            });
         }
         for old in fields(older) {
             if fields(newer).iter().all(|field| field.name != old.name) {
@@ -244,17 +285,36 @@ impl<'a> TupleLayout<'a> {
                 let known = inventory::iter::<TypeRegistration>
                     .into_iter()
                     .find(|t| t.frozen_from != 0 && (t.schema)() == old.ty);
-                let complement = layout.room(old.ty.size as usize, known.map(|t| t.drop), known.map(|t| t.visit));
-                layout.pairs.push(Pair { name: &old.name, older: Some(old), newer: None, lens: None, complement });
+                let complement = layout.room(
+                    old.ty.size as usize,
+                    known.map(|t| t.drop),
+                    known.map(|t| t.visit),
+                );
+                layout.pairs.push(Pair {
+                    name: &old.name,
+                    older: Some(old),
+                    newer: None,
+                    lens: None,
+                    complement,
+                });
             }
         }
         Ok(layout)
     }
 
-    fn room(&mut self, size: usize, drop: Option<crate::abi::DropFn>, visit: Option<crate::abi::VisitFn>) -> usize {
+    fn room(
+        &mut self,
+        size: usize,
+        drop: Option<crate::abi::DropFn>,
+        visit: Option<crate::abi::VisitFn>,
+    ) -> usize {
         let offset = self.complement_size;
         if size > 0 {
-            self.parts.push(Part { offset, drop, visit });
+            self.parts.push(Part {
+                offset,
+                drop,
+                visit,
+            });
             self.complement_size += size.next_multiple_of(ALIGN);
         }
         offset
@@ -267,7 +327,11 @@ impl<'a> TupleLayout<'a> {
             .pairs
             .iter()
             .filter(|pair| pair.lens.is_some() || pair.is_kept(forward))
-            .filter_map(|pair| self.parts.iter().find(|part| part.offset == pair.complement))
+            .filter_map(|pair| {
+                self.parts
+                    .iter()
+                    .find(|part| part.offset == pair.complement)
+            })
             .copied()
             .collect();
         Plan {
@@ -282,13 +346,25 @@ impl<'a> TupleLayout<'a> {
 impl Pair<'_> {
     /// Whether going this way puts the item into the complement.
     fn is_kept(&self, forward: bool) -> bool {
-        if forward { self.newer.is_none() } else { self.older.is_none() }
+        if forward {
+            self.newer.is_none()
+        } else {
+            self.older.is_none()
+        }
     }
 
     fn step(&self, forward: bool) -> Step {
-        let older = self.older.map(|field| (field.offset as usize, field.ty.size as usize));
-        let newer = self.newer.map(|(field, _)| (field.offset as usize, field.ty.size as usize));
-        let (source, target) = if forward { (older, newer) } else { (newer, older) };
+        let older = self
+            .older
+            .map(|field| (field.offset as usize, field.ty.size as usize));
+        let newer = self
+            .newer
+            .map(|(field, _)| (field.offset as usize, field.ty.size as usize));
+        let (source, target) = if forward {
+            (older, newer)
+        } else {
+            (newer, older)
+        };
         let complement = self.complement;
         match (source, target) {
             (Some((from, size)), Some((to, _))) => match self.lens {
@@ -301,10 +377,19 @@ impl Pair<'_> {
                     has_complement: (lens.complement)().size > 0,
                 },
             },
-            (Some((from, size)), None) => Step::Keep { from, size, complement },
+            (Some((from, size)), None) => Step::Keep {
+                from,
+                size,
+                complement,
+            },
             (None, Some((to, size))) => {
                 let init = self.newer.map(|(_, init)| init).filter(|_| forward);
-                Step::Make { to, size, complement, init }
+                Step::Make {
+                    to,
+                    size,
+                    complement,
+                    init,
+                }
             }
             (None, None) => unreachable!("an item is on one side at least"),
         }

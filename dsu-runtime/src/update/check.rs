@@ -26,8 +26,10 @@ const MOST_FINDINGS: usize = 100;
 /// them nobody else can change the heap, so that what nobody reaches is lost for certain.
 pub fn check() -> CheckReport {
     let cx = Worker::of_runtime();
-    let mut cells: Vec<&'static GuardCell> =
-        sync::sorted_guards().into_iter().flat_map(|guard| guard.cells).collect();
+    let mut cells: Vec<&'static GuardCell> = sync::sorted_guards()
+        .into_iter()
+        .flat_map(|guard| guard.cells)
+        .collect();
     cells.sort_by_key(|cell| cell.slot.load(std::sync::atomic::Ordering::Relaxed));
     let mut checker = Checker::default();
     let mut is_whole = true;
@@ -59,7 +61,10 @@ pub fn check() -> CheckReport {
             ));
         }
     }
-    CheckReport { walked: checker.blocks.len() as u64, findings: checker.findings }
+    CheckReport {
+        walked: checker.blocks.len() as u64,
+        findings: checker.findings,
+    }
 }
 
 #[derive(Default)]

@@ -59,8 +59,10 @@ thread_local! {
 /// One slice of a pass over all guards of this library; the next call goes on where it ends.
 pub fn sweep(budget_ns: u64) -> SweepSlice {
     let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
-    let cells: Vec<_> =
-        sync::sorted_guards().into_iter().flat_map(|guard| guard.cells.iter().map(move |cell| (guard, cell))).collect();
+    let cells: Vec<_> = sync::sorted_guards()
+        .into_iter()
+        .flat_map(|guard| guard.cells.iter().map(move |cell| (guard, cell)))
+        .collect();
     // Workers begin at different guards, so that they do not queue for the same one.
     let first = WorkerContext::current().owner() as usize;
     let mut slice = SweepSlice::default();
@@ -93,12 +95,23 @@ fn sweep_guard(
     slice: &mut SweepSlice,
 ) -> bool {
     let cx = Worker::of_runtime();
-    let flips = || WorkerContext::current().record().flips.load(Ordering::Relaxed);
+    let flips = || {
+        WorkerContext::current()
+            .record()
+            .flips
+            .load(Ordering::Relaxed)
+    };
     let flips_before = flips();
     match sync::erased(cell).lock(&cx) {
         Ok(mut guard) => {
             slice.converted += flips() - flips_before;
-            let mut sweeper = Sweeper { trail, slice, deadline, until_look: Cell::new(0), is_spent: Cell::new(false) };
+            let mut sweeper = Sweeper {
+                trail,
+                slice,
+                deadline,
+                until_look: Cell::new(0),
+                is_spent: Cell::new(false),
+            };
             guard.visit(&mut sweeper);
             !trail.turn()
         }
@@ -154,7 +167,8 @@ impl Visitor for Sweeper<'_> {
         match self.until_look.get() {
             0 => {
                 self.until_look.set(ELEMENTS_A_LOOK);
-                self.is_spent.set(self.is_spent.get() || Nanos::now() >= self.deadline);
+                self.is_spent
+                    .set(self.is_spent.get() || Nanos::now() >= self.deadline);
             }
             more => self.until_look.set(more - 1),
         }

@@ -71,7 +71,10 @@ unsafe fn convert<From, To, Complement>(
         // SAFETY: the caller's promise.
         let (source, kept) = unsafe {
             let kept = conversion.complement_in.cast::<Complement>();
-            (conversion.source.cast::<From>().read(), (!kept.is_null()).then(|| kept.read()))
+            (
+                conversion.source.cast::<From>().read(),
+                (!kept.is_null()).then(|| kept.read()),
+            )
         };
         lens(source, kept)
     };
@@ -81,7 +84,10 @@ unsafe fn convert<From, To, Complement>(
             unsafe {
                 conversion.target.cast::<To>().write(value);
                 if size_of::<Complement>() > 0 {
-                    conversion.complement_out.cast::<Complement>().write(complement);
+                    conversion
+                        .complement_out
+                        .cast::<Complement>()
+                        .write(complement);
                 }
             }
             ConversionStatus::Done

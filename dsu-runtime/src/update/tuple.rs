@@ -18,11 +18,26 @@ pub(super) enum Step {
     /// Unchanged: moved bit by bit.
     Move { from: usize, to: usize, size: usize },
     /// Through a lens, whose complement lies at `complement`.
-    Convert { from: usize, to: usize, call: ConvertFn, complement: usize, has_complement: bool },
+    Convert {
+        from: usize,
+        to: usize,
+        call: ConvertFn,
+        complement: usize,
+        has_complement: bool,
+    },
     /// Only in the target: back from the complement, or made.
-    Make { to: usize, size: usize, complement: usize, init: Option<InitFn> },
+    Make {
+        to: usize,
+        size: usize,
+        complement: usize,
+        init: Option<InitFn>,
+    },
     /// Only in the source: into the complement.
-    Keep { from: usize, size: usize, complement: usize },
+    Keep {
+        from: usize,
+        size: usize,
+        complement: usize,
+    },
 }
 
 /// A part of the tuple's complement.
@@ -65,7 +80,10 @@ impl Plan {
 
 /// # Safety
 /// `environment` is a `Plan`; `conversion` points to tuples of the two versions it was laid out from.
-unsafe extern "C" fn run(environment: *const c_void, conversion: &mut Conversion) -> ConversionStatus {
+unsafe extern "C" fn run(
+    environment: *const c_void,
+    conversion: &mut Conversion,
+) -> ConversionStatus {
     // SAFETY: only `Plan::converter` pairs this function with an environment.
     let plan = unsafe { &*environment.cast::<Plan>() };
     for (step, name) in plan.steps.iter().zip(&plan.names) {
@@ -84,27 +102,60 @@ impl Step {
     /// # Safety
     /// As for [`run`].
     unsafe fn run(self, conversion: &mut Conversion) -> ConversionStatus {
-        let Conversion { source, complement_in, target, complement_out, .. } = *conversion;
+        let Conversion {
+            source,
+            complement_in,
+            target,
+            complement_out,
+            ..
+        } = *conversion;
         // SAFETY (all offsets below): inside the tuples and the complement that the caller promises.
         unsafe {
             match self {
                 Step::Move { from, to, size } => {
-                    target.add(to).copy_from_nonoverlapping(source.add(from), size);
+                    target
+                        .add(to)
+                        .copy_from_nonoverlapping(source.add(from), size);
                 }
-                Step::Keep { from, size, complement } => {
-                    complement_out.add(complement).copy_from_nonoverlapping(source.add(from), size);
+                Step::Keep {
+                    from,
+                    size,
+                    complement,
+                } => {
+                    complement_out
+                        .add(complement)
+                        .copy_from_nonoverlapping(source.add(from), size);
                 }
-                Step::Make { to, size, complement, .. } if !complement_in.is_null() => {
-                    target.add(to).copy_from_nonoverlapping(complement_in.add(complement), size);
+                Step::Make {
+                    to,
+                    size,
+                    complement,
+                    ..
+                } if !complement_in.is_null() => {
+                    target
+                        .add(to)
+                        .copy_from_nonoverlapping(complement_in.add(complement), size);
                 }
-                Step::Make { to, init: Some(init), .. } => {
+                Step::Make {
+                    to,
+                    init: Some(init),
+                    ..
+                } => {
                     return init(target.add(to), &mut conversion.error);
                 }
                 Step::Make { init: None, .. } => {
-                    conversion.error.set("it has no initial value in this direction");
+                    conversion
+                        .error
+                        .set("it has no initial value in this direction");
                     return ConversionStatus::Failed;
                 }
-                Step::Convert { from, to, call, complement, has_complement } => {
+                Step::Convert {
+                    from,
+                    to,
+                    call,
+                    complement,
+                    has_complement,
+                } => {
                     let mut part = Conversion {
                         source: source.add(from),
                         complement_in: if has_complement && !complement_in.is_null() {
@@ -137,7 +188,11 @@ unsafe extern "C" fn drop_complement(environment: *const c_void, complement: *mu
     }
 }
 
-unsafe extern "C" fn visit_complement(environment: *const c_void, complement: *mut u8, visitor: *mut c_void) {
+unsafe extern "C" fn visit_complement(
+    environment: *const c_void,
+    complement: *mut u8,
+    visitor: *mut c_void,
+) {
     // SAFETY: as for `run`; the caller gives a complement that `run` wrote.
     let plan = unsafe { &*environment.cast::<Plan>() };
     for part in &plan.parts {

@@ -27,7 +27,10 @@ impl<C> Crossing<C> {
     /// Made by `update_point!`.
     #[doc(hidden)]
     pub fn new(update_point: &'static str, carry: C) -> Self {
-        Crossing { update_point, carry }
+        Crossing {
+            update_point,
+            carry,
+        }
     }
 }
 
@@ -98,7 +101,9 @@ fn take_in<C: Carry>(encoded: &[u8]) -> Result<C, String> {
     let parcel = Parcel::decode(encoded)?;
     let digest = version::digest(&C::schema());
     if parcel.digest != digest {
-        return Err("the carry has another shape and no lens between them: add a carry_lens!".to_owned());
+        return Err(
+            "the carry has another shape and no lens between them: add a carry_lens!".to_owned(),
+        );
     }
     let carry = unpack(&parcel.fds, || postcard::from_bytes(&parcel.bytes))
         .map_err(|error| format!("the carry cannot be decoded: {error}"))?;
@@ -154,5 +159,8 @@ pub(super) fn convert(encoded: &[u8], wanted: &str) -> Result<Vec<u8>, String> {
 /// Called by the host when new code reached its first update point: it has taken over.
 pub(super) fn confirm(context: &WorkerContext) {
     context.unconfirmed.set(0);
-    context.record().due.fetch_and(!WorkerRecord::DUE_CONFIRM, Ordering::AcqRel);
+    context
+        .record()
+        .due
+        .fetch_and(!WorkerRecord::DUE_CONFIRM, Ordering::AcqRel);
 }

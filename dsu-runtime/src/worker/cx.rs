@@ -63,7 +63,10 @@ impl Worker {
     /// The worker that this thread is. Only the run of a bound library makes one.
     pub(crate) fn enter(surroundings: Surroundings) -> Worker {
         let context = WorkerContext::current();
-        assert!(context.is_attached(), "only a worker's own thread runs application code");
+        assert!(
+            context.is_attached(),
+            "only a worker's own thread runs application code"
+        );
         Worker {
             record: context.record(),
             name: Name::of_owner(context.owner()),
@@ -88,7 +91,10 @@ impl Worker {
     }
 
     pub(crate) fn seat(&self) -> Seat<'static> {
-        Seat { name: self.name, busy: &self.record.busy }
+        Seat {
+            name: self.name,
+            busy: &self.record.busy,
+        }
     }
 
     fn host(&self) -> &'static HostCalls {
@@ -157,14 +163,17 @@ impl Worker {
     /// # Errors
     /// [`WorkerError::WaitBeforeUpdatePoint`] in new code that has not passed an update point (R24),
     /// or the failure of the system call.
-    pub fn wait(&mut self, events: &mut Events, deadline: Option<Instant>) -> Result<(), WorkerError> {
+    pub fn wait(
+        &mut self,
+        events: &mut Events,
+        deadline: Option<Instant>,
+    ) -> Result<(), WorkerError> {
         events.clear();
         if self.context().unconfirmed.get() != 0 {
             return Err(WorkerError::WaitBeforeUpdatePoint);
         }
-        let deadline = deadline.map(|instant| {
-            Nanos::now().after(instant.saturating_duration_since(Instant::now()))
-        });
+        let deadline = deadline
+            .map(|instant| Nanos::now().after(instant.saturating_duration_since(Instant::now())));
         self.idle_work(events)?;
         if !events.is_empty() {
             return Ok(());
@@ -208,8 +217,16 @@ impl Worker {
     ///
     /// # Panics
     /// If the token is one of the runtime's own, the last sixteen.
-    pub fn register(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), WorkerError> {
-        assert!(token < FIRST_RESERVED_TOKEN, "token {token} is one of the runtime's own");
+    pub fn register(
+        &mut self,
+        fd: impl AsFd,
+        token: u64,
+        interest: Interest,
+    ) -> Result<(), WorkerError> {
+        assert!(
+            token < FIRST_RESERVED_TOKEN,
+            "token {token} is one of the runtime's own"
+        );
         Ok(self.epoll().add(fd.as_fd(), token, interest)?)
     }
 
@@ -220,8 +237,16 @@ impl Worker {
     ///
     /// # Panics
     /// If the token is one of the runtime's own, the last sixteen.
-    pub fn modify(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), WorkerError> {
-        assert!(token < FIRST_RESERVED_TOKEN, "token {token} is one of the runtime's own");
+    pub fn modify(
+        &mut self,
+        fd: impl AsFd,
+        token: u64,
+        interest: Interest,
+    ) -> Result<(), WorkerError> {
+        assert!(
+            token < FIRST_RESERVED_TOKEN,
+            "token {token} is one of the runtime's own"
+        );
         Ok(self.epoll().modify(fd.as_fd(), token, interest)?)
     }
 

@@ -71,7 +71,10 @@ pub(super) fn unpack<T>(fds: &[RawFd], decode: impl FnOnce() -> T) -> T {
     CLAIMABLE.set(Some(fds.iter().copied().collect()));
     let value = decode();
     for fd in CLAIMABLE.take().unwrap_or_default() {
-        drop(Descriptor { fd, packed_in: Cell::new(0) });
+        drop(Descriptor {
+            fd,
+            packed_in: Cell::new(0),
+        });
     }
     value
 }
@@ -104,7 +107,10 @@ impl Drop for Descriptor {
 
 impl From<OwnedFd> for Descriptor {
     fn from(fd: OwnedFd) -> Self {
-        Descriptor { fd: fd.into_raw_fd(), packed_in: Cell::new(0) }
+        Descriptor {
+            fd: fd.into_raw_fd(),
+            packed_in: Cell::new(0),
+        }
     }
 }
 
@@ -120,7 +126,9 @@ impl Serialize for Descriptor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         PACKING.with_borrow_mut(|packing| {
             if !packing.is_on || self.packed_in.get() == packing.number {
-                return Err(ser::Error::custom("a descriptor can be encoded once, in a carry"));
+                return Err(ser::Error::custom(
+                    "a descriptor can be encoded once, in a carry",
+                ));
             }
             self.packed_in.set(packing.number);
             packing.fds.push(self.fd);
@@ -137,9 +145,14 @@ impl<'de> Deserialize<'de> for Descriptor {
         let is_claimed = CLAIMABLE
             .with_borrow_mut(|claimable| claimable.as_mut().is_some_and(|fds| fds.remove(&fd)));
         if is_claimed {
-            Ok(Descriptor { fd, packed_in: Cell::new(0) })
+            Ok(Descriptor {
+                fd,
+                packed_in: Cell::new(0),
+            })
         } else {
-            Err(de::Error::custom(format_args!("descriptor {fd} is not part of this carry")))
+            Err(de::Error::custom(format_args!(
+                "descriptor {fd} is not part of this carry"
+            )))
         }
     }
 }

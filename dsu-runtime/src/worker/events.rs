@@ -17,7 +17,10 @@ pub type Event = Ready;
 impl Events {
     /// Room for `capacity` events a wait, at least one.
     pub fn with_capacity(capacity: usize) -> Events {
-        Events { ready: vec![Ready::EMPTY; capacity.max(1)].into_boxed_slice(), len: 0 }
+        Events {
+            ready: vec![Ready::EMPTY; capacity.max(1)].into_boxed_slice(),
+            len: 0,
+        }
     }
 
     /// Whether the last wait found nothing ready.

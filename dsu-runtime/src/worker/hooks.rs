@@ -36,7 +36,10 @@ pub(super) fn install(version: VersionId) {
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(move |info| report_panic(version, info)));
         // A dispatch cloned from the host's would log nothing: callsites register with this copy.
-        let forwarder = Dispatch::new(Forwarder { version, next_span: AtomicU64::new(1) });
+        let forwarder = Dispatch::new(Forwarder {
+            version,
+            next_span: AtomicU64::new(1),
+        });
         if tracing::dispatcher::set_global_default(forwarder).is_ok() {
             tracing::callsite::rebuild_interest_cache();
         }
@@ -106,7 +109,8 @@ struct Fields(Map<String, Value>);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name().to_owned(), json!(format!("{value:?}")));
+        self.0
+            .insert(field.name().to_owned(), json!(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

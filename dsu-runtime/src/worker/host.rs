@@ -9,7 +9,9 @@ use super::carry::{self, Parcel};
 use super::cx::{InheritedListener, Surroundings};
 use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
-use crate::abi::{Directive, HostCalls, ReportKind, Representation, RunOutcome, WorkerContext, WorkerRecord};
+use crate::abi::{
+    Directive, HostCalls, ReportKind, Representation, RunOutcome, WorkerContext, WorkerRecord,
+};
 use crate::ids::Tag;
 use crate::sys::net::Channel;
 use crate::sys::time::Nanos;
@@ -50,7 +52,12 @@ enum Arrival {
     /// A fresh start.
     Started,
     /// A crossing: the build that handed on the carry, and the carry as it left it.
-    Crossed { origin: String, parcel: Vec<u8>, left_at: Nanos, update_point: String },
+    Crossed {
+        origin: String,
+        parcel: Vec<u8>,
+        left_at: Nanos,
+        update_point: String,
+    },
     /// Back from a crossing that failed.
     Resumed,
 }
@@ -76,7 +83,13 @@ thread_local! {
 }
 
 fn with_channel<T>(body: impl FnOnce(&Channel) -> T) -> T {
-    CHANNEL.with(|channel| body(channel.get().expect("a worker's channel is set up before it runs")))
+    CHANNEL.with(|channel| {
+        body(
+            channel
+                .get()
+                .expect("a worker's channel is set up before it runs"),
+        )
+    })
 }
 
 /// Tells the supervisor. Waits while it is slow; if it is gone, that is noticed where messages are read.
@@ -87,19 +100,29 @@ pub(super) fn say(message: &FromWorker) {
             if error.kind() != io::ErrorKind::WouldBlock {
                 return;
             }
-            let _ = poll(&mut [PollFd::new(channel.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
+            let _ = poll(
+                &mut [PollFd::new(channel.as_fd(), PollFlags::POLLOUT)],
+                PollTimeout::NONE,
+            );
         }
     });
 }
 
 fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
-    HOST.with_borrow_mut(|host| body(host.as_mut().expect("a worker's host is set up before it runs")))
+    HOST.with_borrow_mut(|host| {
+        body(
+            host.as_mut()
+                .expect("a worker's host is set up before it runs"),
+        )
+    })
 }
 
 impl Host {
     /// Sets up the host of this thread.
     pub(super) fn set_up(channel: Channel) {
-        CHANNEL.with(|cell| cell.set(channel)).expect("a worker is set up once");
+        CHANNEL
+            .with(|cell| cell.set(channel))
+            .expect("a worker is set up once");
         HOST.set(Some(Host {
             builds: HashMap::new(),
             running: String::new(),
@@ -116,12 +139,16 @@ impl Host {
     /// Takes in every message that is there. A supervisor that is gone is a drain.
     fn read_messages(&mut self) {
         let record = WorkerContext::current().record();
-        record.due.fetch_and(!WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+        record
+            .due
+            .fetch_and(!WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
         loop {
             match with_channel(Channel::receive) {
                 Ok(Some(packet)) => match serde_json::from_slice(&packet.bytes) {
                     Ok(message) => self.inbox.push_back((message, packet.descriptors)),
-                    Err(error) => tracing::error!(%error, "a message of the supervisor makes no sense"),
+                    Err(error) => {
+                        tracing::error!(%error, "a message of the supervisor makes no sense")
+                    }
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Ok(None) | Err(_) => {
@@ -142,7 +169,10 @@ impl Host {
                 return None;
             }
             with_channel(|channel| {
-                let _ = poll(&mut [PollFd::new(channel.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+                let _ = poll(
+                    &mut [PollFd::new(channel.as_fd(), PollFlags::POLLIN)],
+                    PollTimeout::NONE,
+                );
             });
             self.read_messages();
         }
@@ -153,7 +183,10 @@ impl Host {
         with_host(|host| {
             loop {
                 let (message, fds) = host.wait_for_message()?;
-                if let ToWorker::Start { build, neighbour, .. } = message {
+                if let ToWorker::Start {
+                    build, neighbour, ..
+                } = message
+                {
                     let mut names = build.listeners.clone();
                     names.extend(neighbour.iter().flat_map(|n| n.listeners.clone()));
                     host.take_listeners(&names, fds);
@@ -175,7 +208,10 @@ impl Host {
 
     fn take_listeners(&mut self, names: &[String], fds: Vec<OwnedFd>) {
         for (name, fd) in names.iter().zip(fds) {
-            let listener = InheritedListener { name: name.clone(), fd: fd.as_raw_fd() };
+            let listener = InheritedListener {
+                name: name.clone(),
+                fd: fd.as_raw_fd(),
+            };
             self.listeners.push((listener, fd));
         }
     }
@@ -208,7 +244,9 @@ impl Host {
     fn at_update_point(&mut self, name: &str) -> Directive {
         let context = WorkerContext::current();
         let record = context.record();
-        record.update_point_ns.store(Nanos::now().0, Ordering::Relaxed);
+        record
+            .update_point_ns
+            .store(Nanos::now().0, Ordering::Relaxed);
         if context.unconfirmed.get() != 0 {
             self.confirm(name);
         }
@@ -248,7 +286,9 @@ impl Host {
         }
         if !self.inbox.is_empty() {
             let record = WorkerContext::current().record();
-            record.due.fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+            record
+                .due
+                .fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
         }
     }
 
@@ -278,7 +318,9 @@ impl Host {
             ToWorker::Sweep(is_on) => self.set_sweep(is_on),
             ToWorker::Drain => self.turn = Some(Turn::Exit("drained".to_owned())),
             ToWorker::Check => say(&self.builds[&self.running].check()),
-            ToWorker::Ping => say(&FromWorker::Pong { update_point: update_point.to_owned() }),
+            ToWorker::Ping => say(&FromWorker::Pong {
+                update_point: update_point.to_owned(),
+            }),
             // A barrier that is over, a first message that came twice; what is loaded stays loaded.
             ToWorker::Go | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
             ToWorker::Reconfigure => tracing::info!("configuration event"),
@@ -298,7 +340,10 @@ impl Host {
         }
         if !self.builds.contains_key(digest) {
             let reason = "the build is not loaded in this worker".to_owned();
-            say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
+            say(&FromWorker::CrossingFailed {
+                digest: digest.to_owned(),
+                reason,
+            });
             return false;
         }
         true
@@ -306,7 +351,9 @@ impl Host {
 
     /// Stops until all workers are at their update points, or the barrier is off.
     fn wait_at_barrier(&mut self, digest: String, update_point: &str) {
-        say(&FromWorker::AtBarrier { update_point: update_point.to_owned() });
+        say(&FromWorker::AtBarrier {
+            update_point: update_point.to_owned(),
+        });
         let mut barrier = Some(digest);
         while barrier.is_some() && self.turn.is_none() {
             match self.wait_for_message() {
@@ -322,9 +369,15 @@ impl Host {
         context.sweeping.set(u32::from(is_on));
         self.pass = SweepSlice::default();
         if is_on {
-            context.record().due.fetch_or(WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
+            context
+                .record()
+                .due
+                .fetch_or(WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
         } else {
-            context.record().due.fetch_and(!WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
+            context
+                .record()
+                .due
+                .fetch_and(!WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
         }
     }
 
@@ -363,7 +416,11 @@ impl Host {
                 tracing::debug!(update_point, "ready");
                 say(&FromWorker::Ready { build_id });
             }
-            Some(Arrival::Crossed { left_at, update_point, .. }) => say(&FromWorker::Crossed {
+            Some(Arrival::Crossed {
+                left_at,
+                update_point,
+                ..
+            }) => say(&FromWorker::Crossed {
                 digest: self.running.clone(),
                 build_id,
                 update_point,
@@ -406,8 +463,14 @@ pub(super) fn run(digest: String) -> Result<String, String> {
             let version = host.builds[&digest].build.version;
             context.record().version.store(version.0, Ordering::Release);
             context.unconfirmed.set(1);
-            context.record().due.fetch_or(WorkerRecord::DUE_CONFIRM, Ordering::AcqRel);
-            (host.builds[&digest].library(), host.surroundings(&digest, resumed_from))
+            context
+                .record()
+                .due
+                .fetch_or(WorkerRecord::DUE_CONFIRM, Ordering::AcqRel);
+            (
+                host.builds[&digest].library(),
+                host.surroundings(&digest, resumed_from),
+            )
         });
         let (outcome, answer) = library.run(&surroundings, parcel.as_deref());
         next = match with_host(|host| host.after_run(&digest, outcome, answer)) {
@@ -434,9 +497,9 @@ impl Host {
             return match self.turn.take() {
                 Some(Turn::To(target)) => self.hand_over(digest, target, answer),
                 Some(Turn::Exit(reason)) => Next::Drained(reason),
-                None => {
-                    Next::Failed("the worker function returned a crossing that nobody asked for".to_owned())
-                }
+                None => Next::Failed(
+                    "the worker function returned a crossing that nobody asked for".to_owned(),
+                ),
             };
         }
         let text = String::from_utf8_lossy(&answer).into_owned();
@@ -446,7 +509,10 @@ impl Host {
         };
         match self.arrival.take() {
             Some(Arrival::Crossed { origin, parcel, .. }) => {
-                say(&FromWorker::CrossingFailed { digest: digest.to_owned(), reason });
+                say(&FromWorker::CrossingFailed {
+                    digest: digest.to_owned(),
+                    reason,
+                });
                 self.go_back(&origin, parcel)
             }
             _ => Next::Failed(reason),
@@ -459,15 +525,25 @@ impl Host {
         let context = WorkerContext::current();
         context.unconfirmed.set(1);
         let converted = self.convert(origin, &target, &parcel);
-        let update_point = Parcel::decode(&parcel).map(|p| p.update_point).unwrap_or_default();
+        let update_point = Parcel::decode(&parcel)
+            .map(|p| p.update_point)
+            .unwrap_or_default();
         match converted {
             Ok(converted) => {
                 let origin = origin.to_owned();
-                self.arrival = Some(Arrival::Crossed { origin, parcel, left_at, update_point });
+                self.arrival = Some(Arrival::Crossed {
+                    origin,
+                    parcel,
+                    left_at,
+                    update_point,
+                });
                 Next::Run(target, Some(converted))
             }
             Err(reason) => {
-                say(&FromWorker::CrossingFailed { digest: target, reason });
+                say(&FromWorker::CrossingFailed {
+                    digest: target,
+                    reason,
+                });
                 self.go_back(origin, parcel)
             }
         }
@@ -481,13 +557,19 @@ impl Host {
             return Ok(parcel.to_owned());
         }
         // The newer of the two has the lens.
-        let newer = if origin.build.version > target.build.version { origin } else { target };
+        let newer = if origin.build.version > target.build.version {
+            origin
+        } else {
+            target
+        };
         newer.convert_carry(parcel, wanted)
     }
 
     /// The new code failed before it was confirmed: the old version goes on.
     fn go_back(&mut self, origin: &str, parcel: Vec<u8>) -> Next {
-        let kept = Parcel::decode(&parcel).map(|parcel| parcel.fds).unwrap_or_default();
+        let kept = Parcel::decode(&parcel)
+            .map(|parcel| parcel.fds)
+            .unwrap_or_default();
         for fd in TO_CLOSE.take() {
             if !kept.contains(&fd) {
                 close(fd);
@@ -534,7 +616,9 @@ extern "C" fn sweep() -> bool {
 
 extern "C" fn doorbell() {
     let record = WorkerContext::current().record();
-    record.due.fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
+    record
+        .due
+        .fetch_or(WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
 }
 
 extern "C" fn close_when_confirmed(fd: i32) {

@@ -108,7 +108,8 @@ unsafe extern "C" fn convert_carry(
     Answer { sink, state }.with(|| {
         // SAFETY: the host lends both for this call.
         let (carry, digest) = unsafe { (lent(carry, carry_len), lent(digest, digest_len)) };
-        let digest = str::from_utf8(digest.unwrap_or_default()).map_err(|error| error.to_string())?;
+        let digest =
+            str::from_utf8(digest.unwrap_or_default()).map_err(|error| error.to_string())?;
         carry::convert(carry.unwrap_or_default(), digest)
     })
 }
@@ -118,7 +119,10 @@ unsafe extern "C" fn run(arguments: *const RunArguments) -> RunOutcome {
     let (answer, surroundings, encoded) = unsafe {
         let arguments = &*arguments;
         (
-            Answer { sink: arguments.sink, state: arguments.sink_state },
+            Answer {
+                sink: arguments.sink,
+                state: arguments.sink_state,
+            },
             lent(arguments.surroundings, arguments.surroundings_len).unwrap_or_default(),
             lent(arguments.carry, arguments.carry_len),
         )
@@ -130,7 +134,9 @@ unsafe extern "C" fn run(arguments: *const RunArguments) -> RunOutcome {
         let worker = inventory::iter::<WorkerRegistration>
             .into_iter()
             .next()
-            .ok_or_else(|| RunError::CarryRefused("the library has no #[dsu::worker]".to_owned()))?;
+            .ok_or_else(|| {
+                RunError::CarryRefused("the library has no #[dsu::worker]".to_owned())
+            })?;
         (worker.run)(encoded)
     };
     match catch_unwind(AssertUnwindSafe(body)) {

@@ -39,7 +39,8 @@ fn gather<T>(call: impl FnOnce(*mut c_void) -> T) -> (T, Vec<u8>) {
 impl Loaded {
     /// Loads a build and tells it its tags and slots.
     pub(super) fn load(build: Build) -> Result<Loaded, String> {
-        let library = Library::load(&build.path, &build.build_id).map_err(|error| error.to_string())?;
+        let library =
+            Library::load(&build.path, &build.build_id).map_err(|error| error.to_string())?;
         let build_id = library.build_id().to_owned();
         Self::bind(build, build_id, library.calls())
     }
@@ -49,15 +50,27 @@ impl Loaded {
         Self::bind(build, self.build_id, self.library.0)
     }
 
-    fn bind(build: Build, build_id: String, calls: &'static LibraryCalls) -> Result<Loaded, String> {
+    fn bind(
+        build: Build,
+        build_id: String,
+        calls: &'static LibraryCalls,
+    ) -> Result<Loaded, String> {
         let binding = serde_json::to_vec(&build.binding).map_err(|error| error.to_string())?;
         // SAFETY: the table is the library's own, of this ABI; binding and sink live for the call.
-        let (is_bound, answer) =
-            gather(|state| unsafe { (calls.bind)(binding.as_ptr(), binding.len(), collect, state) });
+        let (is_bound, answer) = gather(|state| unsafe {
+            (calls.bind)(binding.as_ptr(), binding.len(), collect, state)
+        });
         if !is_bound {
-            return Err(format!("it cannot be bound: {}", String::from_utf8_lossy(&answer)));
+            return Err(format!(
+                "it cannot be bound: {}",
+                String::from_utf8_lossy(&answer)
+            ));
         }
-        Ok(Loaded { build, build_id, library: LoadedLibrary(calls) })
+        Ok(Loaded {
+            build,
+            build_id,
+            library: LoadedLibrary(calls),
+        })
     }
 
     pub(super) fn library(&self) -> LoadedLibrary {
@@ -70,11 +83,19 @@ impl Loaded {
         // SAFETY: as for `load`.
         let (is_fine, answer) =
             gather(|state| unsafe { (self.library.0.sweep)(budget_ns, collect, state) });
-        let slice = if is_fine { serde_json::from_slice(&answer).ok() } else { None };
+        let slice = if is_fine {
+            serde_json::from_slice(&answer).ok()
+        } else {
+            None
+        };
         slice.unwrap_or_else(|| {
             let reason = String::from_utf8_lossy(&answer);
             tracing::error!(%reason, "the sweep failed");
-            SweepSlice { is_done: true, failed: 1, ..SweepSlice::default() }
+            SweepSlice {
+                is_done: true,
+                failed: 1,
+                ..SweepSlice::default()
+            }
         })
     }
 
@@ -82,12 +103,22 @@ impl Loaded {
     pub(super) fn check(&self) -> FromWorker {
         // SAFETY: as for `load`.
         let (is_fine, answer) = gather(|state| unsafe { (self.library.0.check)(collect, state) });
-        let report = if is_fine { serde_json::from_slice(&answer).ok() } else { None };
+        let report = if is_fine {
+            serde_json::from_slice(&answer).ok()
+        } else {
+            None
+        };
         let report: CheckReport = report.unwrap_or_else(|| CheckReport {
             walked: 0,
-            findings: vec![format!("the walk failed: {}", String::from_utf8_lossy(&answer))],
+            findings: vec![format!(
+                "the walk failed: {}",
+                String::from_utf8_lossy(&answer)
+            )],
         });
-        FromWorker::Checked { walked: report.walked, findings: report.findings }
+        FromWorker::Checked {
+            walked: report.walked,
+            findings: report.findings,
+        }
     }
 
     /// Rewrites a carry into the form with digest `wanted`.
@@ -103,13 +134,21 @@ impl Loaded {
                 state,
             )
         });
-        if is_fine { Ok(answer) } else { Err(String::from_utf8_lossy(&answer).into_owned()) }
+        if is_fine {
+            Ok(answer)
+        } else {
+            Err(String::from_utf8_lossy(&answer).into_owned())
+        }
     }
 }
 
 impl LoadedLibrary {
     /// Runs the version until it crosses or ends. The host must not be in use meanwhile.
-    pub(super) fn run(self, surroundings: &Surroundings, carry: Option<&[u8]>) -> (RunOutcome, Vec<u8>) {
+    pub(super) fn run(
+        self,
+        surroundings: &Surroundings,
+        carry: Option<&[u8]>,
+    ) -> (RunOutcome, Vec<u8>) {
         let surroundings = serde_json::to_vec(surroundings).expect("surroundings are plain data");
         gather(|state| {
             let arguments = RunArguments {

@@ -6,9 +6,9 @@ use super::messages::FromWorker;
 use crate::abi::{SlotState, WorkerContext};
 use crate::heap::{RegionFds, Regions, Role};
 use crate::ids::WorkerSlot;
+use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::net::Channel;
 use crate::sys::process::PidFd;
-use crate::sys::epoll::{Epoll, Interest};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
@@ -46,14 +46,19 @@ pub fn main(inheritance: WorkerInheritance) -> u8 {
     record.pid.store(std::process::id(), Ordering::Release);
     let channel = Channel::from_descriptor(inheritance.channel);
     if let Err(error) = open_epoll(&channel, &inheritance.supervisor) {
-        eprintln!("dsu: worker {}: cannot wait for events: {error}", inheritance.slot.0);
+        eprintln!(
+            "dsu: worker {}: cannot wait for events: {error}",
+            inheritance.slot.0
+        );
         return FAILURE;
     }
     Host::set_up(channel);
     let Some(first) = Host::await_start() else {
         return FAILURE;
     };
-    record.state.store(SlotState::Running as u32, Ordering::Release);
+    record
+        .state
+        .store(SlotState::Running as u32, Ordering::Release);
     let end = host::run(first);
     let (reason, code) = match end {
         Ok(reason) => (reason, SUCCESS),

@@ -4,9 +4,12 @@ use super::carried::Carried;
 use super::descriptor::Descriptor;
 use crate::abi::TypeSchema;
 use crate::sys::accept::accept;
+use nix::sys::socket::{
+    MsgFlags, SockaddrStorage, getpeername, getsockname, send, setsockopt, sockopt,
+};
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A listening TCP socket, non-blocking.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,7 +29,7 @@ impl Listener {
     pub fn accept(&self) -> io::Result<Stream> {
         let socket = accept(self.as_fd())?;
         // A socket that is no TCP socket (a Unix listener) has no such delay.
-        let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::TcpNoDelay, &true);
+        let _ = setsockopt(&socket, sockopt::TcpNoDelay, &true);
         Ok(Stream(Descriptor::from(socket)))
     }
 }
@@ -34,6 +37,27 @@ impl Listener {
 impl From<Descriptor> for Listener {
     fn from(descriptor: Descriptor) -> Self {
         Listener(descriptor)
+    }
+}
+
+impl Stream {
+    /// Address and port of the peer; empty where it has none or is gone.
+    pub fn peer_address(&self) -> String {
+        getpeername::<SockaddrStorage>(self.as_fd().as_raw_fd())
+            .map(|a| a.to_string())
+            .unwrap_or_default()
+    }
+
+    /// Address and port of this end; empty where it has none.
+    pub fn local_address(&self) -> String {
+        getsockname::<SockaddrStorage>(self.as_fd().as_raw_fd())
+            .map(|a| a.to_string())
+            .unwrap_or_default()
+    }
+
+    /// The descriptor's number in this process, to be shown.
+    pub fn number(&self) -> i32 {
+        self.as_fd().as_raw_fd()
     }
 }
 
@@ -63,8 +87,11 @@ impl Read for &Stream {
 
 impl Write for &Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        use nix::sys::socket::{MsgFlags, send};
-        Ok(send(std::os::fd::AsRawFd::as_raw_fd(&self.as_fd()), bytes, MsgFlags::MSG_NOSIGNAL)?)
+        Ok(send(
+            self.as_fd().as_raw_fd(),
+            bytes,
+            MsgFlags::MSG_NOSIGNAL,
+        )?)
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {

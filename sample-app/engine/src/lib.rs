@@ -13,8 +13,12 @@ mod call;
 mod command;
 mod commands;
 mod error;
+mod ledger;
+mod net;
+mod place;
 mod server;
 mod session;
+mod shards;
 mod spec;
 mod store;
 mod table;
@@ -25,9 +29,15 @@ pub use call::{Call, Client, Outcome, ReplyMode};
 pub use command::{Command, Handler};
 pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
 pub use error::{CommandError, StoreError};
+pub use ledger::{Dues, Ledger, Settler, Snapshot};
+pub use net::Connections;
 pub use resp::{Args, Protocol, Reply};
 pub use server::{Counters, Facts, Server, config_defaults};
 pub use session::{Progress, Session};
+pub use shards::{
+    ExpiringEntry, SHARDS, ShardedStore, Shards, StringEntry, Transaction, count_deadlines,
+    shard_of,
+};
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{
     Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, Store,

@@ -1,12 +1,13 @@
 //! What commands ask of the server around them: time, chance, settings, other connections,
 //! and the facts of INFO.
 
+use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
 use crate::store::UnixMs;
 
 /// What one batch of commands counted. The application adds it to its totals.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Commands run, refused ones included.
     pub commands: u64,

@@ -8,8 +8,8 @@ use crate::error::StoreError;
 use crate::store::{
     Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StringValue, Totals, UnixMs,
 };
-use dsu_runtime::prelude::*;
 use dsu_runtime::heap::Cell;
+use dsu_runtime::prelude::*;
 use std::marker::PhantomData;
 
 /// Shards of every version; a key's place must never change.
@@ -86,17 +86,27 @@ impl<S: Shards> Store for ShardedStore<S> {
     type Context = Worker;
     type Tx<'t> = Transaction<'t, S>;
 
-    fn open<'t>(cx: &'t mut Worker, keys: KeySet<'_>, now: UnixMs) -> Result<Transaction<'t, S>, StoreError> {
+    fn open<'t>(
+        cx: &'t mut Worker,
+        keys: KeySet<'_>,
+        now: UnixMs,
+    ) -> Result<Transaction<'t, S>, StoreError> {
         let cx: &'t Worker = cx;
         let locked = match keys {
             KeySet::One(key) => Locked::one(cx, shard_of(key))?,
             KeySet::Shard(shard) => Locked::one(cx, shard)?,
-            KeySet::Many(keys) => {
-                Locked::Many(S::guards().lock_many(cx, keys.iter().map(shard_of)).map_err(refused)?)
-            }
+            KeySet::Many(keys) => Locked::Many(
+                S::guards()
+                    .lock_many(cx, keys.iter().map(shard_of))
+                    .map_err(refused)?,
+            ),
             KeySet::All => Locked::Many(S::guards().lock_many(cx, 0..SHARDS).map_err(refused)?),
         };
-        Ok(Transaction { locked, now, over: Vec::new() })
+        Ok(Transaction {
+            locked,
+            now,
+            over: Vec::new(),
+        })
     }
 }
 
@@ -119,7 +129,10 @@ fn full(_: HeapFull) -> StoreError {
     StoreError::HeapFull
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for one command")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one command"
+)]
 enum Locked<'t, S: Shards> {
     One(usize, Guard<'t, S::Items>),
     Many([Option<Guard<'t, S::Items>>; SHARDS]),
@@ -127,13 +140,18 @@ enum Locked<'t, S: Shards> {
 
 impl<'t, S: Shards> Locked<'t, S> {
     fn one(cx: &'t Worker, shard: usize) -> Result<Self, StoreError> {
-        Ok(Locked::One(shard, S::guards()[shard].lock(cx).map_err(refused)?))
+        Ok(Locked::One(
+            shard,
+            S::guards()[shard].lock(cx).map_err(refused)?,
+        ))
     }
 
     fn get(&self, shard: usize) -> &S::Items {
         match self {
             Locked::One(locked, guard) if *locked == shard => guard,
-            Locked::Many(guards) => guards[shard].as_ref().expect("the shard of a named key is locked"),
+            Locked::Many(guards) => guards[shard]
+                .as_ref()
+                .expect("the shard of a named key is locked"),
             Locked::One(..) => panic!("the shard of a key that was not named is not locked"),
         }
     }
@@ -141,7 +159,9 @@ impl<'t, S: Shards> Locked<'t, S> {
     fn get_mut(&mut self, shard: usize) -> &mut S::Items {
         match self {
             Locked::One(locked, guard) if *locked == shard => guard,
-            Locked::Many(guards) => guards[shard].as_mut().expect("the shard of a named key is locked"),
+            Locked::Many(guards) => guards[shard]
+                .as_mut()
+                .expect("the shard of a named key is locked"),
             Locked::One(..) => panic!("the shard of a key that was not named is not locked"),
         }
     }
@@ -181,7 +201,10 @@ impl<S: Shards> Transaction<'_, S> {
     /// Removes the entry if its time is up, so that an operation on the box meets a live one.
     fn settle(&mut self, key: &[u8]) -> Result<(), StoreError> {
         let now = self.now;
-        let is_over = self.entries(key).get(key).is_ok_and(|entry| entry.is_some_and(|e| e.is_over(now)));
+        let is_over = self
+            .entries(key)
+            .get(key)
+            .is_ok_and(|entry| entry.is_some_and(|e| e.is_over(now)));
         if is_over {
             self.entries_mut(key).remove_entry(key).map_err(full)?;
         }
@@ -194,7 +217,9 @@ impl<S: Shards> Transaction<'_, S> {
         if entries.contains(key) {
             entries.replace(key, entry).map_err(full)?;
         } else {
-            entries.insert(SharedBytes::from_slice(key).map_err(full)?, entry).map_err(full)?;
+            entries
+                .insert(SharedBytes::from_slice(key).map_err(full)?, entry)
+                .map_err(full)?;
         }
         Ok(())
     }
@@ -250,7 +275,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
         self.settle(key)?;
-        Ok(self.entries_mut(key).remove_entry(key).map_err(full)?.is_some())
+        Ok(self
+            .entries_mut(key)
+            .remove_entry(key)
+            .map_err(full)?
+            .is_some())
     }
 
     fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool, StoreError> {
@@ -275,7 +304,9 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn ensure_room(&mut self, entries: usize, bytes: usize) -> Result<(), StoreError> {
         // Blocks that are allocated and given back stay with this worker, for the entries to come.
-        let largest = bytes.checked_add(entries * 128).ok_or(StoreError::HeapFull)?;
+        let largest = bytes
+            .checked_add(entries * 128)
+            .ok_or(StoreError::HeapFull)?;
         SharedBytes::with_capacity(largest).map_err(full)?;
         Ok(())
     }
@@ -296,8 +327,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn random_key(&mut self, chance: u64) -> Result<Option<&[u8]>, StoreError> {
-        let sizes: Vec<(usize, usize)> =
-            self.locked.held().map(|shard| (shard, S::entries(self.locked.get(shard)).len())).collect();
+        let sizes: Vec<(usize, usize)> = self
+            .locked
+            .held()
+            .map(|shard| (shard, S::entries(self.locked.get(shard)).len()))
+            .collect();
         let keys: usize = sizes.iter().map(|(_, len)| len).sum();
         if keys == 0 {
             return Ok(None);
@@ -309,7 +343,9 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
             place = place.saturating_sub(*len);
             is_here
         });
-        let Some((shard, _)) = shard else { return Ok(None) };
+        let Some((shard, _)) = shard else {
+            return Ok(None);
+        };
         let entries = S::entries(self.locked.get(*shard));
         let picked = entries.random(|| {
             // xorshift64*: the map asks for more than one number.
@@ -343,7 +379,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
 /// The cursor for `next`, rounded down; always further than `cursor`.
 fn round_cursor(next: u64, cursor: u64) -> u64 {
-    if next == 0 { 0 } else { (next >> 8).max(cursor + 1) }
+    if next == 0 {
+        0
+    } else {
+        (next >> 8).max(cursor + 1)
+    }
 }
 
 impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
@@ -351,7 +391,9 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
         self.settle(key)?;
         Ok(match self.live(key)? {
             None => Lifetime::Absent,
-            Some(entry) => entry.deadline().map_or(Lifetime::Persistent, Lifetime::Until),
+            Some(entry) => entry
+                .deadline()
+                .map_or(Lifetime::Persistent, Lifetime::Until),
         })
     }
 
@@ -397,7 +439,11 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
         });
         slice.next = round_cursor(next, cursor);
         for key in over {
-            if S::entries_mut(self.locked.get_mut(shard)).remove_entry(key.as_slice()).map_err(full)?.is_some() {
+            if S::entries_mut(self.locked.get_mut(shard))
+                .remove_entry(key.as_slice())
+                .map_err(full)?
+                .is_some()
+            {
                 slice.removed += 1;
             }
         }
@@ -412,7 +458,11 @@ pub fn count_deadlines<E: ExpiringEntry>(entries: &SharedMap<SharedBytes, E>) ->
         seen += 1;
         with_deadline += u64::from(cell.get().is_ok_and(|entry| entry.deadline().is_some()));
     });
-    if seen == 0 { 0 } else { with_deadline * entries.len() as u64 / seen }
+    if seen == 0 {
+        0
+    } else {
+        with_deadline * entries.len() as u64 / seen
+    }
 }
 
 impl StringValue for SharedBytes {

@@ -24,6 +24,14 @@ use crate::error::StoreError;
 )]
 pub struct UnixMs(pub u64);
 
+impl UnixMs {
+    /// The present moment; 0 on a machine whose clock is before 1970.
+    pub fn now() -> UnixMs {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        UnixMs(since.map_or(0, |since| since.as_millis() as u64))
+    }
+}
+
 /// What to lock.
 #[derive(Clone, Copy, Debug)]
 pub enum KeySet<'k> {

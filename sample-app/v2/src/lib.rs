@@ -1,1 +1,47 @@
-//! Placeholder.
+//! Version 2 of the sample store: strings with expiry.
+#![forbid(unsafe_code)]
+
+mod entry;
+mod expiry;
+mod from_v1;
+mod totals;
+
+use dsu_runtime::prelude::*;
+use entry::Store;
+use expiry::Expiry;
+use kv_engine::{Connections, Settler, tables};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The totals are settled, and keys whose time is up looked for, at least this often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a worker keeps for itself.
+#[derive(Serialize, Deserialize, Carry)]
+pub struct Local {
+    connections: Connections,
+    expiry: Expiry,
+}
+
+fn start(cx: &mut Worker) -> Result<Local, WorkerError> {
+    Ok(Local {
+        connections: Connections::start(cx)?,
+        expiry: Expiry::default(),
+    })
+}
+
+#[dsu::worker(start = start)]
+fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
+    let table = tables::v2::<Store>();
+    let mut events = Events::with_capacity(256);
+    let mut settler = Settler::new(TICK);
+    loop {
+        update_point!(cx, "event-loop", local);
+        cx.wait(&mut events, local.connections.deadline(TICK))?;
+        local.connections.serve(cx, &table, &events);
+        local.connections.count_expired(local.expiry.tick(cx));
+        settler.settle(cx, &totals::TOTALS, &mut local.connections);
+    }
+}
+
+dsu::version! { app: "kv", version: 2, from: 1 }
