@@ -19,7 +19,7 @@ fn read_exactly(stream: &mut TcpStream, wanted: &[u8]) {
 #[test]
 fn half_a_command_is_finished_by_the_other_version() {
     let fleet = Fleet::start("half a command", &kv(2));
-    let command = b"*3\r\n$3\r\nSET\r\n$4\r\nhalf\r\n$11\r\nhello\r\nwor\r\n";
+    let command = b"*3\r\n$3\r\nSET\r\n$4\r\nhalf\r\n$10\r\nhello\r\nwor\r\n";
     // Cut at every byte, many connections at once.
     let mut streams: Vec<TcpStream> = (1..command.len()).map(|_| raw(&fleet)).collect();
     for (cut, stream) in (1..).zip(&mut streams) {
@@ -32,12 +32,12 @@ fn half_a_command_is_finished_by_the_other_version() {
     for (cut, stream) in (1..).zip(&mut streams) {
         stream.write_all(&command[cut..]).expect("sent");
         stream.write_all(b"GET half\r\n").expect("sent");
-        read_exactly(stream, b"+OK\r\n$11\r\nhello\r\nwor\r\n");
+        read_exactly(stream, b"+OK\r\n$10\r\nhello\r\nwor\r\n");
     }
     fleet.accepted(&["rollback", "--wait"]);
     for stream in &mut streams {
         stream.write_all(b"GET half\r\n").expect("sent");
-        read_exactly(stream, b"$11\r\nhello\r\nwor\r\n");
+        read_exactly(stream, b"$10\r\nhello\r\nwor\r\n");
     }
     fleet.finish();
 }
