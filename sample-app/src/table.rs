@@ -66,11 +66,7 @@ fn crossings(records: &[Record]) -> String {
                 crossing.update_point
             );
         }
-        let _ = writeln!(
-            text,
-            "{name:<18}{} after {} ms, {}",
-            record.outcome, record.took_ms, record.strategy
-        );
+        let _ = writeln!(text, "{name:<18}{}, {}", record.outcome, record.strategy);
     }
     text
 }

@@ -2,14 +2,18 @@
 
 use dsu_tests::{Fleet, kv, ledger, library, until};
 use sample_app::load::{Expiry, Load, Plan};
+use std::time::Duration;
 
 const CHANGES: usize = 20;
 /// Answers between two changes, so that each meets a running load.
 const BETWEEN: u64 = 2000;
+/// The probe runs only on processors that nobody else wants: the load leaves it some.
+const REST: Duration = Duration::from_millis(10);
 
 fn load(fleet: &Fleet, connections: usize) -> Load {
     let mut plan = Plan::new(fleet.address());
     plan.connections = connections;
+    plan.rest = REST;
     Load::start(plan, "load").expect("the server takes connections")
 }
 
