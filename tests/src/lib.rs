@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Harness of the tests that need real processes, libraries and clients.
+//!
+//! A test starts servers of its own on free ports in folders of its own, waits for conditions, never for
+//! time, and ends only what it started.
+
+#![forbid(unsafe_code)]
+
+mod fleet;
+mod host;
+mod patch;
+mod watchdog;
+
+pub use fleet::{Fleet, until};
+pub use host::{host, kv, ledger, library};
+pub use patch::{Patch, behave};
+pub use watchdog::Watchdog;

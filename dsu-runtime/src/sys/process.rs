@@ -118,6 +118,17 @@ pub fn run_when_idle() -> io::Result<()> {
     }
 }
 
+/// How long the main thread of process `pid` was ready to run and did not; zero where the kernel does
+/// not say.
+pub fn waited_for_processor(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let waited_ns = text
+        .split_whitespace()
+        .nth(1)
+        .and_then(|field| field.parse().ok());
+    Duration::from_nanos(waited_ns.unwrap_or(0))
+}
+
 /// Puts later children of this process into a process-id namespace of their own, where the end of
 /// the first is the end of all. Needs a process with one thread.
 ///

@@ -2,7 +2,7 @@
 
 use super::{
     DEADLINE_VARIABLE, KEEPER_ROLE, LIBRARY_VARIABLE, MEMORY_VARIABLE, ROLE_VARIABLE,
-    RUN_DIR_VARIABLE, frame,
+    RUN_DIR_VARIABLE, frame, keeper,
 };
 use crate::sys::process::PidFd;
 use crate::version::inspect::Inspected;
@@ -32,7 +32,7 @@ pub struct Request {
     pub run_dir: PathBuf,
     /// An executable whose `main` calls [`super::main`] first.
     pub host: PathBuf,
-    /// Time for everything.
+    /// Time for everything, without what the loader waits for a processor.
     pub deadline: Duration,
     /// Bytes of addresses that the loader may use.
     pub memory: u64,
@@ -107,7 +107,7 @@ impl Probe {
             keeper,
             answer,
             bytes: Vec::new(),
-            give_up_at: Instant::now() + request.deadline + GRACE,
+            give_up_at: Instant::now() + request.deadline * (1 + keeper::STARVED_AT_MOST) + GRACE,
             is_collected: false,
         };
         fcntl(&probe.answer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;

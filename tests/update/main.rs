@@ -1,0 +1,9 @@
+//! Updates of running servers, as operators and clients see them.
+
+mod clients;
+mod deaths;
+mod halves;
+mod mixed;
+mod refusals;
+mod signals;
+mod under_load;
