@@ -73,7 +73,7 @@ pub(crate) fn in_processes(name: &str, stages: &[fn(usize) -> usize], after: imp
     }
     with_regions(name, ROOMY, || {
         let path = name.split_once("::").map_or(name, |(_crate, path)| path);
-        let mut address = 0;
+        let mut address = 0usize;
         for stage in 0..stages.len() {
             let fds = [Descriptor::Control, Descriptor::Roots, Descriptor::Heap]
                 .map(|which| HeapContext::current().descriptor(which).unwrap())

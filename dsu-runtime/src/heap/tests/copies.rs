@@ -84,14 +84,14 @@ fn box_that_was_edited_or_dropped_is_not_read_from_a_copy() {
 fn read_without_room_for_a_copy_fails_and_loses_nothing() {
     let name = test_name!("read_without_room_for_a_copy_fails_and_loses_nothing");
     let limits = HeapLimits {
-        heap_bytes: 4 << 20,
+        heap_bytes: 2 << 20,
         reserve_bytes: 0,
     };
     with_regions(name, limits, || {
         WorkerContext::current().attach(WorkerSlot(0));
         bind();
         let mut boxes: SharedVec<New> = SharedVec::new();
-        boxes.try_reserve(20_000).expect("room");
+        boxes.try_reserve(10_000).expect("room");
         let full = loop {
             let value = New {
                 count: boxes.len() as u64,

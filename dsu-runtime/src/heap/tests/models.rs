@@ -187,8 +187,8 @@ fn deque_does_what_a_deque_does() {
 fn map_does_what_a_map_does() {
     for_all(
         test_name!("map_does_what_a_map_does"),
-        80,
-        prop::collection::vec((0..10u8, 0..600u16, text(), limit()), 0..1500),
+        40,
+        prop::collection::vec((0..10u8, 0..600u16, text(), limit()), 0..1000),
         |ops| {
             let mut ours: SharedMap<SharedBytes, SharedBytes> = SharedMap::new();
             let mut model: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
