@@ -279,6 +279,12 @@ impl<'g, I> Guard<'g, I> {
 }
 
 impl<I> Guard<'_, I> {
+    /// Drops what the tuple's box keeps for versions that cannot come back (R10).
+    pub(crate) fn drop_outdated(&mut self) {
+        // SAFETY: the root is a live box whose lock this worker holds.
+        unsafe { heap::sweep_root(self.slot.root().word()) };
+    }
+
     /// Shows the tuple's block, its complements, and all that it reaches.
     pub(crate) fn visit(&mut self, visitor: &mut dyn heap::Visitor) {
         // SAFETY: the root is a live box whose lock this worker holds.
@@ -315,8 +321,8 @@ impl<I> Drop for Guard<'_, I> {
         }
         let depth = context.depth.get() - 1;
         context.depth.set(depth);
-        if depth == 0 && heap::has_scratch() {
-            heap::release_scratch();
+        if heap::has_scratch() {
+            heap::end_guard(depth);
         }
         let name = Name::of_owner(context.owner());
         if !self.slot.lock.release_fast(name) {
