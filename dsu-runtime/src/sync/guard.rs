@@ -313,26 +313,41 @@ impl<I> DerefMut for Guard<'_, I> {
 }
 
 impl<I> Drop for Guard<'_, I> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let context = WorkerContext::current();
-        if std::thread::panicking() {
-            self.slot.poison();
-        }
         let depth = context.depth.get() - 1;
         context.depth.set(depth);
-        if heap::has_scratch() {
-            heap::end_guard(depth);
+        if std::thread::panicking() || heap::has_scratch() {
+            leave(self.slot, depth);
         }
-        let name = Name::of_owner(context.owner());
-        if !self.slot.lock.release_fast(name) {
-            let seat = Seat {
-                name,
-                busy: &context.record().busy,
-            };
-            self.slot
-                .lock
-                .release_slow(&seat, self.slot.cell_index(), self.slot.class());
+        if !self.slot.lock.release_fast(Name::of_owner(context.owner())) {
+            release_to_waiters(self.slot);
         }
     }
+}
+
+/// What the end of a section owes besides the release, now and then.
+#[cold]
+#[inline(never)]
+fn leave(slot: &'static GuardSlot, depth: u32) {
+    if std::thread::panicking() {
+        slot.poison();
+    }
+    if heap::has_scratch() {
+        heap::end_guard(depth);
+    }
+}
+
+/// Releases a lock that this worker holds and somebody waits for.
+#[cold]
+#[inline(never)]
+fn release_to_waiters(slot: &'static GuardSlot) {
+    let context = WorkerContext::current();
+    let seat = Seat {
+        name: Name::of_owner(context.owner()),
+        busy: &context.record().busy,
+    };
+    slot.lock
+        .release_slow(&seat, slot.cell_index(), slot.class());
 }
