@@ -2,8 +2,8 @@
 #![allow(unsafe_code)] // they take untyped pointers, since the caller may be another copy of the runtime
 
 use crate::abi::{ConversionStatus, ErrorText, ItemCalls};
+use crate::error::panic_text;
 use crate::heap::{Shared, Visitor};
-use crate::worker::panic_text;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
