@@ -1,6 +1,6 @@
 //! The process between supervisor and loader: it outlives the loader and cleans up after it.
 
-use super::{FIRST_ROLE, LOADER_ROLE, ROLE_VARIABLE, frame};
+use super::{FIRST_ROLE, IDLE_PACE, LOADER_ROLE, PACE_VARIABLE, ROLE_VARIABLE, frame};
 use crate::sys::process::{self, PidFd};
 use crate::version::refusal::Refusal;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -31,7 +31,9 @@ pub fn main() -> ! {
 fn keep() -> io::Result<Result<super::Probed, Refusal>> {
     process::die_with_parent()?;
     process::adopt_orphans()?;
-    process::run_when_idle()?;
+    if std::env::var(PACE_VARIABLE).as_deref() == Ok(IDLE_PACE) {
+        process::run_when_idle()?;
+    }
     // Not allowed everywhere; `kill_children` below does what it can then.
     let _first = match process::enclose_children() {
         Ok(()) => Some(start_first()?),
