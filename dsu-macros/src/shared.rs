@@ -138,6 +138,7 @@ fn element(input: &DeriveInput, name: &str, frozen: u32) -> TokenStream {
         ::dsu_runtime::__private::inventory::submit! {
             ::dsu_runtime::abi::TypeRegistration {
                 name: #name,
+                path: ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
                 frozen_from: #frozen,
                 schema: <#ident as ::dsu_runtime::heap::Shared>::schema,
                 tag: &__TAG,
