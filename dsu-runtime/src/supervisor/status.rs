@@ -106,6 +106,7 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         "remark": server.life.remark(),
         "previous": server.previous.map(|index| server.builds.get(index).build.version.0),
         "listeners": listeners,
+        "arguments": running.build.arguments,
         "sweep": sweep.map(|sweep| json!({
             "left": sweep.left,
             "eta_s": sweep.eta.map(|eta| eta.as_secs_f64()),
