@@ -98,10 +98,10 @@ pub(super) struct UpdateArguments {
     #[arg(long, value_name = "K")]
     pub canary: Option<u32>,
     /// Seconds to watch them [default: 1]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub probation: Option<f64>,
     /// Seconds for workers to reach an update point [default: 30]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub timeout: Option<f64>,
     /// Answer after commit or rollback.
     #[arg(long)]
@@ -115,6 +115,14 @@ pub(super) struct UpdateArguments {
     /// Arguments of the new version [default: as now]
     #[arg(last = true)]
     pub arguments: Vec<String>,
+}
+
+/// JSON has no NaN, so it has to be caught before it is sent.
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok();
+    seconds
+        .filter(|seconds| (0.0..=86_400.0).contains(seconds))
+        .ok_or_else(|| "write seconds, at most a day: 0.5, 30".to_owned())
 }
 
 impl Arguments {
@@ -246,6 +254,8 @@ mod tests {
             "dsu run a.so --heap x",
             "dsu update a.so --mode sideways",
             "dsu run a.so --listen 1",
+            "dsu update a.so --probation nan",
+            "dsu update a.so --timeout -1",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

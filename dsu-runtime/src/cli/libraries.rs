@@ -1,7 +1,7 @@
 //! The commands that look at libraries themselves: run, check, xfgen.
 
 use super::arguments::{CheckArguments, RunArguments, XfgenArguments};
-use super::print::Printer;
+use super::print::{Printer, may_draw};
 use crate::supervisor::ports::{Advice, Candidate, Libraries};
 use crate::supervisor::{Verdict, finish_probe, real, serve};
 use serde_json::json;
@@ -15,6 +15,8 @@ pub(super) fn run(printer: &Printer, arguments: RunArguments, control: PathBuf) 
     // A host may have a subscriber already; then its own is right.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(may_draw())
         .with_writer(std::io::stderr)
         .try_init();
     let config = arguments.into_config(control);

@@ -9,6 +9,12 @@ use std::process::ExitCode;
 /// Exit code when no supervisor answers.
 const UNREACHABLE: u8 = 3;
 
+/// Whether stderr may get more than plain text: it is a terminal, and `NO_COLOR` is not set.
+pub(super) fn may_draw() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !plain
+}
+
 /// Writes answers as text or as JSON.
 pub(super) struct Printer {
     json: bool,
@@ -18,10 +24,9 @@ pub(super) struct Printer {
 
 impl Printer {
     pub fn new(json: bool) -> Printer {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Printer {
             json,
-            overwrites: std::io::stderr().is_terminal() && !plain,
+            overwrites: may_draw(),
         }
     }
 

@@ -4,14 +4,18 @@ use super::ports::Candidate;
 use crate::update::BuildIndex;
 use crate::version::{Binding, Manifest, digest};
 use crate::worker::Build;
+use std::path::PathBuf;
 
 /// A library as this server knows it.
 #[derive(Clone, Debug)]
 pub struct KnownBuild {
-    /// What workers are sent.
+    /// What workers are sent. Its digest is that of the file, with a number behind it where the same
+    /// file is known with other arguments or listeners already: workers tell builds apart by it.
     pub build: Build,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// Digest of the file.
+    pub file: String,
 }
 
 /// Builds are only added; an index stays good for the life of the server.
@@ -19,33 +23,80 @@ pub struct KnownBuild {
 pub struct Builds(Vec<KnownBuild>);
 
 impl Builds {
-    /// Adds a build. The same file with the same arguments and listeners keeps its index.
+    /// Number of builds.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &KnownBuild> {
+        self.0.iter()
+    }
+
+    fn find(&self, file: &str, arguments: &[String], listeners: &[String]) -> Option<usize> {
+        self.0.iter().position(|known| {
+            known.file == file
+                && known.build.arguments == arguments
+                && known.build.listeners == listeners
+        })
+    }
+
+    /// Whether the file is known, but with other arguments or listeners only: then workers need a
+    /// copy of it under another name, for the loader gives one image a file (R33).
+    pub fn is_taken(&self, file: &str, arguments: &[String], listeners: &[String]) -> bool {
+        self.find(file, arguments, listeners).is_none()
+            && self.0.iter().any(|known| known.file == file)
+    }
+
+    /// Adds a build that is loaded from `path`. The same file with the same arguments and listeners
+    /// keeps its index and its path.
     pub fn add(
         &mut self,
-        candidate: &Candidate,
+        candidate: Candidate,
+        path: PathBuf,
         binding: Binding,
         arguments: Vec<String>,
         listeners: Vec<String>,
     ) -> BuildIndex {
-        let build = Build {
-            digest: candidate.digest.clone(),
-            path: candidate.copy.clone(),
-            version: candidate.manifest.version,
-            build_id: candidate.manifest.build_id.clone(),
-            carry_digest: digest(&candidate.manifest.carry.schema),
-            binding,
-            arguments,
-            listeners,
+        let index = match self.find(&candidate.digest, &arguments, &listeners) {
+            Some(index) => {
+                self.0[index].build.binding = binding;
+                index
+            }
+            None => {
+                let number = self.0.len();
+                let digest_of_build = match self.is_taken(&candidate.digest, &arguments, &listeners)
+                {
+                    false => candidate.digest.clone(),
+                    true => format!("{}.{number}", candidate.digest),
+                };
+                let build = Build {
+                    digest: digest_of_build,
+                    path,
+                    version: candidate.manifest.version,
+                    build_id: candidate.manifest.build_id.clone(),
+                    carry_digest: digest(&candidate.manifest.carry.schema),
+                    binding,
+                    arguments,
+                    listeners,
+                };
+                self.0.push(KnownBuild {
+                    build,
+                    manifest: candidate.manifest,
+                    file: candidate.digest,
+                });
+                number
+            }
         };
-        let same = self.0.iter().position(|known| known.build == build);
-        let index = same.unwrap_or_else(|| {
-            self.0.push(KnownBuild {
-                build,
-                manifest: candidate.manifest.clone(),
-            });
-            self.0.len() - 1
-        });
         BuildIndex(index as u32)
+    }
+
+    /// Gives a build another binding; whether it is another.
+    pub fn rebind(&mut self, index: BuildIndex, binding: Binding) -> bool {
+        let known = &mut self.0[index.0 as usize].build.binding;
+        let is_new = *known != binding;
+        *known = binding;
+        is_new
     }
 
     /// The build at `index`.

@@ -1,6 +1,6 @@
 //! What the operator decided at `dsu run`, checked.
 
-use crate::abi::MAX_SERVING_WORKERS;
+use crate::abi::{HEAP_SIZE, MAX_SERVING_WORKERS};
 use crate::sys::spawn::Program;
 use std::ffi::OsString;
 use std::fmt;
@@ -96,6 +96,12 @@ impl Config {
             return Err(format!(
                 "{} workers cannot be served: give --workers 1 to {MAX_SERVING_WORKERS}",
                 self.workers
+            ));
+        }
+        if self.heap_bytes > HEAP_SIZE as u64 {
+            return Err(format!(
+                "a heap of {} bytes does not fit into the {HEAP_SIZE} that are reserved for it: give --heap 1T or less",
+                self.heap_bytes
             ));
         }
         for (n, one) in self.listen.iter().enumerate() {

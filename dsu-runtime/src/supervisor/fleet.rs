@@ -8,7 +8,6 @@ use crate::sys::net::Channel;
 use crate::sys::spawn::{Child, Program};
 use crate::update::BuildIndex;
 use crate::worker::{FromWorker, ToWorker};
-use nix::sys::signal::Signal;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -343,7 +342,7 @@ impl Fleet {
     pub fn kill(&self, slot: WorkerSlot, why: &str) {
         if let Some(process) = self.process(slot) {
             tracing::warn!("ending {slot}: {why}");
-            process.child.signal(Signal::SIGKILL);
+            process.child.kill();
         }
     }
 

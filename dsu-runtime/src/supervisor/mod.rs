@@ -4,11 +4,14 @@
 //! builds and the records of updates; decides nothing about an update itself (`update::Life` does).
 //! Trusts no byte from a worker, a library or a client.
 
+mod admission;
 mod builds;
 mod config;
 mod control;
+mod figures;
 mod fleet;
 mod listeners;
+mod plan;
 pub mod ports;
 mod protocol;
 pub mod real;

@@ -3,7 +3,7 @@
 //! The supervisor reaches regions, recovery, probe, registry and comparison only through these traits,
 //! so that its loop is tested with scripted workers and libraries.
 
-use crate::ids::WorkerSlot;
+use crate::ids::{GuardIndex, Tag, WorkerSlot};
 use crate::version::{Binding, Manifest};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,25 @@ pub trait Memory {
     fn is_waiting(&self, slot: WorkerSlot) -> bool;
     /// Repairs what a dead worker left: its locks, then its memory; then frees the slot.
     fn recover(&self, slot: WorkerSlot);
+    /// The slot of the guard in whose slow path the worker is: it waits there, or transforms.
+    fn at_guard(&self, slot: WorkerSlot) -> Option<GuardIndex>;
+    /// Whether the guard's owner died inside a section.
+    fn is_poisoned(&self, guard: GuardIndex) -> bool;
+    /// Boxes that are in this representation; off by a few while workers make and drop them.
+    fn boxes(&self, tag: Tag) -> u64;
+    /// How full the heap is.
+    fn heap(&self) -> HeapFigures;
+}
+
+/// How full the heap is, in bytes.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct HeapFigures {
+    /// In allocated blocks.
+    pub used_bytes: usize,
+    /// Given by the machine.
+    pub committed_bytes: usize,
+    /// What `--heap` allows.
+    pub limit_bytes: usize,
 }
 
 /// A library that passed inspection and probe.
@@ -68,6 +87,11 @@ pub trait Libraries {
     /// # Errors
     /// All reasons for a refusal.
     fn compare(&self, running: &Manifest, new: &Manifest) -> Result<Advice, Vec<String>>;
+    /// Copies a copy under another name, which the loader takes for other code; `number` makes the name.
+    ///
+    /// # Errors
+    /// The reason for a refusal.
+    fn twin(&self, copy: &Path, number: usize) -> Result<PathBuf, String>;
     /// Gives slots and tags to everything that the manifest names.
     ///
     /// # Errors

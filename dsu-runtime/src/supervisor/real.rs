@@ -1,10 +1,10 @@
 //! The supervisor's ports as they are in a real server: the regions of `heap`, the libraries of `version`.
 
 use super::config::Config;
-use super::ports::{Advice, Candidate, Libraries, Memory, Ports, Probing};
+use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use crate::abi::{MAX_GUARDS, SlotState, WorkerRecord};
-use crate::heap::{self, HeapLimits, Regions, Role};
-use crate::ids::WorkerSlot;
+use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role};
+use crate::ids::{GuardIndex, Tag, WorkerSlot};
 use crate::sync;
 use crate::version::{self, Binding, Manifest, Registry, probe};
 use std::cell::Cell;
@@ -116,6 +116,28 @@ impl Memory for MappedMemory {
         record.due_since_ns.store(0, SeqCst);
         record.state.store(SlotState::Free as u32, SeqCst);
     }
+
+    fn at_guard(&self, slot: WorkerSlot) -> Option<GuardIndex> {
+        let busy = WorkerRecord::at(slot).busy.load(SeqCst);
+        busy.checked_sub(1).map(GuardIndex)
+    }
+
+    fn is_poisoned(&self, guard: GuardIndex) -> bool {
+        guard.0 < self.guards.get() && sync::GuardSlot::at(guard).is_poisoned()
+    }
+
+    fn boxes(&self, tag: Tag) -> u64 {
+        u64::try_from(heap::live::count(tag)).unwrap_or(0)
+    }
+
+    fn heap(&self) -> HeapFigures {
+        let account = HeapAccount::take(Activity::Live);
+        HeapFigures {
+            used_bytes: account.used_bytes,
+            committed_bytes: account.committed_bytes,
+            limit_bytes: account.limit_bytes,
+        }
+    }
 }
 
 /// Libraries on disk, looked at by probes, with the registry of one server.
@@ -178,6 +200,15 @@ impl Libraries for CheckedLibraries {
             .map(|part| part.name.clone())
             .next();
         Ok(advice)
+    }
+
+    fn twin(&self, copy: &Path, number: usize) -> Result<PathBuf, String> {
+        let bytes = version::read_library(copy).map_err(|refusal| refusal.to_string())?;
+        let name = copy.file_name().unwrap_or_default().to_string_lossy();
+        let origin = PathBuf::from(format!("{number}-{name}"));
+        version::copy(&bytes, &origin, &self.run_dir)
+            .map(|copied| copied.path)
+            .map_err(|refusal| refusal.to_string())
     }
 
     fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String> {

@@ -73,15 +73,23 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
     let candidate = probe_first(&config, &ports)?;
     let binding = ports.libraries.admit(&candidate.manifest)?;
     let mut builds = Builds::default();
-    let first = builds.add(&candidate, binding, config.arguments.clone(), keys.clone());
+    let (app, version) = (candidate.manifest.app.clone(), candidate.manifest.version);
+    let copy = candidate.copy.clone();
+    let first = builds.add(
+        candidate,
+        copy,
+        binding,
+        config.arguments.clone(),
+        keys.clone(),
+    );
     let now = Instant::now();
     for address in listeners.addresses(&keys) {
         println!("listening {address}");
     }
     println!(
         "serving {} {} with {} workers, pid {}, control {}",
-        candidate.manifest.app,
-        candidate.manifest.version,
+        app,
+        version,
         config.workers,
         std::process::id(),
         config.control.display()
@@ -151,7 +159,7 @@ impl Supervisor {
                     self.last_death
                 ));
             }
-            let (build, neighbour) = self.life.replacement(ran);
+            let (build, neighbours) = self.life.replacement(ran);
             match self.fleet.start(slot, ran, &*self.ports.memory, now) {
                 Ok(pid) => tracing::debug!("{slot} started, pid {pid}"),
                 Err(error) => {
@@ -163,16 +171,17 @@ impl Supervisor {
             self.event(Event::Spawned {
                 slot,
                 build,
-                neighbour,
+                neighbours: neighbours.clone(),
             });
             let known = &self.builds.get(build).build;
-            let other = neighbour.map(|index| self.builds.get(index).build.clone());
+            let others = neighbours.iter().map(|i| self.builds.get(*i).build.clone());
+            let others: Vec<_> = others.collect();
             let mut keys = known.listeners.clone();
             let listen = self.listeners.addresses(&keys);
-            keys.extend(other.iter().flat_map(|build| build.listeners.clone()));
+            keys.extend(others.iter().flat_map(|build| build.listeners.clone()));
             let message = ToWorker::Start {
                 build: Box::new(known.clone()),
-                neighbour: other.map(Box::new),
+                neighbours: others,
                 listen,
             };
             self.fleet.send(
@@ -323,7 +332,12 @@ impl Supervisor {
                 self.event(Event::Ready(slot));
             }
             FromWorker::Loaded { digest, error } => {
-                if let Some(build) = index(&self.builds, &digest) {
+                // One that runs was bound anew, for the sake of the one that is to follow.
+                let build = index(&self.builds, &digest).map(|build| match &error {
+                    Some(_) => self.life.target().unwrap_or(build),
+                    None => build,
+                });
+                if let Some(build) = build {
                     self.event(Event::Loaded(slot, build, error.map_or(Ok(()), Err)));
                 }
             }
@@ -439,6 +453,7 @@ impl Supervisor {
     pub(super) fn event(&mut self, event: Event) {
         let (life, effects) = self.life.clone().step(event);
         self.life = life;
+        self.watch_sweep();
         for effect in effects {
             match effect {
                 Effect::Send(slot, order) => self.order(slot, order),
@@ -454,6 +469,15 @@ impl Supervisor {
     }
 
     fn order(&mut self, slot: WorkerSlot, order: Order) {
+        let running = self.life.running();
+        let rebinds = self.underway.as_ref().is_some_and(|u| u.rebinds);
+        if rebinds && matches!(order, Order::Load(index) if index != running) {
+            self.send_order(slot, Order::Load(running));
+        }
+        self.send_order(slot, order);
+    }
+
+    fn send_order(&mut self, slot: WorkerSlot, order: Order) {
         let build = |index: BuildIndex| self.builds.get(index).build.clone();
         let mut listeners = Vec::new();
         let message = match order {

@@ -1,5 +1,6 @@
 //! How a server stands, for people and for programs.
 
+use super::figures::{bytes_text, other_threads};
 use super::run::Supervisor;
 use crate::update::{Stage, Waiting};
 use serde_json::{Value, json};
@@ -57,6 +58,40 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         let _ = write!(text, " ({remark})");
     }
     text.push_str(&table);
+    let sweep = server.sweep_figures();
+    if let Some(sweep) = &sweep {
+        let _ = write!(text, "\nsweep: {} elements left", sweep.left);
+        if let Some(eta) = sweep.eta {
+            let _ = write!(text, ", done in about {:.1} s", eta.as_secs_f64());
+        }
+    }
+    let poisoned = server.poisoned_guards();
+    if !poisoned.is_empty() {
+        let _ = write!(
+            text,
+            "\npoisoned: {}: its owner died in the middle of a change; what it guards is locked away until the server is restarted",
+            poisoned.join(", ")
+        );
+    }
+    let heap = server.ports.memory.heap();
+    let _ = write!(
+        text,
+        "\nheap {} used, {} committed, limit {}",
+        bytes_text(heap.used_bytes as u64),
+        bytes_text(heap.committed_bytes as u64),
+        bytes_text(heap.limit_bytes as u64)
+    );
+    let builds = server.builds_figures();
+    let loaded: u64 = builds
+        .iter()
+        .filter_map(|one| one["loaded_bytes"].as_u64())
+        .sum();
+    let _ = write!(
+        text,
+        "\n{} builds, {} of code loaded a worker",
+        builds.len(),
+        bytes_text(loaded)
+    );
     for address in &listeners {
         let _ = write!(text, "\nlistening {address}");
     }
@@ -71,6 +106,14 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         "remark": server.life.remark(),
         "previous": server.previous.map(|index| server.builds.get(index).build.version.0),
         "listeners": listeners,
+        "arguments": running.build.arguments,
+        "sweep": sweep.map(|sweep| json!({
+            "left": sweep.left,
+            "eta_s": sweep.eta.map(|eta| eta.as_secs_f64()),
+        })),
+        "poisoned": poisoned,
+        "heap": heap,
+        "builds": builds,
         "workers": workers,
     });
     (text, data)
@@ -95,9 +138,12 @@ pub(super) fn blocking(server: &Supervisor) -> (String, Value) {
             });
         let process = server.fleet.process(slot);
         let busy = process.and_then(|process| process.busy_for(now));
-        if what.is_none() && busy.is_none() {
+        let pid = process.map(|process| process.id());
+        let threads = pid.map(other_threads).unwrap_or_default();
+        if what.is_none() && busy.is_none() && threads.is_empty() {
             continue;
         }
+        let occupation = server.occupation(slot);
         let point = process.map_or("", |process| process.update_point.as_str());
         let mut line = format!("{slot} {}", what.unwrap_or("runs on"));
         if let Some(busy) = busy {
@@ -106,10 +152,18 @@ pub(super) fn blocking(server: &Supervisor) -> (String, Value) {
         if !point.is_empty() {
             let _ = write!(line, ", the last was {point:?}");
         }
+        if let Some(occupation) = &occupation {
+            let _ = write!(line, ", {occupation}");
+        }
+        if !threads.is_empty() {
+            let _ = write!(line, ", has threads of its own: {}", threads.join(", "));
+        }
         lines.push(line);
         list.push(json!({
             "worker": slot.0,
-            "pid": process.map(|process| process.id()),
+            "pid": pid,
+            "occupation": occupation,
+            "threads": threads,
             "waiting": what,
             "busy_ms": busy.map(|busy| busy.as_millis() as u64),
             "update_point": point,

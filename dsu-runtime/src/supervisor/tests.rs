@@ -1,9 +1,9 @@
 //! The supervisor as a process, with scripted workers and scripted libraries: this test executable plays
 //! all three. A library is a text file, `VERSION BEHAVIOUR`; workers behave as the file that they load says.
 
-use super::ports::{Advice, Candidate, Libraries, Memory, Ports, Probing};
+use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use super::{Config, Mode, Reply, Request, UpdateRequest, Verdict, read_records, serve};
-use crate::ids::{VersionId, WorkerSlot};
+use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::sys::net::Channel;
 use crate::version::{Binding, CarryManifest, Manifest};
 use crate::worker::{Build, FromWorker, ToWorker};
@@ -85,6 +85,12 @@ impl Libraries for Scripted {
         }
     }
 
+    fn twin(&self, copy: &Path, number: usize) -> Result<PathBuf, String> {
+        let twin = copy.with_extension(format!("twin-{number}"));
+        std::fs::copy(copy, &twin).map_err(|error| error.to_string())?;
+        Ok(twin)
+    }
+
     fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String> {
         let version = manifest.version;
         Ok(Binding {
@@ -110,6 +116,18 @@ impl Memory for Scripted {
         false
     }
     fn recover(&self, _: WorkerSlot) {}
+    fn at_guard(&self, _: WorkerSlot) -> Option<GuardIndex> {
+        None
+    }
+    fn is_poisoned(&self, _: GuardIndex) -> bool {
+        false
+    }
+    fn boxes(&self, _: Tag) -> u64 {
+        0
+    }
+    fn heap(&self) -> HeapFigures {
+        HeapFigures::default()
+    }
 }
 
 // ---- the other processes
@@ -203,17 +221,13 @@ impl ScriptedWorker {
     fn act(&mut self, message: ToWorker) {
         match message {
             ToWorker::Start {
-                build, neighbour, ..
+                build, neighbours, ..
             } => {
                 if build.digest.contains("never-starts") {
                     std::process::exit(7);
                 }
                 let build_id = build.build_id.clone();
-                self.known = [Some(build), neighbour]
-                    .into_iter()
-                    .flatten()
-                    .map(|build| *build)
-                    .collect();
+                self.known = [*build].into_iter().chain(neighbours).collect();
                 self.say(&FromWorker::Ready { build_id });
             }
             ToWorker::Load(build) => {

@@ -1,15 +1,15 @@
 //! What clients and signals ask for, and what they are told: from a request to events of the update's
 //! life, and from its answers to verdicts and records.
 
-use super::config::ListenAddress;
 use super::control::ClientId;
-use super::ports::{Advice, Candidate, Probing};
-use super::protocol::{FailurePolicy, Mode, Reply, Request, UpdateRequest, Verdict};
+use super::plan::check_seconds;
+use super::ports::Probing;
+use super::protocol::{Reply, Request, UpdateRequest, Verdict};
 use super::records::{CrossingRecord, Record, read_records, write_record};
 use super::run::Supervisor;
 use super::status;
 use crate::ids::WorkerSlot;
-use crate::update::{Answer, BuildIndex, Event, Manner, OnFailure, Plan, Stage, TimerKind};
+use crate::update::{Answer, BuildIndex, Event, Stage, TimerKind};
 use crate::worker::ToWorker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ const DEFAULT_PROBATION_S: f64 = 1.0;
 
 /// An update that is under way, as far as people are concerned.
 pub(super) struct Underway {
-    asked: UpdateRequest,
+    pub(super) asked: UpdateRequest,
     /// Until it has answered.
     pub(super) probe: Option<Box<dyn Probing>>,
     /// Who asked, until they have their answer.
@@ -29,7 +29,11 @@ pub(super) struct Underway {
     rollback_clients: Vec<ClientId>,
     from: BuildIndex,
     began: Instant,
-    record: Record,
+    pub(super) record: Record,
+    /// The running build was given another binding: workers take it before they load the new one.
+    pub(super) rebinds: bool,
+    /// When the sweep began, and what it had before it.
+    pub(super) sweep: Option<(Instant, u64)>,
 }
 
 impl Supervisor {
@@ -127,6 +131,8 @@ impl Supervisor {
             from,
             began: Instant::now(),
             record,
+            rebinds: false,
+            sweep: None,
         });
         self.keep_record();
         Ok(())
@@ -157,9 +163,21 @@ impl Supervisor {
                         underway.rollback_clients.push(client);
                         underway.watchers.push(client);
                     }
-                    _ => self
-                        .control
-                        .reply(client, &Reply::answer(Verdict::Accepted, "rolling back")),
+                    Some(underway) => {
+                        let text = format!(
+                            "rolling back to v{}: see dsu status",
+                            underway.record.from_version
+                        );
+                        self.control
+                            .reply(client, &Reply::answer(Verdict::Accepted, text));
+                    }
+                    // It ended at once: it had not changed anything yet, or stopped at the barrier.
+                    None => {
+                        let version = self.builds.get(self.life.running()).build.version;
+                        let text = format!("called off before any worker crossed: {version} runs");
+                        self.control
+                            .reply(client, &Reply::answer(Verdict::Accepted, text));
+                    }
                 },
             };
         }
@@ -180,76 +198,6 @@ impl Supervisor {
         }
         let result = self.plan_for(target);
         self.event(Event::Probed(result));
-    }
-
-    /// What the probe made of the library that an update goes to.
-    pub(super) fn probed(&mut self, result: Result<Candidate, String>) {
-        if let Some(underway) = &mut self.underway {
-            underway.probe = None;
-        }
-        let result = result.and_then(|candidate| {
-            let target = self.admit(&candidate)?;
-            self.plan_for(target)
-        });
-        self.event(Event::Probed(result));
-    }
-
-    fn admit(&mut self, candidate: &Candidate) -> Result<BuildIndex, String> {
-        let Some(underway) = &self.underway else {
-            return Err("nobody wants it any more".to_owned());
-        };
-        let asked = underway.asked.clone();
-        let running = self.builds.get(self.life.running());
-        let arguments = asked
-            .arguments
-            .unwrap_or_else(|| running.build.arguments.clone());
-        if running.build.digest == candidate.digest
-            && running.build.arguments == arguments
-            && asked.listen.is_none()
-        {
-            return Err(format!(
-                "{} runs already, this very file",
-                running.build.version
-            ));
-        }
-        // Compared before anything is given out or opened: a refusal changes nothing.
-        self.ports
-            .libraries
-            .compare(&running.manifest, &candidate.manifest)
-            .map_err(|reasons| reasons.join("\n"))?;
-        let listeners = match asked.listen {
-            None => running.build.listeners.clone(),
-            Some(texts) => {
-                let wanted: Result<Vec<ListenAddress>, String> =
-                    texts.iter().map(|text| text.parse()).collect();
-                self.listeners.open(&wanted?)?
-            }
-        };
-        let binding = self.ports.libraries.admit(&candidate.manifest)?;
-        Ok(self.builds.add(candidate, binding, arguments, listeners))
-    }
-
-    fn plan_for(&mut self, target: BuildIndex) -> Result<Plan, String> {
-        let (running, new) = (
-            self.builds.get(self.life.running()),
-            self.builds.get(target),
-        );
-        let advice = self
-            .ports
-            .libraries
-            .compare(&running.manifest, &new.manifest)
-            .map_err(|reasons| reasons.join("\n"))?;
-        let Some(underway) = &mut self.underway else {
-            return Err("nobody wants it any more".to_owned());
-        };
-        underway.record.to_version = Some(new.build.version.0);
-        underway.record.to_digest = Some(new.build.digest.clone());
-        let (plan, strategy) = plan(&underway.asked, target, &advice, self.config.workers)?;
-        underway.record.strategy.clone_from(&strategy);
-        for note in advice.notes.iter().chain([&strategy]) {
-            self.progress(note);
-        }
-        Ok(plan)
     }
 
     pub(super) fn duration(&self, kind: TimerKind) -> Duration {
@@ -435,124 +383,5 @@ impl Supervisor {
                 format!("{slot} died while it walked the heap: see its log"),
             );
         }
-    }
-}
-
-fn check_seconds(seconds: Option<f64>, flag: &str) -> Result<(), String> {
-    match seconds {
-        Some(s) if !(0.0..=86_400.0).contains(&s) => Err(format!(
-            "{flag} {s} is no time: give seconds, at most a day"
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The operator's wishes against what is possible; the plan, and the strategy with its reason.
-fn plan(
-    asked: &UpdateRequest,
-    target: BuildIndex,
-    advice: &Advice,
-    workers: u32,
-) -> Result<(Plan, String), String> {
-    let (barrier, why) = match (asked.mode, &advice.barrier) {
-        (Mode::Rolling, Some(why)) => {
-            return Err(format!(
-                "rolling is not possible ({why}): use --mode barrier or auto"
-            ));
-        }
-        (Mode::Barrier, None) => (true, "as asked".to_owned()),
-        (_, Some(why)) => (true, why.clone()),
-        (Mode::Rolling, None) => (false, "as asked".to_owned()),
-        (Mode::Auto, None) => (false, "every change goes both ways".to_owned()),
-    };
-    let manner = match (barrier, asked.canary) {
-        (true, Some(1..)) => {
-            return Err(format!(
-                "no canary can cross alone, all workers cross together ({why}): leave --canary out"
-            ));
-        }
-        (false, Some(canaries)) if canaries > workers => {
-            return Err(format!(
-                "{canaries} canaries are more than the {workers} workers: give a smaller --canary"
-            ));
-        }
-        (true, _) => Manner::Barrier,
-        (false, canary) => Manner::Rolling {
-            canaries: canary.unwrap_or(u32::from(workers >= 2)),
-        },
-    };
-    let on_failure = match asked.on_failure {
-        FailurePolicy::Rollback => OnFailure::Rollback,
-        FailurePolicy::Pause => OnFailure::Pause,
-    };
-    let name = if barrier { "barrier" } else { "rolling" };
-    let plan = Plan {
-        target,
-        manner,
-        on_failure,
-        one_way: advice.one_way.clone(),
-    };
-    Ok((plan, format!("{name} ({why})")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(mode: Mode, canary: Option<u32>) -> UpdateRequest {
-        UpdateRequest {
-            mode,
-            canary,
-            ..UpdateRequest::default()
-        }
-    }
-
-    fn one_way() -> Advice {
-        let why = "the lens of TOTALS.stats goes forward only".to_owned();
-        Advice {
-            barrier: Some(why),
-            one_way: Some("TOTALS.stats".to_owned()),
-            notes: Vec::new(),
-        }
-    }
-
-    // R14
-    #[test]
-    fn a_one_way_lens_takes_the_barrier_and_refuses_rolling_and_canaries() {
-        let target = BuildIndex(1);
-        let (auto, strategy) =
-            plan(&asked(Mode::Auto, None), target, &one_way(), 4).expect("possible");
-        assert_eq!(auto.manner, Manner::Barrier);
-        assert_eq!(auto.one_way.as_deref(), Some("TOTALS.stats"));
-        assert!(strategy.contains("forward only"), "{strategy}");
-        let error = plan(&asked(Mode::Rolling, None), target, &one_way(), 4).expect_err("refused");
-        assert!(error.contains("--mode barrier"), "{error}");
-        let error = plan(&asked(Mode::Auto, Some(1)), target, &one_way(), 4).expect_err("refused");
-        assert!(error.contains("--canary"), "{error}");
-    }
-
-    #[test]
-    fn one_canary_goes_first_where_there_are_two_workers() {
-        let manner = |canary, workers| {
-            plan(
-                &asked(Mode::Auto, canary),
-                BuildIndex(1),
-                &Advice::default(),
-                workers,
-            )
-            .map(|(plan, _)| plan.manner)
-        };
-        assert_eq!(manner(None, 1), Ok(Manner::Rolling { canaries: 0 }));
-        assert_eq!(manner(None, 2), Ok(Manner::Rolling { canaries: 1 }));
-        assert_eq!(manner(Some(0), 2), Ok(Manner::Rolling { canaries: 0 }));
-        assert!(manner(Some(3), 2).is_err());
-    }
-
-    #[test]
-    fn times_are_bounded() {
-        assert!(check_seconds(Some(f64::NAN), "--timeout").is_err());
-        assert!(check_seconds(Some(-1.0), "--timeout").is_err());
-        assert!(check_seconds(Some(1e300), "--timeout").is_err());
-        assert!(check_seconds(Some(0.5), "--timeout").is_ok());
     }
 }

@@ -1,14 +1,13 @@
-//! Starts, watches and ends child processes by descriptor, so that no process id is taken for another.
-#![allow(unsafe_code)] // descriptors that the kernel hands out become owned here
+//! Executes child processes that keep chosen descriptors, and names them by descriptor, so that no
+//! process id is taken for another.
+#![allow(unsafe_code)] // a step between fork and exec
 
-use nix::errno::Errno;
+use super::process::PidFd;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::sys::wait::WaitStatus;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -29,8 +28,8 @@ pub struct Program {
 /// A child process that has not been reaped.
 #[derive(Debug)]
 pub struct Child {
-    pid: Pid,
-    pidfd: OwnedFd,
+    id: u32,
+    pidfd: PidFd,
 }
 
 impl Child {
@@ -58,41 +57,35 @@ impl Child {
         // SAFETY: between fork and exec the closure only calls fcntl, which is async-signal-safe; it
         // neither allocates nor locks. The descriptors' flags change in the child alone.
         unsafe { command.pre_exec(clear_close_on_exec) };
-        let child = command.spawn()?;
-        let pid = Pid::from_raw(child.id() as i32);
-        match pidfd_open(pid) {
-            Ok(pidfd) => Ok(Child { pid, pidfd }),
-            Err(error) => {
-                // Not reaped yet, so the number is still its own.
-                let _ = kill(pid, Signal::SIGKILL);
-                let _ = waitpid(pid, None);
-                Err(error)
-            }
-        }
+        let mut child = command.spawn()?;
+        let id = child.id();
+        let pidfd = PidFd::open(id).inspect_err(|_| {
+            let _ = child.kill();
+            let _ = child.wait();
+        })?;
+        Ok(Child { id, pidfd })
     }
 
     /// Its process id.
     pub fn id(&self) -> u32 {
-        self.pid.as_raw() as u32
+        self.id
     }
 
-    /// Sends a signal; does nothing if it has ended.
-    pub fn signal(&self, signal: Signal) {
-        // Not reaped before `Child` says so, hence never another process.
-        let _ = kill(self.pid, signal);
+    /// Ends it with SIGKILL; does nothing if it has ended.
+    pub fn kill(&self) {
+        self.pidfd.kill();
     }
 
     /// How it ended, in a few words, once it has. Reaps it: call it no more after it has answered.
     ///
     /// # Errors
-    /// Those of `waitpid`.
+    /// When it is no child of this process any more.
     pub fn ended(&self) -> io::Result<Option<String>> {
-        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, status)) => Ok(Some(format!("exited with status {status}"))),
-            Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Some(format!("killed by {signal}"))),
-            Ok(_) | Err(Errno::EINTR) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(match self.pidfd.try_wait()? {
+            Some(WaitStatus::Exited(_, status)) => Some(format!("exited with status {status}")),
+            Some(WaitStatus::Signaled(_, signal, _)) => Some(format!("was killed by {signal}")),
+            _ => None,
+        })
     }
 }
 
@@ -101,14 +94,4 @@ impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
-}
-
-fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has just returned this descriptor to us alone; it is close-on-exec.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }

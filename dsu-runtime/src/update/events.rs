@@ -61,14 +61,14 @@ pub enum Event {
     Begin,
     /// What the checks and the probe made of it.
     Probed(Result<Plan, String>),
-    /// A worker process was started with this build, and with `neighbour` loaded beside it.
+    /// A worker process was started with this build, and with `neighbours` loaded beside it.
     Spawned {
         /// Its slot.
         slot: WorkerSlot,
         /// What it runs.
         build: BuildIndex,
         /// What it has loaded as well.
-        neighbour: Option<BuildIndex>,
+        neighbours: Vec<BuildIndex>,
     },
     /// A started worker is at its first update point.
     Ready(WorkerSlot),

@@ -83,20 +83,10 @@ enum Phase {
     Rolling,
     Gathering,
     Opened,
-    Paused {
-        reason: String,
-        from: Stage,
-    },
-    Sweeping {
-        poisoned: Vec<String>,
-    },
-    Returning {
-        reason: String,
-    },
-    SweepingBack {
-        reason: String,
-        poisoned: Vec<String>,
-    },
+    Paused { reason: String, from: Stage },
+    Sweeping { poisoned: Vec<String> },
+    Returning { reason: String },
+    SweepingBack { reason: String },
 }
 
 /// The state: which build runs, who runs what, and where the update is, if there is one.
@@ -157,26 +147,41 @@ impl Life {
         }
     }
 
+    /// Whether all workers are where they are to be, and convert what nobody has touched.
+    pub fn is_sweeping(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Sweeping { .. } | Phase::SweepingBack { .. }
+        )
+    }
+
     /// Why it is paused, going back or unable to commit, for people.
     pub fn remark(&self) -> Option<String> {
         match &self.phase {
-            Phase::Paused { reason, .. } | Phase::Returning { reason } => Some(reason.clone()),
-            Phase::Sweeping { poisoned } | Phase::SweepingBack { poisoned, .. }
-                if !poisoned.is_empty() =>
-            {
-                Some(poisoned_text(poisoned))
-            }
-            Phase::SweepingBack { reason, .. } => Some(reason.clone()),
+            Phase::Paused { reason, .. }
+            | Phase::Returning { reason }
+            | Phase::SweepingBack { reason } => Some(reason.clone()),
+            Phase::Sweeping { poisoned } if !poisoned.is_empty() => Some(poisoned_text(poisoned)),
             _ => None,
         }
     }
 
-    /// Build and neighbour for the replacement of a worker that ran `dead` (R32).
-    pub fn replacement(&self, dead: BuildIndex) -> (BuildIndex, Option<BuildIndex>) {
+    /// Build for the replacement of a worker that ran `dead` (R32), and all others that it may meet
+    /// representations of: the other side of the update, and where the last one came from (R13).
+    pub fn replacement(&self, dead: BuildIndex) -> (BuildIndex, Vec<BuildIndex>) {
+        let build = self.replacement_build(dead);
+        let mut others = Vec::new();
+        for other in [Some(self.running), self.target(), self.companion] {
+            others.extend(other.filter(|o| *o != build && !others.contains(o)));
+        }
+        (build, others)
+    }
+
+    fn replacement_build(&self, dead: BuildIndex) -> BuildIndex {
         let Some(target) = self.target() else {
-            return (self.running, self.companion);
+            return self.running;
         };
-        let build = match &self.phase {
+        match &self.phase {
             _ if self.no_return.is_some() => target,
             Phase::Sweeping { .. }
             | Phase::Paused {
@@ -190,15 +195,7 @@ impl Life {
                 ..
             } if dead == target => target,
             _ => self.running,
-        };
-        (
-            build,
-            Some(if build == target {
-                self.running
-            } else {
-                target
-            }),
-        )
+        }
     }
 
     /// Who keeps the update from going on, and how.
@@ -250,11 +247,11 @@ impl Life {
             Event::Spawned {
                 slot,
                 build,
-                neighbour,
+                neighbours,
             } => {
                 let loaded = self
                     .target()
-                    .filter(|t| build == *t || neighbour == Some(*t));
+                    .filter(|t| build == *t || neighbours.contains(t));
                 let hand = Hand {
                     runs: build,
                     ready: false,
@@ -362,10 +359,7 @@ impl Life {
                 out.push(Effect::Progress(
                     "all workers are back: sweeping".to_owned(),
                 ));
-                self.phase = Phase::SweepingBack {
-                    reason,
-                    poisoned: Vec::new(),
-                };
+                self.phase = Phase::SweepingBack { reason };
                 self.disarm();
                 self.tell_all(Order::Sweep(true), out);
             }
@@ -391,7 +385,7 @@ impl Life {
 
 fn poisoned_text(guards: &[String]) -> String {
     format!(
-        "commit is held up by poisoned guards: {}",
+        "commit is held up by poisoned guards, whose owner died in the middle: {}; dsu rollback, or restart the server",
         guards.join(", ")
     )
 }

@@ -117,7 +117,7 @@ impl World {
 
     fn respawn(&mut self, slot: WorkerSlot) {
         if let Some(dead) = self.down.remove(&slot) {
-            let (build, neighbour) = self.life().replacement(dead);
+            let (build, neighbours) = self.life().replacement(dead);
             let worker = Worker {
                 runs: build,
                 started: false,
@@ -132,7 +132,7 @@ impl World {
             self.event(Event::Spawned {
                 slot,
                 build,
-                neighbour,
+                neighbours,
             });
         }
     }

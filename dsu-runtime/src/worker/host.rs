@@ -184,16 +184,16 @@ impl Host {
             loop {
                 let (message, fds) = host.wait_for_message()?;
                 if let ToWorker::Start {
-                    build, neighbour, ..
+                    build, neighbours, ..
                 } = message
                 {
                     let mut names = build.listeners.clone();
-                    names.extend(neighbour.iter().flat_map(|n| n.listeners.clone()));
+                    names.extend(neighbours.iter().flat_map(|n| n.listeners.clone()));
                     host.take_listeners(&names, fds);
-                    if let Some(neighbour) = neighbour
-                        && let Some(reason) = host.load(*neighbour)
-                    {
-                        tracing::error!(reason, "the neighbouring version cannot be loaded");
+                    for neighbour in neighbours {
+                        if let Some(reason) = host.load(neighbour) {
+                            tracing::error!(reason, "a neighbouring version cannot be loaded");
+                        }
                     }
                     let digest = build.digest.clone();
                     if let Some(reason) = host.load(*build) {
@@ -208,6 +208,15 @@ impl Host {
 
     fn take_listeners(&mut self, names: &[String], fds: Vec<OwnedFd>) {
         for (name, fd) in names.iter().zip(fds) {
+            // Each message about a build brings its listeners; the same socket is kept once.
+            let known = self
+                .listeners
+                .iter()
+                .position(|(known, held)| known.name == *name && is_same_file(held, &fd));
+            if known.is_some() {
+                continue;
+            }
+            self.listeners.retain(|(known, _)| known.name != *name);
             let listener = InheritedListener {
                 name: name.clone(),
                 fd: fd.as_raw_fd(),
@@ -578,6 +587,14 @@ impl Host {
         self.turn = None;
         self.arrival = Some(Arrival::Resumed);
         Next::Run(origin.to_owned(), Some(parcel))
+    }
+}
+
+/// Whether two descriptors name one socket.
+fn is_same_file(a: &OwnedFd, b: &OwnedFd) -> bool {
+    match (nix::sys::stat::fstat(a), nix::sys::stat::fstat(b)) {
+        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+        _ => false,
     }
 }
 

@@ -30,13 +30,13 @@ pub struct Build {
 /// From the supervisor. A message makes something due at the worker's next update point.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// The first message: load and run this version. `neighbour` is loaded as well, without running.
+    /// The first message: load and run this version. Neighbours are loaded as well, without running.
     Start {
         /// What to run.
         build: Box<Build>,
-        /// The other version of a mixed server, whose representations may be met. The descriptors of
-        /// its listeners come after those of `build`.
-        neighbour: Option<Box<Build>>,
+        /// Other versions whose representations may be met: that of a mixed server, and the one that
+        /// the last update came from. The descriptors of their listeners come after those of `build`.
+        neighbours: Vec<Build>,
         /// Addresses of the listeners, for `cx.listener`.
         listen: Vec<String>,
     },

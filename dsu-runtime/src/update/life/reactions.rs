@@ -146,9 +146,13 @@ impl Life {
         if converted > 0 || !self.hands.contains_key(&slot) {
             return; // another pass follows by itself
         }
-        if !found.is_empty() {
-            if let Phase::Sweeping { poisoned } | Phase::SweepingBack { poisoned, .. } =
-                &mut self.phase
+        if let Phase::SweepingBack { reason, .. } = &mut self.phase
+            && !found.is_empty()
+        {
+            // R30 is about a commit. A rollback always ends: what is poisoned stays locked away.
+            *reason = format!("{reason}; still poisoned: {}", found.join(", "));
+        } else if !found.is_empty() {
+            if let Phase::Sweeping { poisoned } = &mut self.phase
                 && *poisoned != found
             {
                 out.push(Effect::Progress(poisoned_text(&found)));
@@ -243,6 +247,20 @@ impl Life {
                 }
                 self.phase = Phase::Canary(canaries.clone(), Watch::Answering(canaries));
                 self.arm(TimerKind::Answer, out);
+            }
+            Phase::Canary(_, Watch::Answering(silent)) => {
+                // They have had their time, and will not cross back either.
+                let silent: Vec<WorkerSlot> = silent.iter().copied().collect();
+                self.fail(
+                    format!("{} does not answer after probation", names(silent.iter())),
+                    out,
+                );
+                if matches!(self.phase, Phase::Returning { .. }) {
+                    for slot in silent {
+                        let why = "it did not answer after probation".to_owned();
+                        out.push(Effect::Kill(slot, why));
+                    }
+                }
             }
             Phase::Canary(..) | Phase::Rolling | Phase::Gathering | Phase::Opened => {
                 match self.no_return {

@@ -1,0 +1,217 @@
+//! What shared memory and the kernel say of a server, in the words of its application: guards by name,
+//! what the sweep has before it, threads of a worker, code that is loaded.
+//!
+//! Looked up only when somebody asks, but for one count when a sweep begins.
+
+use super::run::Supervisor;
+use crate::ids::{GuardIndex, WorkerSlot};
+use crate::update::Stage;
+use crate::version::{digest, tuple_name};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Guards that are looked through for poisoned ones at most, so that asking stays cheap.
+const LOOKED_THROUGH: u32 = 1 << 16;
+
+/// A sweep as it stands.
+pub(super) struct Sweep {
+    /// Elements and tuples that are not in the form of the version that all workers run.
+    pub left: u64,
+    /// When the rest will be done at the pace so far.
+    pub eta: Option<Duration>,
+}
+
+impl Supervisor {
+    /// Name of a guard, with its place in a family.
+    pub(super) fn guard_name(&self, index: GuardIndex) -> Option<String> {
+        let binding = &self.builds.get(self.life.running()).build.binding;
+        let guard = binding
+            .guards
+            .iter()
+            .find(|guard| (guard.first.0..guard.first.0 + guard.count).contains(&index.0))?;
+        Some(match guard.count {
+            1 => guard.name.clone(),
+            _ => format!("{}[{}]", guard.name, index.0 - guard.first.0),
+        })
+    }
+
+    /// Poisoned guards of the running version, by name.
+    pub(super) fn poisoned_guards(&self) -> Vec<String> {
+        let binding = &self.builds.get(self.life.running()).build.binding;
+        let slots = binding
+            .guards
+            .iter()
+            .flat_map(|guard| guard.first.0..guard.first.0 + guard.count.min(LOOKED_THROUGH));
+        slots
+            .map(GuardIndex)
+            .filter(|index| self.ports.memory.is_poisoned(*index))
+            .filter_map(|index| self.guard_name(index))
+            .collect()
+    }
+
+    /// Elements and tuples of the two versions of an update that are not in the form of the one that
+    /// the sweep goes to.
+    fn left_to_sweep(&self) -> u64 {
+        let (running, target) = (self.life.running(), self.life.target());
+        let to = match self.life.stage() {
+            Stage::RollingBack => running,
+            _ => target.unwrap_or(running),
+        };
+        let manifest = &self.builds.get(to).manifest;
+        let guards = manifest.guards.iter();
+        let current: BTreeSet<(String, String)> = guards
+            .map(|guard| (tuple_name(&guard.name), digest(&guard.items)))
+            .chain(
+                manifest
+                    .types
+                    .iter()
+                    .map(|ty| (ty.schema.name.clone(), digest(&ty.schema))),
+            )
+            .collect();
+        let both = [Some(running), target].into_iter().flatten();
+        let old: BTreeSet<_> = both
+            .flat_map(|index| &self.builds.get(index).build.binding.representations)
+            .filter(|part| !current.contains(&(part.name.clone(), part.digest.clone())))
+            .map(|part| part.tag)
+            .collect();
+        old.into_iter()
+            .map(|tag| self.ports.memory.boxes(tag))
+            .sum()
+    }
+
+    /// Counts once, when the sweep begins.
+    pub(super) fn watch_sweep(&mut self) {
+        let is_due = self.life.is_sweeping()
+            && self
+                .underway
+                .as_ref()
+                .is_some_and(|underway| underway.sweep.is_none());
+        if is_due {
+            let left = self.left_to_sweep();
+            if let Some(underway) = &mut self.underway {
+                underway.sweep = Some((Instant::now(), left));
+            }
+        }
+    }
+
+    /// How far the sweep is (R29); `None` when there is none.
+    pub(super) fn sweep_figures(&self) -> Option<Sweep> {
+        let (began, first) = self.underway.as_ref()?.sweep?;
+        if !self.life.is_sweeping() {
+            return None;
+        }
+        let left = self.left_to_sweep();
+        let done = first.saturating_sub(left);
+        let eta = (done > 0)
+            .then(|| {
+                Duration::try_from_secs_f64(
+                    began.elapsed().as_secs_f64() * left as f64 / done as f64,
+                )
+            })
+            .and_then(Result::ok);
+        Some(Sweep { left, eta })
+    }
+
+    /// Every build that workers may have loaded: nothing is ever unloaded.
+    pub(super) fn builds_figures(&self) -> Vec<Value> {
+        let slots = self.fleet.slots();
+        let pid = slots
+            .filter_map(|slot| self.fleet.process(slot))
+            .map(|process| process.id())
+            .next();
+        let maps = pid
+            .and_then(|pid| fs::read_to_string(format!("/proc/{pid}/maps")).ok())
+            .unwrap_or_default();
+        let describe = |known: &super::builds::KnownBuild| {
+            let path = known.build.path.to_string_lossy();
+            let mapped: u64 = maps
+                .lines()
+                .filter(|line| line.ends_with(&*path))
+                .filter_map(mapped_bytes)
+                .sum();
+            json!({
+                "version": known.build.version.0,
+                "digest": known.file,
+                "build_id": known.build.build_id,
+                "arguments": known.build.arguments,
+                "loaded_bytes": mapped,
+            })
+        };
+        self.builds.all().map(describe).collect()
+    }
+
+    /// Why a worker does not come to an update point, as far as one can see from outside.
+    pub(super) fn occupation(&self, slot: WorkerSlot) -> Option<String> {
+        let pid = self.fleet.process(slot)?.id();
+        if state_of(pid) == Some('T') {
+            return Some(format!("stopped by a signal: kill -CONT {pid}"));
+        }
+        let guard = self.ports.memory.at_guard(slot)?;
+        let name = self.guard_name(guard)?;
+        Some(format!("waits for {name} or transforms it"))
+    }
+}
+
+/// `ADDRESS-ADDRESS …` of a line of /proc/PID/maps, as a length.
+fn mapped_bytes(line: &str) -> Option<u64> {
+    let (from, to) = line.split(' ').next()?.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    number(to)?.checked_sub(number(from)?)
+}
+
+/// The letter that the kernel has for what the process does.
+fn state_of(pid: u32) -> Option<char> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it is in brackets and may hold anything.
+    text.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Names of the threads of a process besides its first (R26).
+pub(super) fn other_threads(pid: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    tasks
+        .flatten()
+        .filter(|task| task.file_name().to_string_lossy() != pid.to_string())
+        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
+        .map(|name| name.trim_end().to_owned())
+        .collect()
+}
+
+/// `12.3 MiB`.
+pub(super) fn bytes_text(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return format!("{value:.*} {unit}", usize::from(unit != "B"));
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_writes_is_read() {
+        assert_eq!(
+            mapped_bytes("1000-3000 r-xp 0 0:0 0  /a b.so"),
+            Some(0x2000)
+        );
+        assert_eq!(mapped_bytes("nonsense"), None);
+        assert!(matches!(state_of(std::process::id()), Some('R' | 'S')));
+        // The thread that runs this test is not the first of its process.
+        assert!(!other_threads(std::process::id()).is_empty());
+    }
+
+    #[test]
+    fn bytes_are_written_for_people() {
+        let texts = [7, 1 << 20, 3 << 39].map(bytes_text);
+        assert_eq!(texts, ["7 B", "1.0 MiB", "1.5 TiB"]);
+    }
+}
