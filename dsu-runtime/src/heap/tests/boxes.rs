@@ -1,11 +1,12 @@
 //! Boxes between two forms of a type and a third: reading, editing, failing, dropping.
 
 use super::super::{
-    Inline, Shared, SharedMap, Versioned, live, release_scratch, transaction::Transaction,
+    Inline, Shared, SharedMap, SharedVec, Versioned, live, release_scratch,
+    transaction::Transaction,
 };
 use super::lenses::{AFTER, After, LAST, Last, NEW, NOTE, New, OLD, Old, bind, new, old, text};
 use super::{Owned, as_worker, failing_after, test_name};
-use crate::abi::Representation;
+use crate::abi::{Representation, TypeKind};
 use crate::error::AccessError;
 use std::ptr;
 
@@ -252,9 +253,36 @@ fn schema_of_a_box_stops_at_the_name() {
     // R2
     assert_ne!(Old::schema(), New::schema());
     let of = <Versioned<Old> as Shared>::schema();
-    assert_eq!(of.kind, crate::abi::TypeKind::Versioned("Old".to_owned()));
+    assert_eq!(of.kind, TypeKind::Versioned("Old".to_owned()));
     assert_eq!(
         <Inline<u64> as super::super::Cell<u64>>::schema(),
         u64::schema()
     );
+}
+
+/// Contains boxes of itself.
+#[derive(dsu_runtime::prelude::Shared)]
+struct Tree {
+    label: u64,
+    branches: SharedVec<Tree>,
+}
+
+// R2
+#[test]
+fn schema_of_a_recursive_type_ends() {
+    let branches = <SharedVec<Tree> as Shared>::schema();
+    let of_tree = TypeKind::Versioned("Tree".to_owned());
+    assert_eq!(<Versioned<Tree> as Shared>::schema().kind, of_tree);
+    match (Tree::schema().kind, branches.kind) {
+        (TypeKind::Struct(fields), TypeKind::Container(elements)) => {
+            assert_eq!(fields[1].ty.name, branches.name);
+            assert_eq!(elements[0].kind, of_tree);
+        }
+        other => panic!("{other:?}"),
+    }
+    let leaf = Tree {
+        label: 1,
+        branches: SharedVec::new(),
+    };
+    assert_eq!(leaf.label + leaf.branches.len() as u64, 1);
 }
