@@ -61,7 +61,12 @@ unsafe extern "C" fn visit_value<T: Shared>(value: *mut u8, visitor: *mut c_void
     unsafe { (*value.cast::<T>()).visit(super::super::visitor_of(visitor)) };
 }
 
-unsafe extern "C" fn visit_rest(value: *mut u8, visitor: *mut c_void) {
+unsafe extern "C" fn drop_rest(_: *const c_void, value: *mut u8) {
+    // SAFETY: the runtime passes a `Rest` that nobody uses afterwards.
+    unsafe { drop_value::<Rest>(value) };
+}
+
+unsafe extern "C" fn visit_rest(_: *const c_void, value: *mut u8, visitor: *mut c_void) {
     // SAFETY: as above.
     unsafe {
         (*value.cast::<Rest>())
@@ -154,7 +159,7 @@ fn bind() {
         complement_align: align_of::<Rest>() as u32,
         call: Some(call),
         environment: ptr::null(),
-        drop_complement: Some(drop_value::<Rest>),
+        drop_complement: Some(drop_rest),
         visit_complement: Some(visit_rest),
     };
     fn entry<T: Shared>(tag: Tag, converters: [Converter; 4]) {
@@ -244,7 +249,7 @@ fn reading_another_form_changes_nothing() {
     assert_eq!(first, second);
     assert_eq!(&first.name[..], b"a name that lies in a block of its own");
     assert_eq!(stored.tag(), NEW);
-    transaction::end_section();
+    transaction::release_scratch();
     let mut stored = stored.rebind::<New>();
     assert_eq!(Owned::of(&mut stored).bytes(), bytes);
     assert_eq!((live::count(OLD), live::count(NEW)), counts);
@@ -363,7 +368,7 @@ fn chain_of_lenses_leads_where_no_single_one_does() {
     Owned::of(&mut stored);
     let stored = stored.rebind::<Old>();
     assert_eq!(stored.get().map(|_| ()), Err(AccessError::Foreign));
-    transaction::end_section();
+    transaction::release_scratch();
 }
 
 #[test]

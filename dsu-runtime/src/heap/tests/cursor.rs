@@ -98,6 +98,10 @@ impl Visitor for Slices {
         self.places[self.depth - 1]
     }
 
+    fn begin_anew(&mut self) {
+        self.places.truncate(self.depth);
+    }
+
     fn is_spent(&self) -> bool {
         self.left == 0
     }

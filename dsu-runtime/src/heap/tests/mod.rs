@@ -102,7 +102,13 @@ impl Visitor for Owned {
         0
     }
 
+    fn begin_anew(&mut self) {}
+
     fn is_spent(&self) -> bool {
+        false
+    }
+
+    fn stopped_inside(&self) -> bool {
         false
     }
 
