@@ -16,6 +16,7 @@ mod classes;
 mod context;
 mod convert;
 mod deque;
+mod failure;
 mod hint;
 mod journal;
 mod kept;
@@ -68,4 +69,5 @@ pub use transaction::{Transaction, has_scratch, is_fresh, release_scratch};
 pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
+pub(crate) use failure::report_guard;
 pub(crate) use root::{BOX_ADDRESS, convert_root, make_root, show_content, sweep_box};

@@ -48,6 +48,11 @@ impl Builds {
         BuildIndex(index as u32)
     }
 
+    /// Replaces what the build at `index` is told of its neighbours.
+    pub fn bind_again(&mut self, index: BuildIndex, binding: Binding) {
+        self.0[index.0 as usize].build.binding = binding;
+    }
+
     /// The build at `index`.
     pub fn get(&self, index: BuildIndex) -> &KnownBuild {
         // Indices come from `add` alone, and nothing is ever removed.

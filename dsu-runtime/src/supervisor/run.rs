@@ -384,10 +384,8 @@ impl Supervisor {
             if self.is_towards_target(&text) {
                 self.event(Event::TransformFailed(slot, text));
             }
-        } else if kind == ReportKind::Panic as u32 {
-            tracing::error!("{slot} panicked: {text}");
         } else {
-            tracing::info!("{slot}: {text}");
+            log_report(slot, kind == ReportKind::Panic as u32, &text);
         }
     }
 
@@ -454,6 +452,9 @@ impl Supervisor {
     }
 
     fn order(&mut self, slot: WorkerSlot, order: Order) {
+        if let Order::Load(target) = order {
+            self.load_running_again(slot, target);
+        }
         let build = |index: BuildIndex| self.builds.get(index).build.clone();
         let mut listeners = Vec::new();
         let message = match order {
@@ -485,6 +486,19 @@ impl Supervisor {
         );
     }
 
+    /// A newer build that runs is bound to the older one that comes (see `admit`).
+    fn load_running_again(&mut self, slot: WorkerSlot, target: BuildIndex) {
+        let running = self.builds.get(self.life.running());
+        if running.manifest.from != Some(self.builds.get(target).build.version) {
+            return;
+        }
+        let build = running.build.clone();
+        let listeners = self.listeners.descriptors(&build.listeners);
+        let message = ToWorker::Load(Box::new(build));
+        self.fleet
+            .send(slot, &message, &listeners, &*self.ports.memory);
+    }
+
     /// Tells the log and whoever waits for the update.
     pub(super) fn progress(&mut self, text: &str) {
         tracing::info!("update: {text}");
@@ -496,6 +510,33 @@ impl Supervisor {
         for id in watchers {
             self.control.reply(id, &Reply::Progress(text.to_owned()));
         }
+    }
+}
+
+/// Writes what a worker's code says into the log, at the level that it was said at.
+fn log_report(slot: WorkerSlot, is_panic: bool, text: &str) {
+    let report: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let part = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
+    let version = report["version"].as_u64();
+    let who = version.map_or_else(|| slot.to_string(), |version| format!("{slot} v{version}"));
+    if is_panic {
+        return tracing::error!("{who} panicked at {}: {}", part("place"), part("message"));
+    }
+    let mut said = report["fields"]["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    for (name, value) in report["fields"].as_object().into_iter().flatten() {
+        if name != "message" {
+            said.push_str(&format!(" {name}={value}"));
+        }
+    }
+    let line = format!("{who} {}: {said}", part("target"));
+    match report["level"].as_str() {
+        Some("ERROR") => tracing::error!("{line}"),
+        Some("WARN") => tracing::warn!("{line}"),
+        Some("DEBUG" | "TRACE") => tracing::debug!("{line}"),
+        _ => tracing::info!("{line}"),
     }
 }
 

@@ -226,6 +226,14 @@ impl Supervisor {
             }
         };
         let binding = self.ports.libraries.admit(&candidate.manifest)?;
+        let running = self.life.running();
+        let known = self.builds.get(running);
+        if known.manifest.from == Some(candidate.manifest.version) {
+            // The newer of the two lays out the transformers, and it was admitted when the older one
+            // was not known yet: it is bound again.
+            let again = self.ports.libraries.admit(&known.manifest)?;
+            self.builds.bind_again(running, again);
+        }
         Ok(self.builds.add(candidate, binding, arguments, listeners))
     }
 

@@ -171,6 +171,8 @@ fn bind() {
                 drop: Some(drop_value::<T>),
                 visit: Some(visit_value::<T>),
                 converters,
+                init_item: None,
+                items: ptr::null(),
             });
         }
     }
