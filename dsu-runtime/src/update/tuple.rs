@@ -203,3 +203,66 @@ unsafe extern "C" fn visit_complement(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MADE: Tag = Tag(60_011);
+
+    unsafe extern "C" fn seven(
+        _: *const c_void,
+        offset: u64,
+        target: *mut u8,
+        _: &mut ErrorText,
+    ) -> ConversionStatus {
+        // SAFETY: the plan gives room for a `u64`.
+        unsafe { target.cast::<u64>().write(7 + offset) };
+        ConversionStatus::Done
+    }
+
+    /// Runs a plan that moves one item and makes another.
+    fn made(complement: Option<[u64; 2]>) -> (ConversionStatus, [u64; 2]) {
+        let plan = Plan {
+            steps: vec![
+                Step::Move {
+                    from: 0,
+                    to: 0,
+                    size: 8,
+                },
+                Step::Make {
+                    to: 8,
+                    size: 8,
+                    complement: 0,
+                },
+            ],
+            names: vec!["kept".to_owned(), "dropped".to_owned()],
+            parts: Vec::new(),
+            complement_size: 16,
+            target: MADE,
+        };
+        let (source, mut target) = ([3_u64], [0_u64; 2]);
+        let complement_in = complement.as_ref().map_or(std::ptr::null(), |c| c.as_ptr());
+        let mut conversion = Conversion {
+            source: source.as_ptr().cast(),
+            complement_in: complement_in.cast(),
+            target: target.as_mut_ptr().cast(),
+            complement_out: std::ptr::null_mut(),
+            error: ErrorText::default(),
+        };
+        // SAFETY: source, target and complement have the places that the plan names.
+        let status = unsafe { run(std::ptr::from_ref(&plan).cast(), &mut conversion) };
+        (status, target)
+    }
+
+    // R3: an update to v1 of a server that began with v2, which has dropped an item of v1.
+    #[test]
+    fn an_item_that_only_the_target_has_begins_as_its_own_version_says() {
+        assert_eq!(made(None), (ConversionStatus::Failed, [3, 0]));
+        assert_eq!(made(Some([9, 0])), (ConversionStatus::Done, [3, 9]));
+        // SAFETY: no other test uses this tag, and the table is mapped.
+        unsafe { (*Representation::pointer(MADE)).init_item = Some(seven) };
+        assert_eq!(made(None), (ConversionStatus::Done, [3, 15]));
+        assert_eq!(made(Some([9, 0])), (ConversionStatus::Done, [3, 9]));
+    }
+}
