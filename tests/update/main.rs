@@ -4,6 +4,7 @@ mod clients;
 mod deaths;
 mod halves;
 mod mixed;
+mod older;
 mod refusals;
 mod signals;
 mod under_load;

@@ -1,8 +1,9 @@
 //! The private table that says what each worker can do with each representation.
 
-use super::calls::{Converter, DropFn, VisitFn};
+use super::calls::{ConversionStatus, Converter, DropFn, ErrorText, VisitFn};
 use super::layout::{REPRESENTATION_STRIDE, REPRESENTATIONS_ADDR};
 use crate::ids::Tag;
+use std::ffi::c_void;
 
 /// Neighbours that a representation may have at a time: two on either side, so that a repaired
 /// version can stand beside the one it replaces.
@@ -21,7 +22,16 @@ pub struct Representation {
     pub visit: Option<VisitFn>,
     /// Ways to other representations.
     pub converters: [Converter; MAX_CONVERTERS],
+    /// Of an item tuple: makes the first value of one item, for a lens of another version that knows
+    /// the item's place and nothing else of it.
+    pub init_item: Option<InitItemFn>,
+    /// First argument of `init_item`.
+    pub items: *const c_void,
 }
+
+/// `(items, offset in the tuple, where to, error)`: makes the first value of the item at an offset.
+pub type InitItemFn =
+    unsafe extern "C" fn(*const c_void, u64, *mut u8, &mut ErrorText) -> ConversionStatus;
 
 const _: () = assert!(size_of::<Representation>() == REPRESENTATION_STRIDE);
 

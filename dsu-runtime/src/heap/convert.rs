@@ -10,6 +10,7 @@ use super::block;
 use super::box_word::{BoxWord, Complement, Ends, Form, known};
 use super::chain::{self, MAX_STEPS};
 use super::copies;
+use super::failure;
 use super::live;
 use super::shared::Visitor;
 use super::transaction::Transaction;
@@ -36,6 +37,7 @@ pub unsafe fn convert_box(word: &mut u64, expected: Tag) -> Result<(), AccessErr
     }
     // SAFETY: by the caller.
     unsafe { convert_word(old, expected, |new| *word = new) }
+        .inspect_err(|error| failure::report_element(BoxWord(old).tag(), expected, error))
 }
 
 /// As [`convert_box`], for a word that `publish` stores: between the new value's last byte and the old
@@ -90,6 +92,7 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
         }
         Err(error) => {
             transaction.abort();
+            failure::report_element(BoxWord(word).tag(), expected, &error);
             Err(error)
         }
     }

@@ -18,6 +18,7 @@ mod context;
 mod convert;
 mod copies;
 mod deque;
+mod failure;
 mod hint;
 mod journal;
 mod kept;
@@ -70,5 +71,6 @@ pub use transaction::{Transaction, has_scratch, is_fresh, release_scratch};
 pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
+pub(crate) use failure::report_guard;
 pub(crate) use root::{BOX_ADDRESS, convert_root, make_root, show_content, sweep_box, sweep_root};
 pub(crate) use transaction::end_guard;

@@ -75,6 +75,7 @@ fn explain(cell: &GuardCell, from: Tag, to: Tag, error: AccessError) -> LockErro
         AccessError::Foreign => "no lens leads there".to_owned(),
         AccessError::Failed(reason) => reason,
     };
+    heap::report_guard(&describe(cell), from, to, &reason);
     LockError::TransformFailed(format!(
         "guard {} from representation {} to {}: {reason}",
         describe(cell),

@@ -2,15 +2,17 @@
 //! it knows of each representation, and lays out the transformers between it and its neighbour.
 #![allow(unsafe_code)] // writes the table of representations
 
-use super::tuple::{ALIGN, InitFn, Part, Plan, Step};
+use super::tuple::{ALIGN, Part, Plan, Step};
 use crate::abi::{
-    CONTROL_ADDR, Converter, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET, GuardRegistration,
-    LensDirections, Representation, TransformerRegistration, TypeKind, TypeRegistration,
-    TypeSchema,
+    CONTROL_ADDR, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET,
+    GuardRegistration, LensDirections, Representation, TransformerRegistration, TypeKind,
+    TypeRegistration, TypeSchema,
 };
 use crate::ids::{Tag, VersionId};
 use crate::version::{Binding, digest};
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
 /// Binds this library. May be done again, with another neighbour.
@@ -126,7 +128,7 @@ fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
 
 /// # Safety
 /// `environment` is the registration whose complement it is.
-unsafe extern "C" fn drop_complement(environment: *const std::ffi::c_void, complement: *mut u8) {
+unsafe extern "C" fn drop_complement(environment: *const c_void, complement: *mut u8) {
     // SAFETY: `bind_lenses` pairs this function with a registration, which is a static.
     unsafe { ((*environment.cast::<TransformerRegistration>()).drop_complement)(complement) }
 }
@@ -134,9 +136,9 @@ unsafe extern "C" fn drop_complement(environment: *const std::ffi::c_void, compl
 /// # Safety
 /// As for [`drop_complement`].
 unsafe extern "C" fn visit_complement(
-    environment: *const std::ffi::c_void,
+    environment: *const c_void,
     complement: *mut u8,
-    visitor: *mut std::ffi::c_void,
+    visitor: *mut c_void,
 ) {
     // SAFETY: as for `drop_complement`.
     unsafe {
@@ -144,7 +146,11 @@ unsafe extern "C" fn visit_complement(
     }
 }
 
-fn bind_guard(guard: &GuardRegistration, binding: &Binding, tags: &Tags<'_>) -> Result<(), String> {
+fn bind_guard(
+    guard: &'static GuardRegistration,
+    binding: &Binding,
+    tags: &Tags<'_>,
+) -> Result<(), String> {
     let bound = binding
         .guards
         .iter()
@@ -170,6 +176,8 @@ fn bind_guard(guard: &GuardRegistration, binding: &Binding, tags: &Tags<'_>) -> 
     entry.align = schema.align as u32;
     entry.drop = Some(guard.drop);
     entry.visit = Some(guard.visit);
+    entry.init_item = Some(init_item);
+    entry.items = std::ptr::from_ref(guard).cast();
     let Some(older) = &binding.older else {
         return Ok(());
     };
@@ -185,25 +193,66 @@ fn bind_guard(guard: &GuardRegistration, binding: &Binding, tags: &Tags<'_>) -> 
     else {
         return Ok(());
     };
-    let older_tag = tags.get(&guard_name(guard.name), &older.items);
-    match older_tag {
-        Some(older_tag) if older_tag != bound.tag => {
-            let layout = TupleLayout::of(guard, &older.items, &schema)?;
-            add_converter(older_tag, layout.plan(true).converter(bound.tag, true));
-            if layout.both_ways {
-                add_converter(bound.tag, layout.plan(false).converter(older_tag, false));
-            }
+    // Under the name that it had: a renamed guard has another representation even if nothing else changed.
+    let older_tag = tags
+        .get(&guard_name(&older.name), &older.items)
+        .ok_or_else(|| format!("the older {} has no tag", older.name))?;
+    if older_tag != bound.tag {
+        let layout = TupleLayout::of(guard, &older.items, &schema)?;
+        let convert = |from: Tag, to: Tag, forward| {
+            let plan = kept_plan(from, to, || layout.plan(forward, to));
+            add_converter(from, plan.converter(to, forward));
+        };
+        convert(older_tag, bound.tag, true);
+        if layout.both_ways {
+            convert(bound.tag, older_tag, false);
         }
-        _ => {}
     }
     Ok(())
+}
+
+thread_local! {
+    /// Plans by the tags between which they lead. A tag stands for one schema for the life of the
+    /// server, so a library that is bound again has the same plans.
+    static PLANS: RefCell<HashMap<(Tag, Tag), &'static Plan>> = RefCell::default();
+}
+
+/// The plan between two tags, made once: converters point to it for good.
+fn kept_plan(from: Tag, to: Tag, make: impl FnOnce() -> Plan) -> &'static Plan {
+    PLANS.with_borrow_mut(|plans| {
+        *plans
+            .entry((from, to))
+            .or_insert_with(|| Box::leak(Box::new(make())))
+    })
+}
+
+/// # Safety
+/// `items` is a guard of this library, `target` has room for its item at `offset`.
+unsafe extern "C" fn init_item(
+    items: *const c_void,
+    offset: u64,
+    target: *mut u8,
+    error: &mut ErrorText,
+) -> ConversionStatus {
+    // SAFETY: `bind_guard` pairs this function with a registration, which is a static.
+    let guard = unsafe { &*items.cast::<GuardRegistration>() };
+    let schema = (guard.schema)();
+    let mut items = fields(&schema).iter().zip(guard.items);
+    match items.find(|(field, _)| field.offset == offset) {
+        // SAFETY: by the caller.
+        Some((_, item)) => unsafe { (item.init)(target, error) },
+        None => {
+            error.set("there is no such item");
+            ConversionStatus::Failed
+        }
+    }
 }
 
 /// One item, as it is on either side.
 struct Pair<'a> {
     name: &'a str,
     older: Option<&'a FieldSchema>,
-    newer: Option<(&'a FieldSchema, InitFn)>,
+    newer: Option<&'a FieldSchema>,
     lens: Option<&'static TransformerRegistration>,
     complement: usize,
 }
@@ -274,7 +323,7 @@ impl<'a> TupleLayout<'a> {
             layout.pairs.push(Pair {
                 name: &field.name,
                 older: old,
-                newer: Some((field, calls.init)),
+                newer: Some(field),
                 lens,
                 complement,
             });
@@ -320,7 +369,8 @@ impl<'a> TupleLayout<'a> {
         offset
     }
 
-    fn plan(&self, forward: bool) -> Plan {
+    /// One direction, towards tuples of tag `target`.
+    fn plan(&self, forward: bool, target: Tag) -> Plan {
         let steps = self.pairs.iter().map(|pair| pair.step(forward)).collect();
         // A part is in the complement only while its item is not in the tuple.
         let parts = self
@@ -339,6 +389,7 @@ impl<'a> TupleLayout<'a> {
             names: self.pairs.iter().map(|pair| pair.name.to_owned()).collect(),
             parts,
             complement_size: self.complement_size,
+            target,
         }
     }
 }
@@ -359,7 +410,7 @@ impl Pair<'_> {
             .map(|field| (field.offset as usize, field.ty.size as usize));
         let newer = self
             .newer
-            .map(|(field, _)| (field.offset as usize, field.ty.size as usize));
+            .map(|field| (field.offset as usize, field.ty.size as usize));
         let (source, target) = if forward {
             (older, newer)
         } else {
@@ -382,15 +433,11 @@ impl Pair<'_> {
                 size,
                 complement,
             },
-            (None, Some((to, size))) => {
-                let init = self.newer.map(|(_, init)| init).filter(|_| forward);
-                Step::Make {
-                    to,
-                    size,
-                    complement,
-                    init,
-                }
-            }
+            (None, Some((to, size))) => Step::Make {
+                to,
+                size,
+                complement,
+            },
             (None, None) => unreachable!("an item is on one side at least"),
         }
     }

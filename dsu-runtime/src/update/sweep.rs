@@ -143,10 +143,8 @@ impl Visitor for Sweeper<'_> {
         match heap::sweep_box(word, expected) {
             Ok(was_converted) => self.slice.converted += u64::from(was_converted),
             Err(AccessError::Foreign) => self.slice.parked += 1,
-            Err(error) => {
-                self.slice.failed += 1;
-                tracing::error!(%error, "the sweep cannot convert an element");
-            }
+            // Each kind of failure has been reported, not too often (R28).
+            Err(_) => self.slice.failed += 1,
         }
         heap::show_content(word, self);
     }

@@ -5,12 +5,11 @@
 //! complement. All steps read the source tuple, which stays as it is until the root is published.
 #![allow(unsafe_code)] // moves items between tuples by offset
 
-use crate::abi::{Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, VisitFn};
+use crate::abi::{
+    Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, Representation, VisitFn,
+};
 use crate::ids::Tag;
 use std::ffi::c_void;
-
-/// Makes the first value of an item in place.
-pub(super) type InitFn = unsafe extern "C" fn(*mut u8, &mut ErrorText) -> ConversionStatus;
 
 /// What happens to one item. Offsets are in bytes from the start of tuple or complement.
 #[derive(Clone, Copy)]
@@ -25,12 +24,11 @@ pub(super) enum Step {
         complement: usize,
         has_complement: bool,
     },
-    /// Only in the target: back from the complement, or made.
+    /// Only in the target: back from the complement, or made by the version that has it.
     Make {
         to: usize,
         size: usize,
         complement: usize,
-        init: Option<InitFn>,
     },
     /// Only in the source: into the complement.
     Keep {
@@ -55,6 +53,8 @@ pub(super) struct Plan {
     pub(super) names: Vec<String>,
     pub(super) parts: Vec<Part>,
     pub(super) complement_size: usize,
+    /// Representation of the tuples that it makes.
+    pub(super) target: Tag,
 }
 
 /// Alignment of every tuple and complement.
@@ -62,16 +62,14 @@ pub(super) const ALIGN: usize = 16;
 
 impl Plan {
     /// The converter that runs this plan towards `target`.
-    pub(super) fn converter(self, target: Tag, forward: bool) -> Converter {
-        let complement_size = self.complement_size as u32;
-        let plan: &'static Plan = Box::leak(Box::new(self));
+    pub(super) fn converter(&'static self, target: Tag, forward: bool) -> Converter {
         Converter {
             target: target.0,
             forward,
-            complement_size,
+            complement_size: self.complement_size as u32,
             complement_align: ALIGN as u32,
             call: Some(run),
-            environment: std::ptr::from_ref(plan).cast(),
+            environment: std::ptr::from_ref(self).cast(),
             drop_complement: Some(drop_complement),
             visit_complement: Some(visit_complement),
         }
@@ -88,7 +86,7 @@ unsafe extern "C" fn run(
     let plan = unsafe { &*environment.cast::<Plan>() };
     for (step, name) in plan.steps.iter().zip(&plan.names) {
         // SAFETY: the caller's promise, and the offsets of the two layouts.
-        let status = unsafe { step.run(conversion) };
+        let status = unsafe { step.run(conversion, plan.target) };
         if status != ConversionStatus::Done {
             let reason = conversion.error.get().to_owned();
             conversion.error.set(&format!("item {name}: {reason}"));
@@ -101,7 +99,7 @@ unsafe extern "C" fn run(
 impl Step {
     /// # Safety
     /// As for [`run`].
-    unsafe fn run(self, conversion: &mut Conversion) -> ConversionStatus {
+    unsafe fn run(self, conversion: &mut Conversion, made: Tag) -> ConversionStatus {
         let Conversion {
             source,
             complement_in,
@@ -136,18 +134,21 @@ impl Step {
                         .add(to)
                         .copy_from_nonoverlapping(complement_in.add(complement), size);
                 }
-                Step::Make {
-                    to,
-                    init: Some(init),
-                    ..
-                } => {
-                    return init(target.add(to), &mut conversion.error);
-                }
-                Step::Make { init: None, .. } => {
-                    conversion
-                        .error
-                        .set("it has no initial value in this direction");
-                    return ConversionStatus::Failed;
+                Step::Make { to, .. } => {
+                    // Only the version of the tuple that is made knows how the item begins.
+                    let entry = Representation::of(made);
+                    let Some(init) = entry.init_item else {
+                        conversion
+                            .error
+                            .set("the version that has it is not loaded here");
+                        return ConversionStatus::Failed;
+                    };
+                    return init(
+                        entry.items,
+                        to as u64,
+                        target.add(to),
+                        &mut conversion.error,
+                    );
                 }
                 Step::Convert {
                     from,
@@ -200,5 +201,68 @@ unsafe extern "C" fn visit_complement(
             // SAFETY: the part was written by the step that it belongs to.
             unsafe { visit(complement.add(part.offset), visitor) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MADE: Tag = Tag(60_011);
+
+    unsafe extern "C" fn seven(
+        _: *const c_void,
+        offset: u64,
+        target: *mut u8,
+        _: &mut ErrorText,
+    ) -> ConversionStatus {
+        // SAFETY: the plan gives room for a `u64`.
+        unsafe { target.cast::<u64>().write(7 + offset) };
+        ConversionStatus::Done
+    }
+
+    /// Runs a plan that moves one item and makes another.
+    fn made(complement: Option<[u64; 2]>) -> (ConversionStatus, [u64; 2]) {
+        let plan = Plan {
+            steps: vec![
+                Step::Move {
+                    from: 0,
+                    to: 0,
+                    size: 8,
+                },
+                Step::Make {
+                    to: 8,
+                    size: 8,
+                    complement: 0,
+                },
+            ],
+            names: vec!["kept".to_owned(), "dropped".to_owned()],
+            parts: Vec::new(),
+            complement_size: 16,
+            target: MADE,
+        };
+        let (source, mut target) = ([3_u64], [0_u64; 2]);
+        let complement_in = complement.as_ref().map_or(std::ptr::null(), |c| c.as_ptr());
+        let mut conversion = Conversion {
+            source: source.as_ptr().cast(),
+            complement_in: complement_in.cast(),
+            target: target.as_mut_ptr().cast(),
+            complement_out: std::ptr::null_mut(),
+            error: ErrorText::default(),
+        };
+        // SAFETY: source, target and complement have the places that the plan names.
+        let status = unsafe { run(std::ptr::from_ref(&plan).cast(), &mut conversion) };
+        (status, target)
+    }
+
+    // R3: an update to v1 of a server that began with v2, which has dropped an item of v1.
+    #[test]
+    fn an_item_that_only_the_target_has_begins_as_its_own_version_says() {
+        assert_eq!(made(None), (ConversionStatus::Failed, [3, 0]));
+        assert_eq!(made(Some([9, 0])), (ConversionStatus::Done, [3, 9]));
+        // SAFETY: no other test uses this tag, and the table is mapped.
+        unsafe { (*Representation::pointer(MADE)).init_item = Some(seven) };
+        assert_eq!(made(None), (ConversionStatus::Done, [3, 15]));
+        assert_eq!(made(Some([9, 0])), (ConversionStatus::Done, [3, 9]));
     }
 }

@@ -5,13 +5,14 @@
 
 use super::carried::Carry;
 use super::cx::{Surroundings, Worker};
-use super::descriptor::{Descriptor, pack, release, repack, unpack};
+use super::descriptor::{Unclaimed, pack, repack, unpack};
 use crate::abi::{RewriteFn, TypeSchema, WorkerContext, WorkerRecord};
 use crate::error::{RunError, WorkerError};
-use crate::expansion::{decode, encode};
 use crate::version;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 /// How a worker function ends: with a crossing, or an error that ends the worker.
@@ -36,19 +37,33 @@ impl<C> Crossing<C> {
 }
 
 /// An encoded carry, as it lies in the host between two versions.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Parcel {
     /// Name of the update point at which it left.
     pub(super) update_point: String,
     /// Digest of the schema of the carry in `bytes`.
     pub(super) digest: String,
-    /// Descriptors that are part of it or of its complement.
+    /// Descriptors that are part of it, or of a complement.
     pub(super) fds: Vec<i32>,
     /// The carry, in postcard.
     bytes: Vec<u8>,
-    /// What the other side of the carry lens holds and this one cannot, in postcard.
-    complement: Option<Vec<u8>>,
+    /// The last one made is the last in the list.
+    complements: Vec<KeptComplement>,
 }
+
+/// What one side of a carry lens holds and the other cannot.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct KeptComplement {
+    /// Digests of the lens's older and newer side: no other lens may read it.
+    sides: (String, String),
+    /// Descriptors in it.
+    fds: Vec<i32>,
+    /// In postcard.
+    bytes: Vec<u8>,
+}
+
+/// Complements that go along: that with the version before, and that of the update before (R10).
+const MAX_COMPLEMENTS: usize = 2;
 
 impl Parcel {
     pub(super) fn decode(bytes: &[u8]) -> Result<Parcel, String> {
@@ -58,17 +73,33 @@ impl Parcel {
     pub(super) fn encode(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("a parcel is plain data")
     }
-}
 
-/// What came with the carry and is not this version's to read.
-struct Complement {
-    bytes: Vec<u8>,
-    /// Descriptors that stand in it.
-    descriptors: Vec<Descriptor>,
+    /// The carry, which claims its descriptors; what it does not claim is the complement's.
+    fn open<C: DeserializeOwned>(&mut self) -> Result<C, String> {
+        let set_aside = self.set_aside();
+        let is_own = |fd: &i32| !set_aside.contains(fd);
+        let own: Vec<i32> = self.fds.iter().copied().filter(is_own).collect();
+        let (carry, unclaimed) = unpack(&own, || postcard::from_bytes(&self.bytes))
+            .map_err(|error| format!("the carry cannot be decoded: {error}"))?;
+        match self.complements.last_mut() {
+            // The lens that has just run put them there.
+            Some(made) => made.fds.extend(unclaimed.into_numbers()),
+            None => unclaimed.close(),
+        }
+        Ok(carry)
+    }
+
+    /// Descriptors that stay with complements while a version reads the carry itself.
+    fn set_aside(&self) -> HashSet<i32> {
+        let complements = self.complements.iter();
+        complements.flat_map(|kept| kept.fds.clone()).collect()
+    }
 }
 
 thread_local! {
     static SURROUNDINGS: RefCell<Surroundings> = RefCell::default();
+    /// What came with the carry and is not this version's to read.
+    static COMPLEMENTS: RefCell<Vec<KeptComplement>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Sets what the next run on this thread is told.
@@ -86,56 +117,53 @@ pub fn run_application<C: Carry>(
     encoded: Option<&[u8]>,
 ) -> Result<Vec<u8>, RunError> {
     let mut cx = Worker::enter(SURROUNDINGS.take());
-    // Lives here, so that it is dropped while the crossing can still be undone should this version fail.
-    let (mut carry, mut complement) = match encoded {
-        None => (start(&mut cx).map_err(RunError::Failed)?, None),
+    let mut carry = match encoded {
+        None => start(&mut cx).map_err(RunError::Failed)?,
         Some(bytes) => take_in(bytes).map_err(RunError::CarryRefused)?,
     };
     loop {
         let crossing = serve(&mut cx, carry).map_err(RunError::Failed)?;
-        match hand_on(crossing, &mut complement) {
+        if cx.is_leaving() {
+            // Nobody takes it over: it ends here, whether it could be encoded or not.
+            return Ok(Vec::new());
+        }
+        match hand_on(crossing) {
             Ok(parcel) => return Ok(parcel),
-            // Nothing has left yet: this version goes on with what it has.
+            // Nothing has left yet: this version goes on with what it has, and the host learns of it
+            // when it comes to its update point with the crossing not done.
             Err((kept, reason)) => {
                 tracing::error!(%reason, "the carry cannot be encoded: going on with this version");
+                cx.come_again();
                 carry = kept;
             }
         }
     }
 }
 
-fn take_in<C: Carry>(encoded: &[u8]) -> Result<(C, Option<Complement>), String> {
-    let parcel = Parcel::decode(encoded)?;
+fn take_in<C: Carry>(encoded: &[u8]) -> Result<C, String> {
+    let mut parcel = Parcel::decode(encoded)?;
     let digest = version::digest(&C::schema());
     if parcel.digest != digest {
         return Err(
             "the carry has another shape and no lens between them: add a carry_lens!".to_owned(),
         );
     }
-    let (carry, descriptors) = unpack(&parcel.fds, || decode("carry", &parcel.bytes));
-    let carry = carry?;
-    // A carry without a complement leaves nobody to keep the descriptors that it did not claim.
-    let complement = parcel
-        .complement
-        .map(|bytes| Complement { bytes, descriptors });
-    Ok((carry, complement))
+    let carry = parcel.open()?;
+    COMPLEMENTS.set(parcel.complements);
+    Ok(carry)
 }
 
-fn hand_on<C: Carry>(
-    crossing: Crossing<C>,
-    complement: &mut Option<Complement>,
-) -> Result<Vec<u8>, (C, String)> {
-    let (bytes, mut fds) = pack(crossing.carry, encode)?;
-    let complement = complement.take().map(|complement| {
-        fds.extend(release(complement.descriptors));
-        complement.bytes
-    });
+fn hand_on<C: Carry>(crossing: Crossing<C>) -> Result<Vec<u8>, (C, String)> {
+    let (bytes, mut fds) = pack(crossing.carry, postcard::to_stdvec)
+        .map_err(|(carry, error)| (carry, error.to_string()))?;
+    let complements = COMPLEMENTS.take();
+    fds.extend(complements.iter().flat_map(|kept| &kept.fds));
     let parcel = Parcel {
         update_point: crossing.update_point.to_owned(),
         digest: version::digest(&C::schema()),
         fds,
         bytes,
-        complement,
+        complements,
     };
     Ok(parcel.encode())
 }
@@ -144,31 +172,62 @@ fn hand_on<C: Carry>(
 pub(super) fn convert(encoded: &[u8], wanted: &str) -> Result<Vec<u8>, String> {
     let parcel = Parcel::decode(encoded)?;
     let digest_of = |schema: fn() -> TypeSchema| version::digest(&schema());
-    let rewrite: RewriteFn = inventory::iter::<crate::abi::CarryLensRegistration>
+    let (rewrite, sides): (RewriteFn, _) = inventory::iter::<crate::abi::CarryLensRegistration>
         .into_iter()
         .find_map(|lens| {
             let (left, right) = (digest_of(lens.left), digest_of(lens.right));
             if left == parcel.digest && right == wanted {
-                Some(lens.forward)
+                Some((lens.forward, (left, right)))
             } else if right == parcel.digest && left == wanted {
-                Some(lens.backward)
+                Some((lens.backward, (left, right)))
             } else {
                 None
             }
         })
         .ok_or("no lens between the two carries: add a carry_lens!")?;
-    let (rewritten, fds) = repack(&parcel.fds, || {
-        rewrite(&parcel.bytes, parcel.complement.as_deref())
+    Ok(rewritten(parcel, wanted, sides, rewrite)?.encode())
+}
+
+/// The parcel after one lens, whose complement goes along beside those of other lenses.
+fn rewritten(
+    parcel: Parcel,
+    wanted: &str,
+    sides: (String, String),
+    rewrite: RewriteFn,
+) -> Result<Parcel, String> {
+    let mut complements = parcel.complements;
+    let place = complements.iter().position(|kept| kept.sides == sides);
+    let own = place.map(|place| complements.remove(place));
+    if complements.len() >= MAX_COMPLEMENTS {
+        Unclaimed::of(complements.remove(0).fds).close();
+    }
+    let others: Vec<i32> = complements
+        .iter()
+        .flat_map(|kept| kept.fds.clone())
+        .collect();
+    let aside: HashSet<i32> = others.iter().copied().collect();
+    let readable: Vec<i32> = parcel
+        .fds
+        .into_iter()
+        .filter(|fd| !aside.contains(fd))
+        .collect();
+    let ((bytes, complement), mut fds) = repack(&readable, || {
+        rewrite(&parcel.bytes, own.as_ref().map(|kept| &kept.bytes[..]))
+    })?;
+    fds.extend(others);
+    complements.push(KeptComplement {
+        sides,
+        // Which of the descriptors it has is known when the carry has claimed its own.
+        fds: Vec::new(),
+        bytes: complement,
     });
-    let (bytes, complement) = rewritten?;
     Ok(Parcel {
+        update_point: parcel.update_point,
         digest: wanted.to_owned(),
         fds,
         bytes,
-        complement: Some(complement),
-        ..parcel
-    }
-    .encode())
+        complements,
+    })
 }
 
 /// Called by the host when new code reached its first update point: it has taken over.
@@ -183,111 +242,91 @@ pub(super) fn confirm(context: &WorkerContext) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::{Carried, Stream};
-    use std::io::{Read, Write};
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-    use xform::{Lens, LensError};
+    use crate::worker::Descriptor;
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-    /// The newer carry has no log.
-    #[derive(Default)]
-    struct WithoutLog;
+    fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+        postcard::to_stdvec(value).expect("plain data")
+    }
 
-    type Older = (u32, Stream, Stream);
-    type Newer = (u32, Stream);
+    fn descriptor() -> Descriptor {
+        let file = std::fs::File::open("/dev/null").expect("always there");
+        Descriptor::from(OwnedFd::from(file))
+    }
 
-    impl Lens for WithoutLog {
-        type Left = Older;
-        type Right = Newer;
-        type Complement = Option<Stream>;
-
-        fn forward(
-            &self,
-            (id, peer, log): Older,
-            _: Option<Self::Complement>,
-        ) -> Result<(Newer, Self::Complement), LensError> {
-            Ok(((id, peer), Some(log)))
-        }
-
-        fn backward(
-            &self,
-            (id, peer): Newer,
-            complement: Option<Self::Complement>,
-        ) -> Result<(Older, Self::Complement), LensError> {
-            let log = complement
-                .flatten()
-                .ok_or(LensError::failed("there was no log"))?;
-            Ok(((id, peer, log), None))
+    fn parcel<C: Serialize + std::fmt::Debug>(carry: C) -> Parcel {
+        let (bytes, fds) = pack(carry, |carry| postcard::to_stdvec(carry)).expect("encoded");
+        Parcel {
+            update_point: "loop".to_owned(),
+            digest: "one".to_owned(),
+            fds,
+            bytes,
+            complements: Vec::new(),
         }
     }
-    crate::carry_lens!(WithoutLog);
 
-    fn pair() -> (Stream, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().expect("descriptors are left");
-        (OwnedFd::from(ours).into(), theirs)
+    fn sides(older: &str, newer: &str) -> (String, String) {
+        (older.to_owned(), newer.to_owned())
     }
 
-    fn say(mut stream: &Stream, mut to: &UnixStream) {
-        let mut heard = [0; 2];
-        stream.write_all(b"ok").expect("the other end is open");
-        to.read_exact(&mut heard).expect("it was written");
-        assert_eq!(&heard, b"ok");
+    type Two = (Descriptor, Descriptor);
+
+    /// The older side has one descriptor, the newer one two.
+    fn to_older(right: &[u8], _: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let (kept, aside): Two = postcard::from_bytes(right).map_err(|e| e.to_string())?;
+        Ok((encode(&kept), encode(&aside)))
     }
 
-    fn is_closed(mut other_end: &UnixStream) -> bool {
-        other_end.read(&mut [0]).expect("readable") == 0
-    }
-
-    fn digest_of<C: Carried>() -> String {
-        version::digest(&C::schema())
-    }
-
-    // R24
-    #[test]
-    fn descriptors_cross_in_the_carry_and_wait_in_its_complement() -> Result<(), String> {
-        let ((peer, peer_end), (log, log_end)) = (pair(), pair());
-        let crossing = Crossing::new("loop", (7_u32, peer, log));
-        let left = hand_on(crossing, &mut None).map_err(|(_, reason)| reason)?;
-
-        let converted = convert(&left, &digest_of::<Newer>())?;
-        assert_eq!(Parcel::decode(&converted)?.fds.len(), 2);
-        let ((id, peer), mut complement) = take_in::<Newer>(&converted)?;
-        assert!(complement.is_some());
-        say(&peer, &peer_end);
-
-        let crossing = Crossing::new("loop", (id + 1, peer));
-        let right = hand_on(crossing, &mut complement).map_err(|(_, reason)| reason)?;
-        assert!(complement.is_none(), "it went with the carry");
-        let (older, complement) = take_in::<Older>(&convert(&right, &digest_of::<Older>())?)?;
-        let (id, peer, log) = older;
-        assert_eq!(id, 8);
-        say(&peer, &peer_end);
-        say(&log, &log_end);
-        drop((peer, log, complement));
-        assert!(is_closed(&peer_end) && is_closed(&log_end));
-        Ok(())
+    fn to_newer(left: &[u8], complement: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let kept: Descriptor = postcard::from_bytes(left).map_err(|e| e.to_string())?;
+        let complement = complement.ok_or("it was there before")?;
+        let aside: Descriptor = postcard::from_bytes(complement).map_err(|e| e.to_string())?;
+        Ok((encode(&(kept, aside)), Vec::new()))
     }
 
     // R24
     #[test]
-    fn what_waits_in_a_complement_is_closed_with_the_version_that_keeps_it() -> Result<(), String> {
-        let ((peer, peer_end), (log, log_end)) = (pair(), pair());
-        let crossing = Crossing::new("loop", (7_u32, peer, log));
-        let left = hand_on(crossing, &mut None).map_err(|(_, reason)| reason)?;
-        let (carry, complement) = take_in::<Newer>(&convert(&left, &digest_of::<Newer>())?)?;
-        drop(complement);
-        assert!(is_closed(&log_end));
-        say(&carry.1, &peer_end);
-        Ok(())
+    fn a_descriptor_that_the_older_carry_cannot_hold_comes_back() {
+        let both: Two = (descriptor(), descriptor());
+        let numbers = (both.0.as_fd().as_raw_fd(), both.1.as_fd().as_raw_fd());
+        let newer = parcel(both);
+        let mut older =
+            rewritten(newer, "older", sides("older", "newer"), to_older).expect("there");
+        let kept: Descriptor = older.open().expect("decoded");
+        assert_eq!(older.set_aside(), HashSet::from([numbers.1]));
+        let (bytes, own) = pack(kept, postcard::to_stdvec).expect("encoded");
+        older.bytes = bytes;
+        assert_eq!(own, [numbers.0]);
+        let mut newer = rewritten(older, "newer", sides("older", "newer"), to_newer).expect("back");
+        let (kept, aside): Two = newer.open().expect("decoded");
+        assert_eq!(
+            (kept.as_fd().as_raw_fd(), aside.as_fd().as_raw_fd()),
+            numbers
+        );
     }
 
-    // R24
+    fn add_one(carry: &[u8], complement: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let seen = complement.map_or("nothing".to_owned(), |c| {
+            String::from_utf8_lossy(c).into_owned()
+        });
+        let number: u64 = postcard::from_bytes(carry).map_err(|e| e.to_string())?;
+        Ok((encode(&(number + 1)), format!("after {seen}").into_bytes()))
+    }
+
+    // R24 R10
     #[test]
-    fn a_carry_with_bytes_too_many_is_refused() -> Result<(), String> {
-        let left = hand_on(Crossing::new("loop", 7_u32), &mut None).map_err(|(_, r)| r)?;
-        let mut parcel = Parcel::decode(&left)?;
-        parcel.bytes.push(0);
-        assert!(take_in::<u32>(&parcel.encode()).is_err());
-        Ok(())
+    fn a_complement_is_read_by_its_own_lens_alone_and_goes_along_with_others() {
+        let second = rewritten(parcel(1_u64), "2", sides("1", "2"), add_one).expect("1 to 2");
+        let third = rewritten(second, "3", sides("2", "3"), add_one).expect("2 to 3");
+        let texts = |parcel: &Parcel| -> Vec<String> {
+            let bytes = parcel.complements.iter().map(|kept| kept.bytes.clone());
+            bytes
+                .map(|bytes| String::from_utf8(bytes).expect("text"))
+                .collect()
+        };
+        assert_eq!(texts(&third), ["after nothing", "after nothing"]);
+        let back = rewritten(third, "2", sides("2", "3"), add_one).expect("3 to 2");
+        let back = rewritten(back, "1", sides("1", "2"), add_one).expect("2 to 1");
+        assert_eq!(texts(&back), ["after after nothing", "after after nothing"]);
     }
 }

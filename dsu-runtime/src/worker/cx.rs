@@ -56,6 +56,8 @@ pub struct Worker {
     record: &'static WorkerRecord,
     name: Name,
     surroundings: Surroundings,
+    /// The last update point said that the worker is to end.
+    is_leaving: bool,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -71,6 +73,7 @@ impl Worker {
             record: context.record(),
             name: Name::of_owner(context.owner()),
             surroundings,
+            is_leaving: false,
             not_send: PhantomData,
         }
     }
@@ -154,7 +157,19 @@ impl Worker {
             return Err(WorkerError::GuardLeaked(name.to_owned()));
         }
         // SAFETY: the name is borrowed for the call.
-        Ok(unsafe { (self.host().at_update_point)(name.as_ptr(), name.len()) })
+        let directive = unsafe { (self.host().at_update_point)(name.as_ptr(), name.len()) };
+        self.is_leaving = directive == Directive::Exit;
+        Ok(directive)
+    }
+
+    /// Whether the last update point said that the worker is to end.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Makes something due at the next update point.
+    pub(super) fn come_again(&self) {
+        (self.host().doorbell)();
     }
 
     /// Waits until a registered descriptor is ready, `deadline` has passed, or something is due; in
@@ -162,7 +177,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError::WaitBeforeUpdatePoint`] in new code that has not passed an update point (R24),
-    /// or the failure of the system call.
+    /// [`WorkerError::GuardLeaked`] if a guard was forgotten (R18), or the failure of the system call.
     pub fn wait(
         &mut self,
         events: &mut Events,
@@ -172,9 +187,12 @@ impl Worker {
         if self.context().unconfirmed.get() != 0 {
             return Err(WorkerError::WaitBeforeUpdatePoint);
         }
+        if self.context().depth.get() != 0 {
+            return Err(WorkerError::GuardLeaked("(in wait)".to_owned()));
+        }
         let deadline = deadline
             .map(|instant| Nanos::now().after(instant.saturating_duration_since(Instant::now())));
-        self.idle_work(events)?;
+        self.idle_work(events, deadline)?;
         if !events.is_empty() {
             return Ok(());
         }
@@ -191,12 +209,17 @@ impl Worker {
     }
 
     /// While there is nothing to serve, the time belongs to the sweep (R29).
-    fn idle_work(&mut self, events: &mut Events) -> Result<(), WorkerError> {
+    fn idle_work(
+        &mut self,
+        events: &mut Events,
+        deadline: Option<Nanos>,
+    ) -> Result<(), WorkerError> {
         while self.context().sweeping.get() != 0 {
             events.fill(self.epoll(), Some(Nanos(0)))?;
             self.answer_doorbell(events);
             let is_due = self.record.due.load(Ordering::Relaxed) & !WorkerRecord::DUE_SWEEP != 0;
-            if !events.is_empty() || is_due || !(self.host().sweep)() {
+            let is_late = deadline.is_some_and(|deadline| Nanos::now() >= deadline);
+            if !events.is_empty() || is_due || is_late || !(self.host().sweep)() {
                 break;
             }
         }

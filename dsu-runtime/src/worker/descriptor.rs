@@ -33,16 +33,30 @@ thread_local! {
     static CLAIMABLE: RefCell<Option<HashSet<RawFd>>> = const { RefCell::new(None) };
 }
 
+/// Ends the packing also where `body` panics: what it marked is owned again, and the numbers that it
+/// noted are in nobody's list.
+struct PackingEnd;
+
+impl Drop for PackingEnd {
+    fn drop(&mut self) {
+        PACKING.with_borrow_mut(|packing| {
+            packing.is_on = false;
+            packing.number += 1;
+            packing.fds.clear();
+        });
+    }
+}
+
 /// Runs `body`, in which descriptors may be encoded; those that were and that nobody dropped before stay
 /// open. Returns their numbers too.
 fn packing<T>(body: impl FnOnce() -> T) -> (T, Vec<RawFd>) {
     PACKING.with_borrow_mut(|packing| packing.is_on = true);
+    let _end = PackingEnd;
     let value = body();
-    PACKING.with_borrow_mut(|packing| {
-        packing.is_on = false;
-        packing.number += 1;
-        (value, std::mem::take(&mut packing.fds))
-    })
+    (
+        value,
+        PACKING.with_borrow_mut(|packing| std::mem::take(&mut packing.fds)),
+    )
 }
 
 /// Encodes with `encode`, then drops `value`; descriptors that were encoded stay open and are returned
@@ -61,33 +75,64 @@ pub(super) fn pack<T, E>(
     outcome.map(|bytes| (bytes, fds))
 }
 
-/// Runs `body`, which decodes one carry that holds `fds` and encodes another. Returns those that it encoded too;
-/// the others are dropped.
-pub(super) fn repack<T>(fds: &[RawFd], body: impl FnOnce() -> T) -> (T, Vec<RawFd>) {
-    packing(|| {
-        let (value, unclaimed) = unpack(fds, body);
-        drop(unclaimed);
-        value
-    })
+/// Runs `body`, which decodes one carry that holds `fds` and encodes another. Returns the descriptors
+/// that it encoded; those that it did not encode are closed when the new code is confirmed.
+pub(super) fn repack<T, E>(
+    fds: &[RawFd],
+    body: impl FnOnce() -> Result<T, E>,
+) -> Result<(T, Vec<RawFd>), E> {
+    let (outcome, packed) = packing(|| unpack(fds, body));
+    let (value, unclaimed) = outcome?;
+    unclaimed.close();
+    Ok((value, packed))
 }
 
-/// Decodes with `decode`, which may claim each of `fds` once. Returns those that nobody claimed too.
-pub(super) fn unpack<T>(fds: &[RawFd], decode: impl FnOnce() -> T) -> (T, Vec<Descriptor>) {
+/// Descriptors of a carry that its decoding did not claim.
+#[must_use = "they are open: close them, or keep their numbers"]
+pub(super) struct Unclaimed(Vec<RawFd>);
+
+impl Unclaimed {
+    /// Of a complement that nobody will read any more.
+    pub(super) fn of(fds: Vec<RawFd>) -> Unclaimed {
+        Unclaimed(fds)
+    }
+
+    /// They are nobody's.
+    pub(super) fn close(self) {
+        for fd in self.0 {
+            drop(Descriptor {
+                fd,
+                packed_in: Cell::new(0),
+            });
+        }
+    }
+
+    /// They belong to whoever asks.
+    pub(super) fn into_numbers(self) -> Vec<RawFd> {
+        self.0
+    }
+}
+
+/// Ends the time in which descriptors may be claimed, also where decoding panics.
+struct ClaimEnd;
+
+impl Drop for ClaimEnd {
+    fn drop(&mut self) {
+        CLAIMABLE.set(None);
+    }
+}
+
+/// Decodes with `decode`, which may claim each of `fds` once. Where it fails, whatever it did not claim
+/// stays as it is, for the version that goes on with the old carry.
+pub(super) fn unpack<T, E>(
+    fds: &[RawFd],
+    decode: impl FnOnce() -> Result<T, E>,
+) -> Result<(T, Unclaimed), E> {
     CLAIMABLE.set(Some(fds.iter().copied().collect()));
-    let value = decode();
-    let unclaimed = CLAIMABLE.take().unwrap_or_default().into_iter();
-    let owned = |fd| Descriptor {
-        fd,
-        packed_in: Cell::new(0),
-    };
-    (value, unclaimed.map(owned).collect())
-}
-
-/// Gives up ownership: the numbers of descriptors that go into a parcel beside those of its carry.
-pub(super) fn release(descriptors: Vec<Descriptor>) -> impl Iterator<Item = RawFd> {
-    descriptors
-        .into_iter()
-        .map(|descriptor| std::mem::ManuallyDrop::new(descriptor).fd)
+    let _end = ClaimEnd;
+    let value = decode()?;
+    let unclaimed = CLAIMABLE.take().unwrap_or_default();
+    Ok((value, Unclaimed(unclaimed.into_iter().collect())))
 }
 
 impl Descriptor {
@@ -165,5 +210,88 @@ impl<'de> Deserialize<'de> for Descriptor {
                 "descriptor {fd} is not part of this carry"
             )))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn descriptor() -> Descriptor {
+        let file = std::fs::File::open("/dev/null").expect("always there");
+        Descriptor::from(OwnedFd::from(file))
+    }
+
+    fn is_open(fd: RawFd) -> bool {
+        // SAFETY: asks for flags and keeps nothing.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFD).is_ok()
+    }
+
+    // R24
+    #[test]
+    fn a_packed_descriptor_stays_open_and_is_claimed_once() {
+        let descriptor = descriptor();
+        let fd = descriptor.as_fd().as_raw_fd();
+        let (bytes, fds) = pack(descriptor, postcard::to_stdvec).expect("encoded");
+        assert_eq!(fds, [fd]);
+        assert!(is_open(fd));
+        let (claimed, rest) =
+            unpack(&fds, || postcard::from_bytes::<Descriptor>(&bytes)).expect("decoded");
+        assert!(rest.into_numbers().is_empty());
+        assert!(postcard::from_bytes::<Descriptor>(&bytes).is_err());
+        drop(claimed);
+        assert!(!is_open(fd));
+    }
+
+    // R24
+    #[test]
+    fn a_panic_while_packing_leaves_nothing_for_the_next_carry() {
+        let lost = descriptor();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            packing(|| {
+                postcard::to_stdvec(&lost).expect("encoded");
+                panic!("in the middle");
+            })
+        }));
+        assert!(panicked.is_err());
+        assert!(
+            postcard::to_stdvec(&lost).is_err(),
+            "no carry is being encoded"
+        );
+        let stale = lost.as_fd().as_raw_fd();
+        drop(lost);
+        assert!(!is_open(stale), "it was owned again");
+        let (_, fds) = pack(7_u8, postcard::to_stdvec).expect("encoded");
+        assert!(fds.is_empty(), "{fds:?} are not of this carry");
+    }
+
+    // R24
+    #[test]
+    fn a_lens_that_keeps_a_descriptor_in_another_place_hands_it_on() {
+        let (kept, dropped) = (descriptor(), descriptor());
+        let numbers = (kept.as_fd().as_raw_fd(), dropped.as_fd().as_raw_fd());
+        let (bytes, fds) = pack((kept, dropped), postcard::to_stdvec).expect("encoded");
+        let (_, packed) = repack(&fds, || {
+            let (kept, _): (Descriptor, Descriptor) = postcard::from_bytes(&bytes)?;
+            postcard::to_stdvec(&kept)
+        })
+        .expect("rewritten");
+        assert_eq!(packed, [numbers.0]);
+        assert!(is_open(numbers.0) && !is_open(numbers.1));
+    }
+
+    // R24
+    #[test]
+    fn a_failed_decoding_closes_nothing_that_it_did_not_claim() {
+        let descriptor = descriptor();
+        let fd = descriptor.as_fd().as_raw_fd();
+        let (_, fds) = pack(descriptor, postcard::to_stdvec).expect("encoded");
+        assert!(unpack(&fds, || Err::<(), _>("no")).is_err());
+        assert!(is_open(fd));
+        Unclaimed::of(fds).close();
+        assert!(!is_open(fd));
     }
 }

@@ -1,6 +1,6 @@
-//! What every version installs when it is bound: a panic hook and a tracing subscriber, both of which
-//! hand on to the host. Each library has its own copy of std's and tracing's statics, so the host's
-//! own hooks never see what happens in a version.
+//! What every version installs when it is bound, and the host when it starts: a panic hook and a tracing
+//! subscriber, both of which hand on to the supervisor through the host. Each library has its own copy
+//! of std's and tracing's statics, so the host's own hooks never see what happens in a version.
 #![allow(unsafe_code)] // calls through the host's table
 
 use crate::abi::{ReportKind, WorkerContext};
@@ -30,8 +30,8 @@ pub(crate) fn report(kind: ReportKind, content: &Value) {
     }
 }
 
-/// Installs both hooks, once a library.
-pub(super) fn install(version: VersionId) {
+/// Installs both hooks, once a copy of the runtime. The host's own has no version.
+pub(super) fn install(version: Option<VersionId>) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(move |info| report_panic(version, info)));
@@ -46,7 +46,15 @@ pub(super) fn install(version: VersionId) {
     });
 }
 
-fn report_panic(version: VersionId, info: &PanicHookInfo<'_>) {
+fn report_panic(version: Option<VersionId>, info: &PanicHookInfo<'_>) {
+    if !WorkerContext::current().is_attached() {
+        // A thread of the application's own: it has no way to the supervisor but the common stderr.
+        eprintln!(
+            "dsu: {}: a thread of its own {info}",
+            version.map_or_else(String::new, |v| v.to_string())
+        );
+        return;
+    }
     report(
         ReportKind::Panic,
         &json!({
@@ -59,7 +67,7 @@ fn report_panic(version: VersionId, info: &PanicHookInfo<'_>) {
 
 /// A subscriber that keeps nothing and hands every event to the host.
 struct Forwarder {
-    version: VersionId,
+    version: Option<VersionId>,
     next_span: AtomicU64,
 }
 

@@ -5,15 +5,20 @@
 //! point; whatever goes wrong before, the old version goes on with them.
 #![allow(unsafe_code)] // serves the call table
 
-use super::carry::{self, Parcel};
-use super::cx::{InheritedListener, Surroundings};
+mod crossing;
+#[cfg(test)]
+mod tests;
+
+pub(super) use crossing::run;
+
+use super::cx::InheritedListener;
 use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
-use crate::abi::{
-    Directive, HostCalls, ReportKind, Representation, RunOutcome, WorkerContext, WorkerRecord,
-};
+use super::threads::Threads;
+use crate::abi::{Directive, HostCalls, ReportKind, Representation, WorkerContext, WorkerRecord};
 use crate::ids::Tag;
 use crate::sys::net::Channel;
+use crate::sys::process::PidFd;
 use crate::sys::time::Nanos;
 use crate::update::SweepSlice;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -70,6 +75,8 @@ pub(super) struct Host {
     turn: Option<Turn>,
     arrival: Option<Arrival>,
     listeners: Vec<(InheritedListener, OwnedFd)>,
+    /// Those that ran before any library was loaded.
+    threads: Threads,
     pass: SweepSlice,
     last_slice: Nanos,
 }
@@ -78,6 +85,9 @@ thread_local! {
     static HOST: RefCell<Option<Host>> = const { RefCell::new(None) };
     /// Apart from the host, for a library reports while the host is in use: it is called from there.
     static CHANNEL: OnceCell<Channel> = const { OnceCell::new() };
+    /// Readable when the supervisor is dead: the channel alone does not say so while another process
+    /// holds a copy of its other end.
+    static SUPERVISOR: OnceCell<PidFd> = const { OnceCell::new() };
     /// Descriptors to be closed when the new code is confirmed; apart for the same reason.
     static TO_CLOSE: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
 }
@@ -97,15 +107,34 @@ pub(super) fn say(message: &FromWorker) {
     let bytes = serde_json::to_vec(message).expect("a message is plain data");
     with_channel(|channel| {
         while let Err(error) = channel.send(&bytes, &[]) {
-            if error.kind() != io::ErrorKind::WouldBlock {
+            if error.kind() != io::ErrorKind::WouldBlock || is_supervisor_dead() {
                 return;
             }
-            let _ = poll(
-                &mut [PollFd::new(channel.as_fd(), PollFlags::POLLOUT)],
-                PollTimeout::NONE,
-            );
+            wait_for_channel(channel, PollFlags::POLLOUT);
         }
     });
+}
+
+/// Waits until the channel can do what `flags` say, or the supervisor is dead.
+fn wait_for_channel(channel: &Channel, flags: PollFlags) {
+    SUPERVISOR.with(|supervisor| {
+        let mut fds = vec![PollFd::new(channel.as_fd(), flags)];
+        fds.extend(
+            supervisor
+                .get()
+                .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)),
+        );
+        let _ = poll(&mut fds, PollTimeout::NONE);
+    });
+}
+
+fn is_supervisor_dead() -> bool {
+    SUPERVISOR.with(|supervisor| {
+        supervisor.get().is_some_and(|fd| {
+            let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        })
+    })
 }
 
 fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
@@ -119,10 +148,12 @@ fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
 
 impl Host {
     /// Sets up the host of this thread.
-    pub(super) fn set_up(channel: Channel) {
+    pub(super) fn set_up(channel: Channel, supervisor: PidFd) {
         CHANNEL
             .with(|cell| cell.set(channel))
             .expect("a worker is set up once");
+        // Set together with the channel, so that it is not set already.
+        let _ = SUPERVISOR.with(|cell| cell.set(supervisor));
         HOST.set(Some(Host {
             builds: HashMap::new(),
             running: String::new(),
@@ -130,6 +161,7 @@ impl Host {
             turn: None,
             arrival: None,
             listeners: Vec::new(),
+            threads: Threads::now(),
             pass: SweepSlice::default(),
             last_slice: Nanos(0),
         }));
@@ -150,7 +182,11 @@ impl Host {
                         tracing::error!(%error, "a message of the supervisor makes no sense")
                     }
                 },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && !is_supervisor_dead() =>
+                {
+                    return;
+                }
                 Ok(None) | Err(_) => {
                     self.turn = Some(Turn::Exit("the supervisor is gone".to_owned()));
                     return;
@@ -168,12 +204,7 @@ impl Host {
             if self.turn.is_some() {
                 return None;
             }
-            with_channel(|channel| {
-                let _ = poll(
-                    &mut [PollFd::new(channel.as_fd(), PollFlags::POLLIN)],
-                    PollTimeout::NONE,
-                );
-            });
+            with_channel(|channel| wait_for_channel(channel, PollFlags::POLLIN));
             self.read_messages();
         }
     }
@@ -208,15 +239,16 @@ impl Host {
 
     fn take_listeners(&mut self, names: &[String], fds: Vec<OwnedFd>) {
         for (name, fd) in names.iter().zip(fds) {
-            // Each message about a build brings its listeners; the same socket is kept once.
-            let known = self
-                .listeners
-                .iter()
-                .position(|(known, held)| known.name == *name && is_same_file(held, &fd));
-            if known.is_some() {
+            // Every message about a build brings its listeners, most of them known.
+            let is_known = |(listener, known): &(InheritedListener, OwnedFd)| {
+                listener.name == *name && is_same_socket(known, &fd)
+            };
+            if self.listeners.iter().any(is_known) {
                 continue;
             }
-            self.listeners.retain(|(known, _)| known.name != *name);
+            // The name may stand for another socket than it did: the supervisor closed the old one.
+            self.listeners
+                .retain(|(listener, _)| listener.name != *name);
             let listener = InheritedListener {
                 name: name.clone(),
                 fd: fd.as_raw_fd(),
@@ -229,11 +261,10 @@ impl Host {
     fn load(&mut self, build: Build) -> Option<String> {
         // The same file twice is the same code (its loader gives one image), perhaps with other
         // arguments or another neighbour: it is bound again.
-        let loaded = match self.builds.remove(&build.digest) {
-            Some(loaded) => loaded.rebind(build),
-            None => Loaded::load(build),
-        };
-        match loaded {
+        if let Some(loaded) = self.builds.get_mut(&build.digest) {
+            return loaded.rebind(build).err();
+        }
+        match Loaded::load(build) {
             Ok(loaded) => {
                 self.builds.insert(loaded.build.digest.clone(), loaded);
                 None
@@ -259,12 +290,18 @@ impl Host {
         if context.unconfirmed.get() != 0 {
             self.confirm(name);
         }
-        let mut barrier = None;
-        self.obey_all(name, &mut barrier);
-        record.due_since_ns.store(0, Ordering::Relaxed);
-        if let Some(digest) = barrier.take() {
-            self.wait_at_barrier(digest, name);
+        if let Some(Turn::To(digest)) = self.turn.take_if(|turn| matches!(turn, Turn::To(_))) {
+            // It was told to leave and is here still.
+            let reason = "its carry cannot be encoded: see the log".to_owned();
+            say(&FromWorker::CrossingFailed { digest, reason });
         }
+        self.read_messages();
+        while let Some((message, fds)) = self.inbox.pop_front() {
+            if let Some(digest) = self.obey(message, fds, name) {
+                self.wait_at_barrier(digest, name);
+            }
+        }
+        record.due_since_ns.store(0, Ordering::Relaxed);
         match &self.turn {
             Some(Turn::To(_)) => return Directive::Cross,
             Some(Turn::Exit(_)) => return Directive::Exit,
@@ -276,14 +313,6 @@ impl Host {
         Directive::Continue
     }
 
-    /// Takes in all messages that wait; of several crossings the last counts.
-    fn obey_all(&mut self, update_point: &str, barrier: &mut Option<String>) {
-        self.read_messages();
-        while let Some((message, fds)) = self.inbox.pop_front() {
-            self.obey(message, fds, update_point, barrier);
-        }
-    }
-
     /// Takes in the loads that are on their way; whatever else is due waits for the update point.
     fn load_what_is_sent(&mut self) {
         self.read_messages();
@@ -293,7 +322,7 @@ impl Host {
                 other => self.inbox.push_back((other, fds)),
             }
         }
-        if !self.inbox.is_empty() {
+        if !self.inbox.is_empty() || self.turn.is_some() {
             let record = WorkerContext::current().record();
             record
                 .due
@@ -301,29 +330,23 @@ impl Host {
         }
     }
 
-    fn obey(
-        &mut self,
-        message: ToWorker,
-        fds: Vec<OwnedFd>,
-        update_point: &str,
-        barrier: &mut Option<String>,
-    ) {
+    /// Takes one message in; of several crossings the last counts. The digest of the build if it is
+    /// to be crossed to together with the other workers.
+    fn obey(&mut self, message: ToWorker, fds: Vec<OwnedFd>, update_point: &str) -> Option<String> {
         match message {
             ToWorker::Load(build) => self.load_and_answer(*build, fds),
             ToWorker::Cross { digest, together } => {
-                *barrier = None;
-                if !matches!(self.turn, Some(Turn::Exit(_))) {
-                    self.turn = None;
+                if matches!(self.turn, Some(Turn::Exit(_))) {
+                    return None;
                 }
+                self.turn = None;
                 if self.may_cross(&digest, update_point) {
                     if together {
-                        *barrier = Some(digest);
-                    } else if self.turn.is_none() {
-                        self.turn = Some(Turn::To(digest));
+                        return Some(digest);
                     }
+                    self.turn = Some(Turn::To(digest));
                 }
             }
-            ToWorker::Revert => *barrier = None,
             ToWorker::Sweep(is_on) => self.set_sweep(is_on),
             ToWorker::Drain => self.turn = Some(Turn::Exit("drained".to_owned())),
             ToWorker::Check => say(&self.builds[&self.running].check()),
@@ -331,9 +354,10 @@ impl Host {
                 update_point: update_point.to_owned(),
             }),
             // A barrier that is over, a first message that came twice; what is loaded stays loaded.
-            ToWorker::Go | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
+            ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
             ToWorker::Reconfigure => tracing::info!("configuration event"),
         }
+        None
     }
 
     /// Whether there is anything to cross to; answers if not.
@@ -347,8 +371,19 @@ impl Host {
             });
             return false;
         }
-        if !self.builds.contains_key(digest) {
-            let reason = "the build is not loaded in this worker".to_owned();
+        let threads = self.threads.others();
+        let reason = if !self.builds.contains_key(digest) {
+            Some("the build is not loaded in this worker".to_owned())
+        } else if !threads.is_empty() {
+            // R26: they run code, and hold state, of the version that is left.
+            let names = threads.join(", ");
+            Some(format!(
+                "threads of the application are running: {names}; end them before the update point"
+            ))
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
             say(&FromWorker::CrossingFailed {
                 digest: digest.to_owned(),
                 reason,
@@ -363,12 +398,18 @@ impl Host {
         say(&FromWorker::AtBarrier {
             update_point: update_point.to_owned(),
         });
-        let mut barrier = Some(digest);
-        while barrier.is_some() && self.turn.is_none() {
+        while self.turn.is_none() {
             match self.wait_for_message() {
-                Some((ToWorker::Go, _)) => self.turn = barrier.take().map(Turn::To),
-                Some((message, fds)) => self.obey(message, fds, update_point, &mut barrier),
-                None => return,
+                Some((ToWorker::Go, _)) => self.turn = Some(Turn::To(digest.clone())),
+                Some((ToWorker::Revert, _)) | None => return,
+                Some((message @ ToWorker::Cross { .. }, fds)) => {
+                    // This barrier is over; whoever called takes in what comes instead.
+                    self.inbox.push_front((message, fds));
+                    return;
+                }
+                Some((message, fds)) => {
+                    self.obey(message, fds, update_point);
+                }
             }
         }
     }
@@ -411,191 +452,12 @@ impl Host {
         });
         is_on
     }
-
-    /// The new code is at its first update point: it has taken over.
-    fn confirm(&mut self, update_point: &str) {
-        let context = WorkerContext::current();
-        carry::confirm(context);
-        for fd in TO_CLOSE.take() {
-            close(fd);
-        }
-        let build_id = self.builds[&self.running].build_id.clone();
-        match self.arrival.take() {
-            Some(Arrival::Started) => {
-                tracing::debug!(update_point, "ready");
-                say(&FromWorker::Ready { build_id });
-            }
-            Some(Arrival::Crossed {
-                left_at,
-                update_point,
-                ..
-            }) => say(&FromWorker::Crossed {
-                digest: self.running.clone(),
-                build_id,
-                update_point,
-                pause_ns: Nanos::now().since(left_at).as_nanos() as u64,
-            }),
-            Some(Arrival::Resumed) | None => {}
-        }
-    }
-
-    fn surroundings(&self, digest: &str, resumed_from: Option<String>) -> Surroundings {
-        let build = &self.builds[digest].build;
-        Surroundings {
-            arguments: build.arguments.clone(),
-            listeners: self
-                .listeners
-                .iter()
-                .map(|(listener, _)| listener.clone())
-                .filter(|listener| build.listeners.contains(&listener.name))
-                .collect(),
-            resumed_from,
-            version: Some(build.version),
-        }
-    }
 }
 
-/// Runs versions from `digest` on, until the worker is to end: `Ok` with the reason when it was told to,
-/// `Err` when it failed.
-pub(super) fn run(digest: String) -> Result<String, String> {
-    let mut next = (digest, None::<Vec<u8>>);
-    loop {
-        let (digest, parcel) = next;
-        let (library, surroundings) = with_host(|host| {
-            let resumed_from = parcel
-                .as_deref()
-                .and_then(|parcel| Parcel::decode(parcel).ok())
-                .map(|parcel| parcel.update_point);
-            let context = WorkerContext::current();
-            host.running.clone_from(&digest);
-            host.arrival.get_or_insert(Arrival::Started);
-            let version = host.builds[&digest].build.version;
-            context.record().version.store(version.0, Ordering::Release);
-            context.unconfirmed.set(1);
-            context
-                .record()
-                .due
-                .fetch_or(WorkerRecord::DUE_CONFIRM, Ordering::AcqRel);
-            (
-                host.builds[&digest].library(),
-                host.surroundings(&digest, resumed_from),
-            )
-        });
-        let (outcome, answer) = library.run(&surroundings, parcel.as_deref());
-        next = match with_host(|host| host.after_run(&digest, outcome, answer)) {
-            Next::Run(digest, parcel) => (digest, parcel),
-            Next::Drained(reason) => return Ok(reason),
-            Next::Failed(reason) => return Err(reason),
-        };
-    }
-}
-
-/// What comes after a run.
-enum Next {
-    /// This build, from this carry.
-    Run(String, Option<Vec<u8>>),
-    /// The end that was asked for.
-    Drained(String),
-    /// The end of a worker that cannot go on.
-    Failed(String),
-}
-
-impl Host {
-    fn after_run(&mut self, digest: &str, outcome: RunOutcome, answer: Vec<u8>) -> Next {
-        if outcome == RunOutcome::Crossed {
-            return match self.turn.take() {
-                Some(Turn::To(target)) => self.hand_over(digest, target, answer),
-                Some(Turn::Exit(reason)) => Next::Drained(reason),
-                None => Next::Failed(
-                    "the worker function returned a crossing that nobody asked for".to_owned(),
-                ),
-            };
-        }
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let reason = match outcome {
-            RunOutcome::Panicked => format!("panicked: {text}"),
-            _ => text,
-        };
-        match self.arrival.take() {
-            Some(Arrival::Crossed { origin, parcel, .. }) => {
-                say(&FromWorker::CrossingFailed {
-                    digest: digest.to_owned(),
-                    reason,
-                });
-                self.go_back(&origin, parcel)
-            }
-            _ => Next::Failed(reason),
-        }
-    }
-
-    /// The old version left with `parcel`; readies it for `target`, or goes back at once.
-    fn hand_over(&mut self, origin: &str, target: String, parcel: Vec<u8>) -> Next {
-        let left_at = Nanos::now();
-        let context = WorkerContext::current();
-        context.unconfirmed.set(1);
-        let converted = self.convert(origin, &target, &parcel);
-        let update_point = Parcel::decode(&parcel)
-            .map(|p| p.update_point)
-            .unwrap_or_default();
-        match converted {
-            Ok(converted) => {
-                let origin = origin.to_owned();
-                self.arrival = Some(Arrival::Crossed {
-                    origin,
-                    parcel,
-                    left_at,
-                    update_point,
-                });
-                Next::Run(target, Some(converted))
-            }
-            Err(reason) => {
-                say(&FromWorker::CrossingFailed {
-                    digest: target,
-                    reason,
-                });
-                self.go_back(origin, parcel)
-            }
-        }
-    }
-
-    /// The carry in the form that `target` takes.
-    fn convert(&self, origin: &str, target: &str, parcel: &[u8]) -> Result<Vec<u8>, String> {
-        let (origin, target) = (&self.builds[origin], &self.builds[target]);
-        let wanted = &target.build.carry_digest;
-        if Parcel::decode(parcel)?.digest == *wanted {
-            return Ok(parcel.to_owned());
-        }
-        // The newer of the two has the lens.
-        let newer = if origin.build.version > target.build.version {
-            origin
-        } else {
-            target
-        };
-        newer.convert_carry(parcel, wanted)
-    }
-
-    /// The new code failed before it was confirmed: the old version goes on.
-    fn go_back(&mut self, origin: &str, parcel: Vec<u8>) -> Next {
-        let kept = Parcel::decode(&parcel)
-            .map(|parcel| parcel.fds)
-            .unwrap_or_default();
-        for fd in TO_CLOSE.take() {
-            if !kept.contains(&fd) {
-                close(fd);
-            }
-        }
-        self.turn = None;
-        self.arrival = Some(Arrival::Resumed);
-        Next::Run(origin.to_owned(), Some(parcel))
-    }
-}
-
-/// Whether two descriptors name one socket.
-fn is_same_file(a: &OwnedFd, b: &OwnedFd) -> bool {
-    match (nix::sys::stat::fstat(a), nix::sys::stat::fstat(b)) {
-        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
-        _ => false,
-    }
+/// Whether two descriptors are of one socket.
+fn is_same_socket(a: &OwnedFd, b: &OwnedFd) -> bool {
+    let place = |fd: &OwnedFd| nix::sys::stat::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 fn close(fd: i32) {

@@ -81,7 +81,7 @@ unsafe extern "C" fn bind(bytes: *const u8, len: usize, sink: Sink, state: *mut 
         // SAFETY: the host lends the binding for this call.
         let bytes = unsafe { lent(bytes, len) }.unwrap_or_default();
         let binding: Binding = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        hooks::install(binding.version);
+        hooks::install(Some(binding.version));
         update::bind(&binding)?;
         Ok(Vec::new())
     })

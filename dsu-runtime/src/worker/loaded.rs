@@ -45,9 +45,10 @@ impl Loaded {
         Self::bind(build, build_id, library.calls())
     }
 
-    /// Takes another message about the same file.
-    pub(super) fn rebind(self, build: Build) -> Result<Loaded, String> {
-        Self::bind(build, self.build_id, self.library.0)
+    /// Takes another message about the same file. On failure it stays what it was.
+    pub(super) fn rebind(&mut self, build: Build) -> Result<(), String> {
+        *self = Self::bind(build, self.build_id.clone(), self.library.0)?;
+        Ok(())
     }
 
     fn bind(
@@ -71,6 +72,16 @@ impl Loaded {
             build_id,
             library: LoadedLibrary(calls),
         })
+    }
+
+    /// A build whose calls are the test's.
+    #[cfg(test)]
+    pub(super) fn of_test(build: Build, calls: &'static LibraryCalls) -> Loaded {
+        Loaded {
+            build_id: build.build_id.clone(),
+            build,
+            library: LoadedLibrary(calls),
+        }
     }
 
     pub(super) fn library(&self) -> LoadedLibrary {

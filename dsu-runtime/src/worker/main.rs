@@ -1,6 +1,7 @@
 //! The worker process: takes its place, loads what it is told, runs it until the end.
 
 use super::cx::{DOORBELL, SUPERVISOR_DEATH};
+use super::hooks;
 use super::host::{self, Host};
 use super::messages::FromWorker;
 use crate::abi::{SlotState, WorkerContext};
@@ -52,7 +53,8 @@ pub fn main(inheritance: WorkerInheritance) -> u8 {
         );
         return FAILURE;
     }
-    Host::set_up(channel);
+    Host::set_up(channel, inheritance.supervisor);
+    hooks::install(None);
     let Some(first) = Host::await_start() else {
         return FAILURE;
     };

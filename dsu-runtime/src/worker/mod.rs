@@ -15,6 +15,7 @@ mod loaded;
 mod main;
 mod messages;
 mod net;
+mod threads;
 
 pub use carried::{Carried, Carry};
 pub use carry::{Crossing, Step, run_application};

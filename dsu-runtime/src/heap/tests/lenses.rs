@@ -204,6 +204,8 @@ pub(super) fn bind() {
                 drop: Some(drop_value::<T>),
                 visit: Some(visit_value::<T>),
                 converters,
+                init_item: None,
+                items: std::ptr::null(),
             });
         }
     }

@@ -1,0 +1,116 @@
+//! Failed transformations, told to the supervisor (R28).
+//!
+//! Owns how a report looks and that there are not too many of them: a broken lens fails at every access.
+#![allow(unsafe_code)] // calls through the host's table
+
+use crate::abi::{ReportKind, Representation, TypeRegistration, WorkerContext};
+use crate::error::AccessError;
+use crate::ids::Tag;
+use crate::sys::time::Nanos;
+use serde_json::json;
+use std::cell::Cell;
+use std::time::Duration;
+
+/// Between two reports about the same pair of representations.
+const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
+/// Pairs that are remembered; with more that fail, the oldest may be told more often.
+const PAIRS: usize = 16;
+
+/// When a pair was last told.
+type Told = (Tag, Tag, Nanos);
+
+thread_local! {
+    static TOLD: Cell<([Option<Told>; PAIRS], usize)> = const { Cell::new(([None; PAIRS], 0)) };
+}
+
+/// Whether it is time to tell of this pair; then it is noted as told.
+fn is_due(from: Tag, to: Tag, now: Nanos) -> bool {
+    TOLD.with(|told| {
+        let (mut pairs, mut next) = told.get();
+        let known = pairs
+            .iter_mut()
+            .flatten()
+            .find(|(f, t, _)| (*f, *t) == (from, to));
+        let is_due = match known {
+            Some((_, _, at)) if now.since(*at) < BETWEEN_REPORTS => false,
+            Some((_, _, at)) => {
+                *at = now;
+                true
+            }
+            None => {
+                pairs[next] = Some((from, to, now));
+                next = (next + 1) % PAIRS;
+                true
+            }
+        };
+        told.set((pairs, next));
+        is_due
+    })
+}
+
+/// `forward` where the way from one representation to another begins with an older side.
+fn direction(from: Tag, to: Tag) -> &'static str {
+    let entry = Representation::of(from);
+    let mut ways = entry.converters.iter().filter(|way| way.target != 0);
+    let way = entry.converter_to(to).or_else(|| ways.next());
+    match way {
+        Some(way) if !way.forward => "backward",
+        _ => "forward",
+    }
+}
+
+/// Tells the supervisor that the items of `guard` could not be transformed.
+pub(crate) fn report_guard(guard: &str, from: Tag, to: Tag, reason: &str) {
+    if is_due(from, to, Nanos::now()) {
+        let direction = direction(from, to);
+        tell(&json!({ "direction": direction, "guard": guard, "reason": reason }));
+    }
+}
+
+/// Tells the supervisor of an element whose transformer failed. One that has no form on the other side
+/// is no failure (R11), nor is a full heap.
+pub(super) fn report_element(from: Tag, to: Tag, error: &AccessError) {
+    let AccessError::Failed(reason) = error else {
+        return;
+    };
+    if !is_due(from, to, Nanos::now()) {
+        return;
+    }
+    let element = inventory::iter::<TypeRegistration>
+        .into_iter()
+        .find(|ty| [from, to].contains(&ty.tag.get()))
+        .map(|ty| ty.name);
+    let direction = direction(from, to);
+    tell(&json!({ "direction": direction, "element": element, "reason": reason }));
+}
+
+fn tell(content: &serde_json::Value) {
+    let context = WorkerContext::current();
+    if !context.is_attached() || context.host.get().is_null() {
+        return;
+    }
+    let text = content.to_string();
+    // SAFETY: the host set its table before it loaded any library, and never frees it; the text is
+    // lent for the call.
+    unsafe {
+        let host = &*context.host.get();
+        (host.report)(ReportKind::TransformFailed, text.as_ptr(), text.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // R28
+    #[test]
+    fn a_pair_is_told_of_once_a_second_and_each_way_for_itself() {
+        let (a, b, start) = (Tag(60_001), Tag(60_002), Nanos::now());
+        let later = |millis| start.after(Duration::from_millis(millis));
+        assert!(is_due(a, b, start));
+        assert!(!is_due(a, b, later(999)));
+        assert!(is_due(b, a, later(999)));
+        assert!(is_due(a, b, later(1000)));
+        assert!(!is_due(a, b, later(1001)));
+    }
+}

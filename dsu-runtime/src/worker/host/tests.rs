@@ -1,0 +1,223 @@
+use super::*;
+use crate::abi::{LibraryCalls, RUNTIME_ABI, RunArguments, RunOutcome, Sink};
+use crate::heap::testing::{ROOMY, fork_worker, kill, reap, test_name, with_regions};
+use crate::ids::{VersionId, WorkerSlot};
+use crate::version::Binding;
+use std::ffi::c_void;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::channel;
+
+static BINDS: AtomicBool = AtomicBool::new(true);
+
+unsafe extern "C" fn answers(sink: Sink, state: *mut c_void) -> bool {
+    let report = br#"{"walked":3,"findings":[]}"#;
+    // SAFETY: the host passed both together.
+    unsafe { sink(state, report.as_ptr(), report.len()) };
+    true
+}
+
+unsafe extern "C" fn binds(_: *const u8, _: usize, _: Sink, _: *mut c_void) -> bool {
+    BINDS.load(Ordering::Relaxed)
+}
+
+unsafe extern "C" fn converts(
+    _: *const u8,
+    _: usize,
+    _: *const u8,
+    _: usize,
+    _: Sink,
+    _: *mut c_void,
+) -> bool {
+    false
+}
+
+unsafe extern "C" fn runs(_: *const RunArguments) -> RunOutcome {
+    RunOutcome::Failed
+}
+
+unsafe extern "C" fn sweeps(_: u64, sink: Sink, state: *mut c_void) -> bool {
+    // SAFETY: as in `answers`.
+    unsafe { sink(state, b"x".as_ptr(), 1) };
+    false
+}
+
+static LIBRARY: LibraryCalls = LibraryCalls {
+    abi: RUNTIME_ABI,
+    manifest: answers,
+    bind: binds,
+    convert_carry: converts,
+    run: runs,
+    sweep: sweeps,
+    check: answers,
+};
+
+fn build(digest: &str) -> Build {
+    Build {
+        digest: digest.to_owned(),
+        path: "/nonexistent/lib.so".into(),
+        version: VersionId(1),
+        build_id: format!("code of {digest}"),
+        carry_digest: String::new(),
+        binding: Binding {
+            version: VersionId(1),
+            guards: Vec::new(),
+            representations: Vec::new(),
+            older: None,
+        },
+        arguments: Vec::new(),
+        listeners: Vec::new(),
+    }
+}
+
+/// A worker that runs build "old" and has build "new" loaded, and the supervisor's end of its channel.
+fn worker(supervisor: PidFd) -> Channel {
+    WorkerContext::current().attach(WorkerSlot(0));
+    let (ours, theirs) = Channel::pair().expect("a pair");
+    Host::set_up(theirs, supervisor);
+    with_host(|host| {
+        for digest in ["old", "new"] {
+            let loaded = Loaded::of_test(build(digest), &LIBRARY);
+            host.builds.insert(digest.to_owned(), loaded);
+        }
+        host.running = "old".to_owned();
+    });
+    ours
+}
+
+fn alive() -> PidFd {
+    PidFd::open(std::process::id()).expect("this process")
+}
+
+fn tell(channel: &Channel, message: &ToWorker) {
+    let bytes = serde_json::to_vec(message).expect("plain data");
+    channel.send(&bytes, &[]).expect("sent");
+}
+
+fn heard(channel: &Channel) -> Vec<FromWorker> {
+    std::iter::from_fn(|| channel.receive().ok().flatten())
+        .map(|packet| serde_json::from_slice(&packet.bytes).expect("a message"))
+        .collect()
+}
+
+fn update_point() -> Directive {
+    with_host(|host| host.at_update_point("loop"))
+}
+
+fn cross(digest: &str, together: bool) -> ToWorker {
+    let digest = digest.to_owned();
+    ToWorker::Cross { digest, together }
+}
+
+fn pong() -> FromWorker {
+    let update_point = "loop".to_owned();
+    FromWorker::Pong { update_point }
+}
+
+#[test]
+fn a_binding_that_fails_leaves_the_running_build_as_it_was() {
+    let name = test_name!("a_binding_that_fails_leaves_the_running_build_as_it_was");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        BINDS.store(false, Ordering::Relaxed);
+        tell(&supervisor, &ToWorker::Load(Box::new(build("old"))));
+        tell(&supervisor, &ToWorker::Check);
+        assert_eq!(update_point(), Directive::Continue);
+        let said = heard(&supervisor);
+        assert!(
+            matches!(
+                &said[..],
+                [
+                    FromWorker::Loaded { error: Some(_), .. },
+                    FromWorker::Checked { walked: 3, .. }
+                ]
+            ),
+            "{said:?}"
+        );
+    });
+}
+
+// R19
+#[test]
+fn what_follows_a_barrier_is_taken_in_at_the_same_update_point() {
+    let name = test_name!("what_follows_a_barrier_is_taken_in_at_the_same_update_point");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        let at_barrier = FromWorker::AtBarrier {
+            update_point: "loop".to_owned(),
+        };
+        tell(&supervisor, &cross("new", true));
+        tell(&supervisor, &ToWorker::Revert);
+        tell(&supervisor, &ToWorker::Ping);
+        assert_eq!(update_point(), Directive::Continue);
+        assert_eq!(heard(&supervisor), [at_barrier.clone(), pong()]);
+        // A barrier that is called anew while the worker stands at one is answered anew.
+        tell(&supervisor, &cross("new", true));
+        tell(&supervisor, &cross("new", true));
+        tell(&supervisor, &ToWorker::Go);
+        assert_eq!(update_point(), Directive::Cross);
+        assert_eq!(heard(&supervisor), [at_barrier.clone(), at_barrier]);
+    });
+}
+
+// R24
+#[test]
+fn a_worker_that_comes_back_with_its_crossing_undone_says_so() {
+    let name = test_name!("a_worker_that_comes_back_with_its_crossing_undone_says_so");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        tell(&supervisor, &cross("new", false));
+        assert_eq!(update_point(), Directive::Cross);
+        assert_eq!(update_point(), Directive::Continue);
+        let said = heard(&supervisor);
+        assert!(
+            matches!(&said[..], [FromWorker::CrossingFailed { digest, .. }] if digest == "new"),
+            "{said:?}"
+        );
+    });
+}
+
+// R26
+#[test]
+fn a_worker_with_a_thread_of_the_application_does_not_cross() {
+    let name = test_name!("a_worker_with_a_thread_of_the_application_does_not_cross");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        let ((started, is_started), (end, ended)) = (channel(), channel::<()>());
+        let thread = std::thread::Builder::new().name("lingering".to_owned());
+        let lingering = thread.spawn(move || {
+            started.send(()).expect("awaited");
+            let _ = ended.recv();
+        });
+        is_started.recv().expect("started");
+        for together in [false, true] {
+            tell(&supervisor, &cross("new", together));
+            assert_eq!(update_point(), Directive::Continue);
+            let said = heard(&supervisor);
+            assert!(
+                matches!(&said[..], [FromWorker::CrossingFailed { reason, .. }] if reason.contains("lingering")),
+                "{said:?}"
+            );
+        }
+        end.send(()).expect("it runs");
+        lingering.expect("a thread").join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_supervisor_that_dies_ends_the_worker_though_its_channel_stays_open() {
+    let name = test_name!("a_supervisor_that_dies_ends_the_worker_though_its_channel_stays_open");
+    with_regions(name, ROOMY, || {
+        let child = fork_worker(1, || {
+            loop {
+                std::thread::park()
+            }
+        });
+        let _channel = worker(PidFd::open(child as u32).expect("a child"));
+        assert_eq!(update_point(), Directive::Continue);
+        tell(&_channel, &cross("new", true));
+        kill(child);
+        // At the barrier it waits for the channel, and is woken by the death.
+        assert_eq!(update_point(), Directive::Exit);
+        reap(child);
+    });
+}
