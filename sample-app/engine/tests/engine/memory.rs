@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 
-use resp::Args;
 use kv_engine::{
     Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StoreError, StringValue,
     Totals, UnixMs,
 };
+use resp::Args;
 
 const SHARDS: usize = 16;
 
