@@ -15,6 +15,8 @@ pub struct Dues {
     pub clients: u64,
     /// Connections that it accepted.
     pub connections: u64,
+    /// Connections that it turned away, ever; told by this worker alone.
+    pub rejected: u64,
     /// What its commands counted.
     pub counters: Counters,
     /// Bytes that it received.
@@ -30,13 +32,17 @@ impl Dues {
             == Dues {
                 slot: self.slot,
                 clients: self.clients,
+                rejected: self.rejected,
                 ..Dues::default()
             }
     }
 
     /// They were added.
     pub fn clear(&mut self) {
-        *self = Dues::default();
+        *self = Dues {
+            rejected: self.rejected,
+            ..Dues::default()
+        };
     }
 }
 

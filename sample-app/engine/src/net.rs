@@ -19,12 +19,20 @@ use std::time::{Duration, Instant};
 
 /// Commands that a connection may run before the others get their turn.
 const TURN: usize = 128;
-/// Connections that are accepted before the others get their turn.
-const ACCEPTS: usize = 64;
+/// Connections that are accepted at once: few, so that others that were woken get some of a burst.
+const ACCEPTS: usize = 2;
+/// Milliseconds without a command after which the buffers of a connection are given back.
+const IDLE_MS: u64 = 2000;
+/// Idle connections that are looked for in one round of events.
+const TIDIED: usize = 4;
+/// Connections of all workers together, as in Redis by default.
+const MAX_CLIENTS: u64 = 10_000;
+/// Descriptors of a worker that are not connections.
+const OTHER_DESCRIPTORS: u64 = 64;
 /// Tokens from here on are connections; those below are listeners.
 const FIRST_CONNECTION: u64 = 1 << 16;
 /// Bumped with every change of what a session or connection writes into a carry.
-const CARRY_FORMAT: u32 = 1;
+const CARRY_FORMAT: u32 = 2;
 
 /// One client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +57,8 @@ pub struct Connections {
     totals: Snapshot,
     place: Place,
     random: u64,
+    /// The slot that was looked at last for an idle connection.
+    tidied: usize,
 }
 
 impl Carried for Connections {
@@ -82,6 +92,7 @@ impl Connections {
             totals: Snapshot::default(),
             place: Place::discover(),
             random: (slot + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ UnixMs::now().0,
+            tidied: 0,
         })
     }
 
@@ -147,10 +158,31 @@ impl Connections {
                 closed.push(slot);
             }
         }
+        self.tidy();
         // Only now: an event of this batch must not meet a newcomer in an old slot.
         for slot in closed {
             if self.slots[slot].take().is_some() {
                 self.free.push(slot);
+            }
+        }
+    }
+
+    /// Connections that the descriptors of a worker suffice for: a limit that is met by refusing, as a
+    /// listener that cannot be accepted from would stay ready for ever.
+    fn most_here(&self) -> u64 {
+        let limit = self.place.descriptors();
+        limit.saturating_sub(OTHER_DESCRIPTORS).max(1)
+    }
+
+    /// Gives back the buffers of a few connections that have been idle.
+    fn tidy(&mut self) {
+        let now = UnixMs::now().0;
+        for _ in 0..TIDIED.min(self.slots.len()) {
+            self.tidied = (self.tidied + 1) % self.slots.len();
+            if let Some(connection) = &mut self.slots[self.tidied]
+                && connection.session.client().active_at.0 + IDLE_MS < now
+            {
+                connection.session.trim();
             }
         }
     }
@@ -170,6 +202,13 @@ impl Connections {
     }
 
     fn admit(&mut self, cx: &mut Worker, stream: Stream) {
+        let here = self.len() as u64;
+        if here + self.totals.clients_elsewhere >= MAX_CLIENTS || here >= self.most_here() {
+            self.dues.rejected += 1;
+            // Best effort, as in Redis; the connection ends here.
+            let _ = (&stream).write(b"-ERR max number of clients reached\r\n");
+            return;
+        }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -195,6 +234,7 @@ impl Connections {
             active_at: now,
             ..Client::default()
         };
+        self.place.note_address(&client.local_address);
         let session = Session::new(client);
         self.slots[slot] = Some(Connection {
             stream,
@@ -209,7 +249,9 @@ impl Connections {
         let Some(Some(connection)) = self.slots.get_mut(slot) else {
             return true;
         };
-        if connection.session.is_closing() {
+        // Not while there is work: a pipeline without end would fill the memory, and what came before
+        // the end of the stream is to be run.
+        if connection.session.is_closing() || connection.has_backlog || connection.watches_output {
             return true;
         }
         match (&connection.stream).read(connection.session.space()) {
@@ -335,7 +377,8 @@ impl Server for Desk<'_> {
         facts.total_connections = totals.connections + dues.connections;
         facts.net_input_bytes = totals.bytes_in + dues.bytes_in;
         facts.net_output_bytes = totals.bytes_out + dues.bytes_out;
-        facts.max_clients = 10_000;
+        facts.max_clients = MAX_CLIENTS;
+        facts.rejected_connections = dues.rejected;
         facts.extra = vec![("Dsu".to_owned(), totals.extra_fields())];
         facts
     }
@@ -344,7 +387,7 @@ impl Server for Desk<'_> {
         for (name, value) in config_defaults() {
             visit(name, value);
         }
-        visit("maxclients", "10000");
+        visit("maxclients", &MAX_CLIENTS.to_string());
         visit(
             "maxmemory",
             &self.connections.place.facts().max_memory.to_string(),

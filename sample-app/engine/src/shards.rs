@@ -10,7 +10,9 @@ use crate::store::{
 };
 use dsu_runtime::heap::Cell;
 use dsu_runtime::prelude::*;
+use resp::Args;
 use std::marker::PhantomData;
+use std::mem;
 
 /// Shards of every version; a key's place must never change.
 pub const SHARDS: usize = 16;
@@ -18,12 +20,22 @@ pub const SHARDS: usize = 16;
 /// Keys of a shard that are looked at to tell how many have a deadline; a larger shard is estimated.
 const SAMPLE: usize = 1000;
 
-/// The shard that `key` lies in: FNV-1a, folded. Fixed for all versions.
+/// The shard that `key` lies in: FNV-1a's step over words of eight bytes, folded. Fixed for all versions.
 pub fn shard_of(key: &[u8]) -> usize {
-    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    ((hash >> 32) ^ hash) as usize % SHARDS
+    let step = |hash: u64, word: u64| {
+        let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 32)
+    };
+    let (words, rest) = key.as_chunks::<8>();
+    let mut tail = [0; 8];
+    tail[..rest.len()].copy_from_slice(rest);
+    let hash = words
+        .iter()
+        .chain([&tail])
+        .fold(key.len() as u64, |hash, word| {
+            step(hash, u64::from_le_bytes(*word))
+        });
+    (hash >> 28) as usize % SHARDS
 }
 
 /// A version's shards.
@@ -85,6 +97,8 @@ pub trait ExpiringEntry: StringEntry {
     /// Gives it one, or none.
     fn set_deadline(&mut self, deadline: Option<UnixMs>);
 }
+
+type CellOf<S> = <<S as Shards>::Entry as Shared>::Cell;
 
 /// The store of a version: [`Shards`] under [`Store`]'s rules.
 pub struct ShardedStore<S>(PhantomData<S>);
@@ -174,6 +188,27 @@ impl<'t, S: Shards> Locked<'t, S> {
         }
     }
 
+    /// The items that a named key belongs to. A single lock was found by its key: no need to hash again.
+    fn of(&self, key: &[u8]) -> &S::Items {
+        match self {
+            Locked::One(shard, guard) => {
+                debug_assert_eq!(*shard, shard_of(key), "a key that was not named");
+                guard
+            }
+            Locked::Many(_) => self.get(shard_of(key)),
+        }
+    }
+
+    fn of_mut(&mut self, key: &[u8]) -> &mut S::Items {
+        match self {
+            Locked::One(shard, guard) => {
+                debug_assert_eq!(*shard, shard_of(key), "a key that was not named");
+                guard
+            }
+            Locked::Many(_) => self.get_mut(shard_of(key)),
+        }
+    }
+
     fn held(&self) -> impl Iterator<Item = usize> + use<S> {
         let held: [bool; SHARDS] = std::array::from_fn(|shard| match self {
             Locked::One(locked, _) => *locked == shard,
@@ -193,11 +228,11 @@ pub struct Transaction<'t, S: Shards> {
 
 impl<S: Shards> Transaction<'_, S> {
     fn entries(&self, key: &[u8]) -> &SharedMap<SharedBytes, S::Entry> {
-        S::entries(self.locked.get(shard_of(key)))
+        S::entries(self.locked.of(key))
     }
 
     fn entries_mut(&mut self, key: &[u8]) -> &mut SharedMap<SharedBytes, S::Entry> {
-        S::entries_mut(self.locked.get_mut(shard_of(key)))
+        S::entries_mut(self.locked.of_mut(key))
     }
 
     /// The entry, unless its time is up.
@@ -208,6 +243,9 @@ impl<S: Shards> Transaction<'_, S> {
 
     /// Removes the entry if its time is up, so that an operation on the box meets a live one.
     fn settle(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        if !S::Entry::EXPIRES {
+            return Ok(());
+        }
         let now = self.now;
         let is_over = self
             .entries(key)
@@ -219,15 +257,34 @@ impl<S: Shards> Transaction<'_, S> {
         Ok(())
     }
 
-    fn put(&mut self, key: &[u8], entry: S::Entry) -> Result<(), StoreError> {
+    /// Puts an entry in; the cell that it takes the place of.
+    fn put(&mut self, key: &[u8], entry: S::Entry) -> Result<Option<CellOf<S>>, StoreError> {
         let entries = self.entries_mut(key);
+        let cell = CellOf::<S>::new(entry).map_err(full)?;
         // An old box is replaced where it is, so that no key has to be made.
-        if entries.contains(key) {
-            entries.replace(key, entry).map_err(full)?;
-        } else {
-            entries
-                .insert(SharedBytes::from_slice(key).map_err(full)?, entry)
-                .map_err(full)?;
+        if let Some(old) = entries.get_cell_mut(key).map_err(full)? {
+            return Ok(Some(mem::replace(old, cell)));
+        }
+        entries
+            .insert_cell(SharedBytes::from_slice(key).map_err(full)?, cell)
+            .map_err(|_| StoreError::HeapFull)
+    }
+
+    fn put_string(&mut self, key: &[u8], value: &[u8]) -> Result<Option<CellOf<S>>, StoreError> {
+        let bytes = SharedBytes::from_slice(value).map_err(full)?;
+        self.put(key, S::Entry::new(bytes).map_err(full)?)
+    }
+
+    /// Undoes a `put`. Nothing here allocates.
+    fn put_back(&mut self, key: &[u8], old: Option<CellOf<S>>) -> Result<(), StoreError> {
+        let entries = self.entries_mut(key);
+        match old {
+            Some(old) => {
+                if let Some(cell) = entries.get_cell_mut(key).map_err(full)? {
+                    *cell = old;
+                }
+            }
+            None => drop(entries.remove_entry(key).map_err(full)?),
         }
         Ok(())
     }
@@ -235,7 +292,7 @@ impl<S: Shards> Transaction<'_, S> {
 
 impl<S: Shards> Drop for Transaction<'_, S> {
     fn drop(&mut self) {
-        for key in std::mem::take(&mut self.over) {
+        for key in mem::take(&mut self.over) {
             // What cannot be removed now is met again.
             let _ = self.settle(&key);
         }
@@ -247,8 +304,7 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
         let now = self.now;
-        let shard = shard_of(key);
-        let entries = S::entries(self.locked.get(shard));
+        let entries = S::entries(self.locked.of(key));
         match entries.get(key).map_err(inaccessible)? {
             Some(entry) if entry.is_over(now) => {
                 self.over.push(key.to_vec());
@@ -277,8 +333,24 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        let bytes = SharedBytes::from_slice(value).map_err(full)?;
-        self.put(key, S::Entry::new(bytes).map_err(full)?)
+        self.put_string(key, value).map(drop)
+    }
+
+    fn replace_all(&mut self, pairs: Args<'_>) -> Result<(), StoreError> {
+        let mut done = Vec::with_capacity(pairs.len() / 2);
+        for at in (0..pairs.len()).step_by(2) {
+            match self.put_string(pairs.at(at), pairs.at(at + 1)) {
+                Ok(old) => done.push((pairs.at(at), old)),
+                Err(error) => {
+                    // Backwards, for a key may be named twice.
+                    for (key, old) in done.into_iter().rev() {
+                        self.put_back(key, old)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
@@ -308,15 +380,6 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
                 Err(StoreError::HeapFull)
             }
         }
-    }
-
-    fn ensure_room(&mut self, entries: usize, bytes: usize) -> Result<(), StoreError> {
-        // Blocks that are allocated and given back stay with this worker, for the entries to come.
-        let largest = bytes
-            .checked_add(entries * 128)
-            .ok_or(StoreError::HeapFull)?;
-        SharedBytes::with_capacity(largest).map_err(full)?;
-        Ok(())
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {
@@ -378,23 +441,36 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     ) -> Result<u64, StoreError> {
         let now = self.now;
         let entries = S::entries(self.locked.get(shard));
-        // The map's cursor has 64 bits, a shard's 56: the rest would only tell apart keys whose hashes
-        // agree in 56 bits, so a place is rounded down and its keys are seen again.
-        let next = entries.scan(cursor << 8, count, |key, cell| {
+        Ok(walk(entries, cursor, count, |key, cell| {
             if !cell.get().is_ok_and(|entry| entry.is_over(now)) {
                 visit(key);
             }
-        });
-        Ok(round_cursor(next, cursor))
+        }))
     }
 }
 
-/// The cursor for `next`, rounded down; always further than `cursor`.
-fn round_cursor(next: u64, cursor: u64) -> u64 {
-    if next == 0 {
-        0
-    } else {
-        (next >> 8).max(cursor + 1)
+/// Cursors of a shard are below this. The map's have 64 bits; the lowest are left away, so that the
+/// number of the shard has room in SCAN's.
+const CURSORS: u64 = 1 << 56;
+
+/// Scans from a shard's cursor to a later one, or to the end: 0. A place is rounded down, so that keys
+/// may be seen again and none is passed over.
+fn walk<E: StringEntry>(
+    entries: &SharedMap<SharedBytes, E>,
+    cursor: u64,
+    count: usize,
+    mut see: impl FnMut(&SharedBytes, &E::Cell),
+) -> u64 {
+    // A client may send any number: beyond the last key is the end.
+    if cursor >= CURSORS {
+        return 0;
+    }
+    let mut next = cursor << 8;
+    loop {
+        next = entries.scan(next, count.max(1), &mut see);
+        if next == 0 || next >> 8 > cursor {
+            return next >> 8;
+        }
     }
 }
 
@@ -426,7 +502,7 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
         let bytes = SharedBytes::from_slice(value).map_err(full)?;
         let mut entry = S::Entry::new(bytes).map_err(full)?;
         entry.set_deadline(deadline);
-        self.put(key, entry)
+        self.put(key, entry).map(drop)
     }
 
     fn expire_slice(
@@ -439,7 +515,8 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
         let mut slice = ExpirySlice::default();
         let mut over = Vec::new();
         // Most keys may have no deadline: those are passed over at no price but the look.
-        let next = S::entries(self.locked.get(shard)).scan(cursor << 8, count * 10, |key, cell| {
+        let entries = S::entries(self.locked.get(shard));
+        slice.next = walk(entries, cursor, count * 10, |key, cell| {
             if let Ok(entry) = cell.get()
                 && entry.deadline().is_some()
             {
@@ -449,7 +526,6 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
                 }
             }
         });
-        slice.next = round_cursor(next, cursor);
         for key in over {
             if S::entries_mut(self.locked.get_mut(shard))
                 .remove_entry(key.as_slice())

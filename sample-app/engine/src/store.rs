@@ -152,6 +152,13 @@ pub trait Keyspace {
     /// `HeapFull`, and then the old entry is as it was.
     fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
 
+    /// [`replace`](Self::replace) for several keys, each followed by its value, in their order: all of
+    /// them or none.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then all entries are as they were.
+    fn replace_all(&mut self, pairs: Args<'_>) -> Result<(), StoreError>;
+
     /// Removes the key; whether it existed.
     ///
     /// # Errors
@@ -164,13 +171,6 @@ pub trait Keyspace {
     /// # Errors
     /// `HeapFull`, and then both are as they were.
     fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool, StoreError>;
-
-    /// Whether this much can be written in the transaction: asked once before a command that
-    /// writes several entries, so that it fails before the first rather than between two.
-    ///
-    /// # Errors
-    /// `HeapFull`.
-    fn ensure_room(&mut self, entries: usize, bytes: usize) -> Result<(), StoreError>;
 
     /// How much is in the locked shards.
     ///

@@ -78,7 +78,7 @@ pub(crate) fn mget<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome
 
 pub(crate) fn mset<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
     check_pairs(call)?;
-    set_pairs(call, tx)?;
+    tx.replace_all(call.args.from(1))?;
     call.reply.ok();
     Ok(())
 }
@@ -91,7 +91,7 @@ pub(crate) fn msetnx<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outco
             return Ok(());
         }
     }
-    set_pairs(call, tx)?;
+    tx.replace_all(call.args.from(1))?;
     call.reply.integer(1);
     Ok(())
 }
@@ -99,16 +99,6 @@ pub(crate) fn msetnx<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outco
 fn check_pairs(call: &Call<'_>) -> Outcome {
     if call.args.len().is_multiple_of(2) {
         return Err(CommandError::arity(call.name));
-    }
-    Ok(())
-}
-
-fn set_pairs<K: Keyspace>(call: &Call<'_>, tx: &mut K) -> Outcome {
-    let pairs = call.args.from(1);
-    let bytes = pairs.iter().map(<[u8]>::len).sum();
-    tx.ensure_room(pairs.len() / 2, bytes)?;
-    for at in (0..pairs.len()).step_by(2) {
-        tx.replace(pairs.at(at), pairs.at(at + 1))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use kv_engine::{
     Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StoreError, StringValue,
     Totals, UnixMs,
 };
+use resp::Args;
 
 const SHARDS: usize = 16;
 
@@ -188,8 +189,12 @@ impl Keyspace for Tx<'_> {
         Ok(true)
     }
 
-    fn ensure_room(&mut self, _: usize, _: usize) -> Result<(), StoreError> {
-        self.room()
+    fn replace_all(&mut self, pairs: Args<'_>) -> Result<(), StoreError> {
+        self.room()?;
+        for at in (0..pairs.len()).step_by(2) {
+            self.replace(pairs.at(at), pairs.at(at + 1))?;
+        }
+        Ok(())
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {
