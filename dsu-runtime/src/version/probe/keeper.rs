@@ -1,6 +1,6 @@
 //! The process between supervisor and loader: it outlives the loader and cleans up after it.
 
-use super::{FIRST_ROLE, IDLE_PACE, LOADER_ROLE, PACE_VARIABLE, ROLE_VARIABLE, frame};
+use super::{FIRST_ROLE, LOADER_ROLE, ROLE_VARIABLE, frame};
 use crate::sys::process::{self, PidFd};
 use crate::version::refusal::Refusal;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
