@@ -142,7 +142,12 @@ fn spread(mut values: Vec<f64>) -> String {
 }
 
 fn paired(ours: &[f64], theirs: &[f64], combine: fn(f64, f64) -> f64) -> String {
-    spread(ours.iter().zip(theirs).map(|(a, b)| combine(*a, *b)).collect())
+    spread(
+        ours.iter()
+            .zip(theirs)
+            .map(|(a, b)| combine(*a, *b))
+            .collect(),
+    )
 }
 
 fn print_times(cx: &mut Worker, locks: &'static Robust) {

@@ -63,14 +63,17 @@ fn trying_does_not_transform() {
 // R21
 #[test]
 fn a_timeout_does_not_bound_the_transformer() {
-    with_world(test_name!("a_timeout_does_not_bound_the_transformer"), || {
-        play(0, |cx| {
-            make_totals(cx);
-            lens_shall(Manner::Dawdle);
-            let guard = WORLD_NEW.lock_timeout(cx, PATIENCE);
-            assert_eq!(guard.expect("nobody holds it").totals.hits, 5);
-        });
-    });
+    with_world(
+        test_name!("a_timeout_does_not_bound_the_transformer"),
+        || {
+            play(0, |cx| {
+                make_totals(cx);
+                lens_shall(Manner::Dawdle);
+                let guard = WORLD_NEW.lock_timeout(cx, PATIENCE);
+                assert_eq!(guard.expect("nobody holds it").totals.hits, 5);
+            });
+        },
+    );
 }
 
 #[test]

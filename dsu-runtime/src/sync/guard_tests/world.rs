@@ -1,8 +1,6 @@
 //! The two versions of a small application, bound to the same slots, and the lens between them.
 
-use crate::abi::{
-    GuardRegistration, TypeRegistration, WorkerRecord,
-};
+use crate::abi::{GuardRegistration, TypeRegistration, WorkerRecord};
 use crate::heap::testing::{Actor, ROOMY, with_regions};
 use crate::heap::{Activity, HeapAccount, SharedBytes};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
@@ -121,11 +119,7 @@ impl Lens for TotalsLens {
         Ok((right, kept.unwrap_or(0) + 1))
     }
 
-    fn backward(
-        &self,
-        right: NewTotals,
-        kept: Option<u64>,
-    ) -> Result<(OldTotals, u64), LensError> {
+    fn backward(&self, right: NewTotals, kept: Option<u64>) -> Result<(OldTotals, u64), LensError> {
         Self::behave()?;
         let mut label = right.label;
         label.truncate(LABEL.len());
