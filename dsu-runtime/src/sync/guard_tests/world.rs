@@ -296,6 +296,9 @@ pub fn state() -> (u64, HeapAccount) {
     for class in &mut account.classes {
         class.superblocks = 0;
     }
+    account
+        .slots
+        .retain(|slot| slot.used_bytes != 0 || slot.refused_frees != 0);
     for slot in &mut account.slots {
         slot.superblocks = 0;
     }
