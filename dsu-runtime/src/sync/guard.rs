@@ -163,7 +163,7 @@ impl<I: 'static> GuardMutex<I> {
     ) -> Result<Guard<'g, I>, LockError> {
         if slot.root().items().is_some() && slot.root().tag() != self.expected() {
             if matches!(patience, Patience::None) && !slot.is_poisoned() {
-                release(slot, &cx.seat());
+                self.give_back(slot, cx);
                 return Err(LockError::WouldTransform);
             }
             if !slot.is_poisoned() {
@@ -180,9 +180,18 @@ impl<I: 'static> GuardMutex<I> {
         match flip::bring(slot, &self.cell, self.expected()) {
             Ok(items) => Ok(Guard::enter(slot, items.cast(), cx)),
             Err(error) => {
-                release(slot, &cx.seat());
+                self.give_back(slot, cx);
                 Err(error)
             }
+        }
+    }
+
+    /// Releases a lock without having had the items, which may be in the other class's form: the
+    /// flag that this worker may have set as a waiter is its own class's.
+    fn give_back(&self, slot: &'static GuardSlot, cx: &Worker) {
+        if !slot.lock.release_fast(cx.name()) {
+            slot.lock
+                .release_slow(&cx.seat(), slot.cell_index(), self.class());
         }
     }
 }
@@ -194,14 +203,6 @@ impl Patience {
             Patience::Until(instant) => Some(instant),
             Patience::None => Some(Nanos(0)),
         }
-    }
-}
-
-#[inline]
-fn release(slot: &'static GuardSlot, seat: &Seat<'_>) {
-    if !slot.lock.release_fast(seat.name) {
-        slot.lock
-            .release_slow(seat, slot.cell_index(), slot.class());
     }
 }
 

@@ -15,6 +15,8 @@ mod waiter;
 mod word;
 
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod tests;
 
 pub use death::{RecoveredLocks, recover_worker};

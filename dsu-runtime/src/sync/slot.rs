@@ -98,9 +98,13 @@ impl GuardSlot {
         self.root.store(root.0, Ordering::Release);
     }
 
-    /// The class of workers that meet the items in their own form.
+    /// The class of workers that meet the items in their own form; of a poisoned guard, of those that
+    /// met them so before: whoever poisons a guard releases it as what it was.
     pub fn class(&self) -> Class {
-        Class::of_tag(u64::from(self.root().tag().0))
+        Class::of_tag(match self.root().tag() {
+            Tag::IMPOSSIBLE => u64::from(self.poisoned.load(Ordering::Relaxed)),
+            tag => u64::from(tag.0),
+        })
     }
 
     /// Marks the guard poisoned, so that no fast path succeeds. Idempotent. The caller is the owner

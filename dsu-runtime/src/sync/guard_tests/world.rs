@@ -1,0 +1,326 @@
+//! The two versions of a small application, bound to the same slots, and the lens between them.
+
+use crate::abi::{GuardRegistration, TypeRegistration, WorkerRecord};
+use crate::heap::testing::{Actor, ROOMY, with_regions};
+use crate::heap::{Activity, HeapAccount, SharedBytes};
+use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::sync::{GuardSlot, Name, recover_worker};
+use crate::update;
+use crate::version::{
+    Binding, CarryManifest, GuardBinding, GuardManifest, Manifest, RepresentationBinding, digest,
+};
+use crate::worker::Worker;
+use dsu_macros::{Shared, guards};
+use std::sync::atomic::{AtomicU32, Ordering};
+use xform::{Lens, LensError};
+
+/// Totals of version 1.
+#[derive(Shared)]
+#[shared(inline)]
+pub struct OldTotals {
+    pub hits: u64,
+    pub label: SharedBytes,
+}
+
+/// Totals of version 2.
+#[derive(Shared)]
+#[shared(inline)]
+pub struct NewTotals {
+    pub label: SharedBytes,
+    pub hits: u64,
+    pub note: SharedBytes,
+}
+
+impl Default for OldTotals {
+    fn default() -> Self {
+        OldTotals {
+            hits: 0,
+            label: SharedBytes::from_slice(LABEL).expect("a fresh heap has room"),
+        }
+    }
+}
+
+impl Default for NewTotals {
+    fn default() -> Self {
+        unreachable!("version 1 runs first")
+    }
+}
+
+pub const LABEL: &[u8] = b"a label too long to be kept in place of a pointer to it";
+pub const NOTE: &[u8] = b"a note that is as long as the label, and longer, for a block";
+
+/// What the lens does once it has begun to build the other side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Manner {
+    Succeed,
+    Fail,
+    Panic,
+    Die,
+    /// Succeeds when the deadline that a test gave for waiting has passed.
+    Dawdle,
+}
+
+static MANNER: AtomicU32 = AtomicU32::new(0);
+
+/// From here on the lens of this process does this.
+pub fn lens_shall(manner: Manner) {
+    MANNER.store(manner as u32, Ordering::Relaxed);
+}
+
+/// Bounds the wait, not the transformer, of the test of R21.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_millis(20);
+
+#[derive(Default)]
+struct TotalsLens;
+
+impl TotalsLens {
+    fn behave() -> Result<(), LensError> {
+        const FAIL: u32 = Manner::Fail as u32;
+        const PANIC: u32 = Manner::Panic as u32;
+        const DIE: u32 = Manner::Die as u32;
+        const DAWDLE: u32 = Manner::Dawdle as u32;
+        match MANNER.load(Ordering::Relaxed) {
+            FAIL => return Err(LensError::failed("as it was told")),
+            PANIC => panic!("as it was told"),
+            DIE => die(),
+            DAWDLE => {
+                let start = std::time::Instant::now();
+                while start.elapsed() <= PATIENCE {
+                    std::thread::yield_now();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Lens for TotalsLens {
+    type Left = OldTotals;
+    type Right = NewTotals;
+    type Complement = u64;
+
+    fn forward(
+        &self,
+        mut left: OldTotals,
+        kept: Option<u64>,
+    ) -> Result<(NewTotals, u64), LensError> {
+        // Edits the source in place as well, which a failure has to undo.
+        let full = |_| LensError::no_room("no room");
+        left.label.append(b", seen").map_err(full)?;
+        let note = SharedBytes::from_slice(NOTE).map_err(full)?;
+        Self::behave()?;
+        let right = NewTotals {
+            label: left.label,
+            hits: left.hits,
+            note,
+        };
+        Ok((right, kept.unwrap_or(0) + 1))
+    }
+
+    fn backward(&self, right: NewTotals, kept: Option<u64>) -> Result<(OldTotals, u64), LensError> {
+        Self::behave()?;
+        let mut label = right.label;
+        label.truncate(LABEL.len());
+        let left = OldTotals {
+            hits: right.hits,
+            label,
+        };
+        Ok((left, kept.unwrap_or(0)))
+    }
+}
+
+crate::transformer!(TotalsLens);
+
+/// The totals and a plain item, as version 1 knows them.
+#[guards(totals: OldTotals, count: u64 = 5)]
+pub static WORLD_OLD: GuardMutex;
+
+/// The same slot, as version 2 knows it.
+#[guards(totals: NewTotals, count: u64, renamed_from = "WORLD_OLD")]
+pub static WORLD_NEW: GuardMutex;
+
+/// Guards that both versions know alike.
+#[guards(count: u64)]
+pub static WORLD_FAMILY: [GuardMutex; 3];
+
+/// A guard whose item cannot be made while `lens_shall(Fail)` holds.
+#[guards(label: SharedBytes = SharedBytes::from_slice(LABEL).expect("room"), hard: u64 = reluctant())]
+pub static WORLD_HARD: GuardMutex;
+
+fn reluctant() -> u64 {
+    assert!(
+        MANNER.load(Ordering::Relaxed) != Manner::Fail as u32,
+        "no such file"
+    );
+    9
+}
+
+/// Where the guards are.
+pub const TOTALS: GuardIndex = GuardIndex(0);
+pub const FAMILY: GuardIndex = GuardIndex(1);
+pub const HARD: GuardIndex = GuardIndex(4);
+pub const GUARDS: u32 = 5;
+
+fn schema_of(guard: &str) -> crate::abi::TypeSchema {
+    let registration = inventory::iter::<GuardRegistration>
+        .into_iter()
+        .find(|registration| registration.name == guard)
+        .expect("declared above");
+    (registration.schema)()
+}
+
+/// Binds every guard and type that this test binary declares; those of this file to known slots.
+fn bind() {
+    let mut tags = 1_u16..;
+    let mut representations = Vec::new();
+    let mut represent = |name: String, schema: &crate::abi::TypeSchema| {
+        let tag = Tag(tags.next().expect("few types"));
+        representations.push(RepresentationBinding {
+            name,
+            digest: digest(schema),
+            tag,
+        });
+        tag
+    };
+    // Neighbours, so that their classes differ.
+    let old = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_OLD"));
+    let new = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_NEW"));
+    for registration in inventory::iter::<TypeRegistration> {
+        represent(registration.name.into(), &(registration.schema)());
+    }
+    let mut others = GUARDS..;
+    let guards = inventory::iter::<GuardRegistration>
+        .into_iter()
+        .map(|guard| {
+            let tag = match guard.name {
+                "WORLD_OLD" => old,
+                "WORLD_NEW" => new,
+                name => represent(format!("guard:{name}"), &(guard.schema)()),
+            };
+            let first = match guard.name {
+                "WORLD_OLD" | "WORLD_NEW" => TOTALS,
+                "WORLD_FAMILY" => FAMILY,
+                "WORLD_HARD" => HARD,
+                _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
+            };
+            GuardBinding {
+                name: guard.name.into(),
+                first,
+                count: guard.cells.len() as u32,
+                tag,
+            }
+        })
+        .collect();
+    let binding = Binding {
+        version: VersionId(2),
+        guards,
+        representations,
+        older: Some(version_1()),
+    };
+    update::bind(&binding).expect("everything has a slot and a tag");
+}
+
+fn version_1() -> Manifest {
+    Manifest {
+        app: "world".into(),
+        version: VersionId(1),
+        from: None,
+        build_id: String::new(),
+        rustc: String::new(),
+        guards: vec![GuardManifest {
+            name: "WORLD_OLD".into(),
+            renamed_from: String::new(),
+            family: None,
+            items: schema_of("WORLD_OLD"),
+        }],
+        types: Vec::new(),
+        frozen: Vec::new(),
+        lenses: Vec::new(),
+        removed: Vec::new(),
+        update_points: Vec::new(),
+        carry: CarryManifest {
+            worker: "serve".into(),
+            schema: <() as crate::worker::Carried>::schema(),
+        },
+        carry_lenses: Vec::new(),
+    }
+}
+
+/// Runs `body` in a process of its own with regions and both versions bound. Nobody is attached: it
+/// lets workers be played, by [`play`], or forks them. Should it hang, it is killed.
+pub fn with_world(name: &str, body: impl FnOnce()) {
+    with_regions(name, ROOMY, || {
+        watch();
+        bind();
+        body();
+    });
+}
+
+/// The end of this process if it takes too long; children set their own.
+#[allow(unsafe_code)] // a system call
+pub fn watch() {
+    const SECONDS: u32 = 120;
+    // SAFETY: asks for a signal whose default action ends the process.
+    unsafe { libc::alarm(SECONDS) };
+}
+
+/// Kills this process at once.
+#[allow(unsafe_code)] // a system call
+pub fn die() -> ! {
+    // SAFETY: ends this process.
+    unsafe { libc::raise(libc::SIGKILL) };
+    unreachable!("SIGKILL cannot be survived")
+}
+
+/// Lets a new worker of this slot do something.
+pub fn play<R>(slot: u32, body: impl FnOnce(&mut Worker) -> R) -> R {
+    Actor::start(slot).act(|| body(&mut Worker::of_runtime()))
+}
+
+/// Makes the totals in the old form, with five hits; `hits` and label are then known.
+pub fn make_totals(cx: &Worker) {
+    let mut guard = WORLD_OLD.lock(cx).expect("free and sound");
+    guard.totals.hits = 5;
+}
+
+/// All that a failed flip must leave as it was.
+pub fn state() -> (u64, HeapAccount) {
+    let slot = GuardSlot::at(TOTALS);
+    assert!(slot.lock.is_at_rest(), "the lock was not released");
+    let mut account = HeapAccount::take(Activity::Live);
+    assert_eq!(account.findings, [""; 0]);
+    // Superblocks and committed memory may stay with the worker.
+    account.committed_bytes = 0;
+    for class in &mut account.classes {
+        class.superblocks = 0;
+    }
+    account
+        .slots
+        .retain(|slot| slot.used_bytes != 0 || slot.refused_frees != 0);
+    for slot in &mut account.slots {
+        slot.superblocks = 0;
+    }
+    (slot.root().word(), account)
+}
+
+/// Waits until the worker of that slot is in the slow path of a guard.
+pub fn await_busy(slot: u32, guard: GuardIndex) {
+    let record = WorkerRecord::at(WorkerSlot(slot));
+    while record.busy.load(Ordering::Acquire) != guard.0 + 1 {
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until the worker of that slot holds a guard.
+pub fn await_owner(slot: u32, guard: GuardIndex) {
+    while GuardSlot::at(guard).lock.owner() != Some(Name::of_slot(slot)) {
+        std::thread::yield_now();
+    }
+}
+
+/// Guards that the death of this worker poisons.
+pub fn poisoned_by_death_of(slot: u32) -> Vec<GuardIndex> {
+    recover_worker(WorkerSlot(slot), GUARDS).poisoned
+}
