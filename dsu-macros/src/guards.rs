@@ -66,13 +66,16 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(i, item)| init(i, item));
-    let markers = (0..input.items.len()).map(init_ident);
+    let calls = input.items.iter().enumerate().map(|(i, item)| {
+        let marker = init_ident(i);
+        quote_spanned! { item.ty.span()=> ::dsu_runtime::__private::item::<#marker>() }
+    });
     quote! {
         const _: () = {
             #(#inits)*
 
             const __ITEMS: &[::dsu_runtime::abi::ItemCalls] =
-                &[ #( ::dsu_runtime::__private::item::<#markers>() ),* ];
+                &[ #( #calls ),* ];
 
             ::dsu_runtime::__private::inventory::submit! {
                 ::dsu_runtime::abi::GuardRegistration {

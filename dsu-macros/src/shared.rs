@@ -133,11 +133,17 @@ fn element(input: &DeriveInput, name: &str, frozen: u32) -> TokenStream {
             fn tag() -> &'static ::dsu_runtime::abi::TagCell {
                 &__TAG
             }
+
+            // Not by way of the schema, in which the type may occur again.
+            fn name() -> ::std::string::String {
+                ::std::string::String::from(#name)
+            }
         }
 
         ::dsu_runtime::__private::inventory::submit! {
             ::dsu_runtime::abi::TypeRegistration {
                 name: #name,
+                path: ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
                 frozen_from: #frozen,
                 schema: <#ident as ::dsu_runtime::heap::Shared>::schema,
                 tag: &__TAG,

@@ -79,8 +79,10 @@ fn expansion(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStre
             ::dsu_runtime::__private::inventory::submit! {
                 ::dsu_runtime::abi::WorkerRegistration {
                     name: #name,
+                    module: ::core::module_path!(),
                     carry: ::dsu_runtime::abi::CarryCalls {
-                        schema: <#carry as ::dsu_runtime::worker::Carried>::schema,
+                        schema: ::dsu_runtime::__private::carry_schema::<#carry>,
+                        path: ::core::any::type_name::<#carry>,
                     },
                     run: __run,
                 }

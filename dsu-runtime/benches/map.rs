@@ -3,13 +3,9 @@
 //!
 //! `cargo bench -p dsu-runtime --bench map`. Both maps use SipHash-1-3 and take rounds in turn; a figure
 //! is the median over the rounds with the smallest and the largest.
-#![allow(unsafe_code)] // maps the worker context, as a worker does before it starts
 
-use dsu_runtime::abi::{
-    CONTEXT_ADDR, CONTEXT_SIZE, CONTROL_ADDR, CONTROL_SIZE, REPRESENTATION_STRIDE,
-    REPRESENTATIONS_ADDR, WorkerContext,
-};
-use dsu_runtime::heap::{Shared, SharedBytes, SharedMap};
+use dsu_runtime::abi::WorkerContext;
+use dsu_runtime::heap::{HeapLimits, Regions, Role, Shared, SharedBytes, SharedMap};
 use dsu_runtime::ids::WorkerSlot;
 use siphasher::sip::SipHasher13;
 use std::hash::BuildHasher;
@@ -125,7 +121,11 @@ fn blocks(map: &mut Ours) -> usize {
         fn enter(&mut self) -> u64 {
             0
         }
+        fn begin_anew(&mut self) {}
         fn is_spent(&self) -> bool {
+            false
+        }
+        fn stopped_inside(&self) -> bool {
             false
         }
         fn leave(&mut self, _: Option<u64>) {}
@@ -135,29 +135,14 @@ fn blocks(map: &mut Ours) -> usize {
     sum.0
 }
 
-/// Maps what a worker finds mapped, where this process's copy of the runtime has not done so.
+/// Makes this process a worker with regions of its own.
 fn become_worker() {
-    let table = 65536 * REPRESENTATION_STRIDE;
-    for (address, size) in [
-        (CONTEXT_ADDR, CONTEXT_SIZE),
-        (REPRESENTATIONS_ADDR, table),
-        (CONTROL_ADDR, CONTROL_SIZE),
-    ] {
-        // SAFETY: fixed addresses that nothing else uses; an existing mapping is left alone.
-        unsafe {
-            libc::mmap(
-                address as *mut _,
-                size,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE
-                    | libc::MAP_ANONYMOUS
-                    | libc::MAP_NORESERVE
-                    | libc::MAP_FIXED_NOREPLACE,
-                -1,
-                0,
-            );
-        }
-    }
+    let limits = HeapLimits {
+        heap_bytes: 2 << 30,
+        reserve_bytes: 0,
+    };
+    let fds = Regions::create(limits).expect("memory for the regions");
+    Regions::map(fds, Role::Worker).expect("free addresses for the regions");
     WorkerContext::current().attach(WorkerSlot(0));
 }
 

@@ -1,5 +1,6 @@
 //! The errors that applications meet. One enum a boundary; `Display` is one clause and what to do next.
 
+use std::any::Any;
 use std::fmt;
 
 /// The shared heap has no room for what was asked. Reads and frees go on.
@@ -146,4 +147,13 @@ pub enum RunError {
     Failed(WorkerError),
     /// The carry could not be taken in.
     CarryRefused(String),
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(a panic without text)")
 }

@@ -45,12 +45,12 @@ macro_rules! transformer {
             $crate::abi::TransformerRegistration {
                 left: <<$lens as $crate::__private::Lens>::Left as $crate::heap::Shared>::schema,
                 right: <<$lens as $crate::__private::Lens>::Right as $crate::heap::Shared>::schema,
-                complement: $crate::update::complement_schema::<$lens>,
-                forward: $crate::update::forward_thunk::<$lens>,
-                backward: $crate::update::backward_thunk::<$lens>,
+                complement: <<$lens as $crate::__private::Lens>::Complement as $crate::heap::Shared>::schema,
+                forward: $crate::__private::forward::<$lens>,
+                backward: $crate::__private::backward::<$lens>,
                 drop_complement: $crate::__private::drop_value::<<$lens as $crate::__private::Lens>::Complement>,
-                visit_complement: $crate::update::visit_complement_thunk::<$lens>,
-                directions: $crate::update::directions::<$lens>,
+                visit_complement: $crate::__private::visit_value::<<$lens as $crate::__private::Lens>::Complement>,
+                directions: $crate::__private::directions::<$lens>,
             }
         }
     };

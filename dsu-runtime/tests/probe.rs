@@ -2,7 +2,7 @@
 //!
 //! Without the usual harness, because a probe runs this executable again: `main` plays that part first.
 
-use dsu_runtime::version::probe::{self, Probe, Probed, Request};
+use dsu_runtime::version::probe::{self, Pace, Probe, Probed, Request};
 use dsu_runtime::version::{Library, LoadError, Refusal, inspect};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
@@ -74,6 +74,10 @@ fn main() {
         ),
         ("probe_that_is_dropped_is_killed", dropped_probe),
         (
+            "probe_beside_a_server_runs_only_when_others_do_not",
+            idle_probe,
+        ),
+        (
             "same_code_is_not_loaded_twice",
             same_code_is_not_loaded_twice,
         ),
@@ -120,6 +124,8 @@ impl Scratch {
     fn request(&self, library: &Path) -> Request {
         Request {
             deadline: Duration::from_secs(120),
+            // An idle one may wait for ever beside other tests.
+            pace: Pace::Normal,
             ..Request::new(library, &self.0.join("run"))
         }
     }
@@ -136,6 +142,21 @@ impl Scratch {
             ..self.request(&library)
         };
         Probe::start(&request).unwrap().wait().unwrap_err()
+    }
+
+    /// How the kernel schedules this process's only child.
+    fn policy_of_child() -> Option<i32> {
+        let own = std::process::id().to_string();
+        let stat = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("stat")).ok();
+        fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(stat)
+            .find_map(|stat| {
+                // After the name, which may hold anything: state, parent, …, policy (proc_pid_stat(5): 3, 4 and 41).
+                let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+                (fields[1] == own).then(|| fields[38].parse().ok())?
+            })
     }
 
     /// Processes that have this scratch's library mapped.
@@ -446,21 +467,36 @@ fn wrongly_built_libraries(_: &Scratch) {
 fn dropped_probe(scratch: &Scratch) {
     let library = scratch.library("hang");
     let probe = Probe::start(&scratch.request(&library)).unwrap();
-    let watchdog = Instant::now() + Duration::from_secs(100);
-    while scratch.survivors() == 0 {
-        assert!(Instant::now() < watchdog, "the library was never loaded");
-        // The loader runs only when nobody else does: leave it the processor.
+    let watchdog = Instant::now() + Duration::from_secs(110); // less than the probe's own deadline
+    let wait_until = |reached: &dyn Fn(usize) -> bool, otherwise: &str| {
+        while !reached(scratch.survivors()) {
+            assert!(Instant::now() < watchdog, "{otherwise}");
+            // Looking at every process takes the processor from the one that is waited for.
+            let _ = nix::poll::poll(&mut [], 20u16);
+        }
+    };
+    wait_until(&|mapped| mapped > 0, "the library was never loaded");
+    drop(probe);
+    wait_until(&|mapped| mapped == 0, "the loader outlives its supervisor");
+}
+
+fn idle_probe(scratch: &Scratch) {
+    let library = scratch.library("hang");
+    let request = Request {
+        pace: Pace::WhenIdle,
+        ..scratch.request(&library)
+    };
+    let probe = Probe::start(&request).unwrap();
+    let watchdog = Instant::now() + Duration::from_secs(110);
+    // The keeper changes its own class before it starts anybody.
+    while Scratch::policy_of_child().is_none_or(|policy| policy != libc::SCHED_IDLE) {
+        assert!(
+            Instant::now() < watchdog,
+            "the probe runs like everybody else"
+        );
         let _ = nix::poll::poll(&mut [], 20u16);
     }
     drop(probe);
-    while scratch.survivors() > 0 {
-        assert!(
-            Instant::now() < watchdog,
-            "the loader outlives its supervisor"
-        );
-        // The loader runs only when nobody else does: leave it the processor.
-        let _ = nix::poll::poll(&mut [], 20u16);
-    }
 }
 
 fn same_code_is_not_loaded_twice(scratch: &Scratch) {

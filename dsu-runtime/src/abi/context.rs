@@ -37,7 +37,7 @@ pub struct WorkerContext {
 impl WorkerContext {
     /// The context of this process.
     pub fn current() -> &'static WorkerContext {
-        // SAFETY: `worker::context` maps CONTEXT_ADDR, zeroed, before `main` or before dlopen of this
+        // SAFETY: `heap::context` maps CONTEXT_ADDR, zeroed, before `main` or before dlopen of this
         // copy returns, and never unmaps it; all fields are valid when zero and interior mutable.
         // It is not `Sync`, and safe code reaches it only after a check of the thread.
         unsafe { &*(CONTEXT_ADDR as *const WorkerContext) }

@@ -37,6 +37,20 @@ pub const LIVE_OFFSET: usize = 0x2000_0000;
 pub const SUPERBLOCK_STATE_OFFSET: usize = 0x4000_0000;
 /// Offset of the superblock metadata.
 pub const SUPERBLOCK_META_OFFSET: usize = 0x8000_0000;
+/// Bytes of the metadata of one superblock.
+pub const SUPERBLOCK_META_STRIDE: usize = 1088;
+/// Offset of the pending lines: which superblocks have blocks that others freed.
+pub const PENDING_OFFSET: usize = 0x6_0000_0000;
+/// Bytes of addresses for the pending lines.
+pub const PENDING_SIZE: usize = 0x1_0000_0000;
+/// Offset of the allocator's records of worker slots.
+pub const HEAP_SLOTS_OFFSET: usize = 0x7_0000_0000;
+/// Bytes of one such record.
+pub const HEAP_SLOT_STRIDE: usize = 8192;
+/// Offset of the allocator's records of roots and heap, one each.
+pub const HEAP_REALMS_OFFSET: usize = HEAP_SLOTS_OFFSET + MAX_WORKERS * HEAP_SLOT_STRIDE;
+/// Bytes of one such record.
+pub const HEAP_REALM_STRIDE: usize = 4096;
 
 /// Bytes of a superblock, the unit in which addresses are given out.
 pub const SUPERBLOCK_SIZE: usize = 64 << 10;
@@ -59,3 +73,7 @@ const _: () = assert!(WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE <= GUARDS_OFF
 const _: () = assert!(GUARDS_OFFSET + MAX_GUARDS * GUARD_STRIDE <= LIVE_OFFSET);
 const _: () = assert!(LIVE_OFFSET + MAX_WORKERS * 65536 * 8 <= SUPERBLOCK_STATE_OFFSET);
 const _: () = assert!(SUPERBLOCK_STATE_OFFSET + SUPERBLOCKS * 8 <= SUPERBLOCK_META_OFFSET);
+const _: () =
+    assert!(SUPERBLOCK_META_OFFSET + SUPERBLOCKS * SUPERBLOCK_META_STRIDE <= PENDING_OFFSET);
+const _: () = assert!(PENDING_OFFSET + PENDING_SIZE <= HEAP_SLOTS_OFFSET);
+const _: () = assert!(HEAP_REALMS_OFFSET + 2 * HEAP_REALM_STRIDE <= CONTROL_SIZE);

@@ -37,6 +37,8 @@ impl Default for TagCell {
 pub struct TypeRegistration {
     /// Schema name.
     pub name: &'static str,
+    /// Where Rust finds the type, from the crate's name on.
+    pub path: &'static str,
     /// For a frozen copy of an older type, the version it is of; 0 for a type of this version.
     pub frozen_from: u32,
     /// Its schema.
@@ -155,6 +157,8 @@ inventory::collect!(UpdatePointRegistration);
 pub struct CarryCalls {
     /// Schema of the carry.
     pub schema: fn() -> TypeSchema,
+    /// How Rust names the type.
+    pub path: fn() -> &'static str,
 }
 
 /// Runs a worker function from an encoded carry, or afresh, until it crosses; the encoded carry.
@@ -167,6 +171,8 @@ pub type RewriteFn = fn(&[u8], Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), Stri
 pub struct WorkerRegistration {
     /// Its name.
     pub name: &'static str,
+    /// The module that it is in, from the crate's name on.
+    pub module: &'static str,
     /// Its carry.
     pub carry: CarryCalls,
     /// Runs it: decodes the carry (or makes a fresh one), calls the function, encodes the crossing.

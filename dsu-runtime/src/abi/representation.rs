@@ -30,7 +30,7 @@ impl Representation {
     #[inline]
     pub fn of(tag: Tag) -> &'static Representation {
         // SAFETY: every copy of the runtime finds the table mapped and zeroed before it runs
-        // (`worker::context`), a 16-bit tag cannot leave it, and all zero is a valid entry.
+        // (`heap::context`), a 16-bit tag cannot leave it, and all zero is a valid entry.
         // Entries change only in `bind`, on this thread, while no reference is held.
         unsafe { &*Self::pointer(tag) }
     }

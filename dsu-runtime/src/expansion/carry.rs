@@ -9,6 +9,18 @@ use serde::de::DeserializeOwned;
 use std::any::type_name;
 use xform::Lens;
 
+/// What a field of a carry must be: any [`Carried`] type. A trait of its own only so that the error for an unfit
+/// field does not list every carried type there is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be carried from one version to the next",
+    label = "has no stated shape",
+    note = "derive `Carry`, `Serialize` and `Deserialize` for it"
+)]
+pub trait Carriable: Carried {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Carried> Carriable for T {}
+
 /// A carried type of this name. It has no size or offsets: it crosses encoded, whichever compiler built either side.
 pub fn carried(name: &str, kind: TypeKind) -> TypeSchema {
     TypeSchema {
@@ -42,7 +54,7 @@ pub fn carried_type<T>(name: &str, meaning: u32, kind: impl FnOnce() -> TypeKind
 }
 
 /// One field of it.
-pub fn carried_field<T: Carried>(name: &str) -> FieldSchema {
+pub fn carried_field<T: Carriable>(name: &str) -> FieldSchema {
     FieldSchema {
         name: name.to_owned(),
         offset: 0,
@@ -65,6 +77,11 @@ pub fn carried_enum(variants: Vec<VariantSchema>) -> TypeKind {
         repr: "index".to_owned(),
         variants,
     }
+}
+
+/// The schema of what a worker carries.
+pub fn carry_schema<C: Carry>() -> TypeSchema {
+    C::schema()
 }
 
 /// The first carry of a worker function without `start`.
@@ -115,7 +132,11 @@ where
     Ok((encode(&left)?, encode(&complement)?))
 }
 
-fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
+/// A value out of `bytes`, which hold nothing else.
+///
+/// # Errors
+/// `what` it is, and what is wrong with it.
+pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("the {what} has {} bytes too many", rest.len())),
@@ -123,7 +144,11 @@ fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
     }
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+/// `value` as it crosses.
+///
+/// # Errors
+/// Why serde refuses it.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     postcard::to_stdvec(value).map_err(|error| format!("does not encode: {error}"))
 }
 

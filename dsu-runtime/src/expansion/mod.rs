@@ -4,16 +4,20 @@
 //! Everything here is generic over the application's types, so that macros need to emit no bodies.
 
 mod carry;
+mod lens;
 mod shape;
 mod thunks;
 mod visit;
 
 pub use carry::{
-    carried, carried_enum, carried_field, carried_type, carried_variant, carry_backward,
-    carry_forward, numbered, start_with_default,
+    Carriable, carried, carried_enum, carried_field, carried_type, carried_variant, carry_backward,
+    carry_forward, carry_schema, decode, encode, numbered, start_with_default,
 };
 pub use inventory;
-pub use shape::{Body, Field, Shape, Shaped, Variant, assert_mirrored, schema_of, within};
+pub use lens::{backward, directions, forward};
+pub use shape::{
+    Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,
+};
 pub use std::vec::Vec;
 pub use thunks::{ItemInit, drop_value, item, visit_value};
 pub use visit::visit_fields;

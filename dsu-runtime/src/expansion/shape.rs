@@ -6,6 +6,18 @@ use crate::heap::{Shared, Visitor};
 use std::any::type_name;
 use std::cell::RefCell;
 
+/// What a field of a shared type must be: any [`Shared`] type. A trait of its own only so that the error for an
+/// unfit field does not list every shared type there is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot live in shared memory",
+    label = "holds something that only one process can use",
+    note = "use numbers, `SharedString`, `SharedBytes`, `SharedVec`, `SharedMap`, or a type with `#[derive(Shared)]`"
+)]
+pub trait Shareable: Shared {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Shared> Shareable for T {}
+
 /// One field: where it lies and what can be done with it.
 pub struct Field {
     name: &'static str,
@@ -16,7 +28,7 @@ pub struct Field {
 
 impl Field {
     /// The row of a field of type `T`, `offset` bytes from the start of the value.
-    pub const fn of<T: Shared>(name: &'static str, offset: usize) -> Field {
+    pub const fn of<T: Shareable>(name: &'static str, offset: usize) -> Field {
         Field {
             name,
             offset,

@@ -1,9 +1,10 @@
 //! Type-erased calls on values, made from the type alone. No panic leaves them.
 #![allow(unsafe_code)] // they take untyped pointers, since the caller may be another copy of the runtime
 
+use super::shape::Shareable;
 use crate::abi::{ConversionStatus, ErrorText, ItemCalls};
+use crate::error::panic_text;
 use crate::heap::{Shared, Visitor};
-use crate::worker::panic_text;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,7 +18,7 @@ pub trait ItemInit {
 }
 
 /// The calls of one item.
-pub const fn item<I: ItemInit<Item: Shared>>() -> ItemCalls {
+pub const fn item<I: ItemInit<Item: Shareable>>() -> ItemCalls {
     ItemCalls {
         init: init_item::<I>,
         drop: drop_value::<I::Item>,

@@ -70,8 +70,8 @@ pub struct HeapAccount {
 }
 
 impl HeapAccount {
-    /// Walks all superblocks. The regions must be mapped, in whatever role; takes about
-    /// 20 ns for each superblock of addresses in use.
+    /// Walks all superblocks. The regions must be mapped, in whatever role; takes
+    /// time in proportion to the addresses in use.
     pub fn take(activity: Activity) -> HeapAccount {
         let context = HeapContext::current();
         let mut account = HeapAccount {

@@ -25,7 +25,7 @@ pub(super) fn layout(size: usize, align: usize) -> Result<Layout, HeapFull> {
 /// `HeapFull`.
 pub(super) fn allocate(layout: Layout) -> Result<NonNull<u8>, HeapFull> {
     #[cfg(test)]
-    super::tests::allocation_point()?;
+    super::testing::allocation_point()?;
     alloc::allocate(layout)
 }
 
@@ -37,10 +37,12 @@ pub(super) fn allocate_beside(
     sibling: NonNull<u8>,
     layout: Layout,
 ) -> Result<NonNull<u8>, HeapFull> {
+    #[cfg(test)]
+    super::testing::allocation_point()?;
     if (sibling.as_ptr() as usize) < HEAP_ADDR {
         alloc::allocate_root(layout)
     } else {
-        allocate(layout)
+        alloc::allocate(layout)
     }
 }
 

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)] // raw blocks
 
 use super::block;
+use super::live;
 use crate::abi::{Converter, Representation, WorkerContext};
 use crate::error::HeapFull;
 use crate::ids::Tag;
@@ -189,7 +190,9 @@ impl Complement {
         converter: &Converter,
         next: Option<NonNull<Complement>>,
     ) -> Result<NonNull<Complement>, HeapFull> {
-        let block = block::allocate(Self::layout(converter)?)?.cast();
+        let layout = Self::layout(converter)?;
+        let block = block::allocate(layout)?.cast();
+        live::add_complement(layout.size() as i32);
         // SAFETY: a new block, large enough for the head.
         unsafe {
             block.write(Complement {

@@ -8,10 +8,10 @@
 use super::classes::SizeClass;
 use super::context::{Descriptor, HeapContext};
 use super::hint::Hint;
-use super::superblock::{
-    Meta, PENDING_OFFSET, PENDING_STRIDE, Place, Realm, STEP, State, Superblock,
+use super::superblock::{Meta, PENDING_STRIDE, Place, Realm, STEP, State, Superblock};
+use crate::abi::{
+    PENDING_OFFSET, SUPERBLOCK_META_OFFSET, SUPERBLOCK_SIZE, SUPERBLOCK_STATE_OFFSET, WorkerContext,
 };
-use crate::abi::{SUPERBLOCK_META_OFFSET, SUPERBLOCK_SIZE, SUPERBLOCK_STATE_OFFSET, WorkerContext};
 use crate::error::HeapFull;
 use crate::sys::memory;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)] // fixed addresses, and a constructor
 
 use super::classes::CLASSES;
+use super::copies::Copies;
 use super::journal::Journal;
 use super::superblock::{Meta, Realm};
 use crate::abi::{
@@ -58,6 +59,8 @@ pub(super) struct HeapContext {
     pub(super) classes: [[ClassContext; CLASSES]; 2],
     /// Open conversions; see `transaction`.
     pub(super) journal: Journal,
+    /// What this section has read in another form.
+    pub(super) copies: Copies,
 }
 
 /// Index into `HeapContext::descriptors`.

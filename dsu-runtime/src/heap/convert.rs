@@ -1,13 +1,15 @@
 //! Boxes by their words: converting, dropping and showing what a box holds, whatever its type.
 //!
-//! Owns the way from one representation to another over the loaded lenses, and the chain of
-//! complements that goes along (R6). Everything is read from the table of representations, so that
+//! Owns the way from one representation to another over the loaded lenses; the complements go along
+//! (R6, `chain`). Everything is read from the table of representations, so that
 //! one version can handle another's values. Knows nothing of the types themselves.
 #![allow(unsafe_code)] // values by address
 
 use super::alloc;
 use super::block;
 use super::box_word::{BoxWord, Complement, Ends, Form, known};
+use super::chain::{self, MAX_STEPS};
+use super::copies;
 use super::live;
 use super::shared::Visitor;
 use super::transaction::Transaction;
@@ -18,12 +20,6 @@ use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
-
-/// A chain of complements by its first.
-type Chain = Option<NonNull<Complement>>;
-
-/// Longest chain of lenses that is tried (parked values, restored snapshots).
-const MAX_STEPS: usize = 8;
 
 /// Converts a box in place: its value, its complement, by one store to its word. Counts it.
 ///
@@ -75,16 +71,21 @@ pub(super) unsafe fn convert_word(
 }
 
 /// A converted copy of what a box holds, in memory that lives as long as the section (R20). The box
-/// stays as it is, and the copy is never dropped: it may share blocks with the box.
+/// stays as it is, and the copy is never dropped: it may share blocks with the box. A second read
+/// gives the same copy, unless something was written in between (`copies`).
 ///
 /// # Safety
 /// As for [`convert_box`].
 pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8>, AccessError> {
+    if let Some(copy) = copies::find(word, expected) {
+        return Ok(copy);
+    }
     let transaction = Transaction::begin();
     // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
     match unsafe { convert(BoxWord(word), expected) } {
         Ok(copy) => {
             transaction.keep_for_scratch()?;
+            copies::remember(word, expected, copy.block());
             Ok(copy.block())
         }
         Err(error) => {
@@ -136,22 +137,13 @@ pub unsafe fn drop_box(word: u64) {
 pub(super) unsafe fn free_box(old: BoxWord, form: Form) {
     // SAFETY: by the caller; each complement is visited once and dropped by its own lens.
     unsafe {
-        let mut next = old.chain(form);
-        while let Some(complement) = next {
-            next = complement.as_ref().next();
-            let ends = complement.as_ref().ends();
-            if let Some(lens) = ends.converter() {
-                if let Some(drop) = lens.drop_complement {
-                    drop(lens.environment, Complement::value(complement, lens));
-                }
-                free_complement(complement, lens);
-            }
-        }
+        chain::drop_all(old.chain(form));
         if let Ok(layout) = form.layout(old.is_chained()) {
             alloc::deallocate(old.block(), layout);
         }
     }
     live::add(old.tag(), -1);
+    copies::forget();
 }
 
 /// Shows the block of a box, its complements, and what they and the value own. What a visitor does in
@@ -175,48 +167,10 @@ pub unsafe fn visit_box(word: u64, visitor: &mut dyn Visitor) {
     visitor.block(old.block(), layout);
     // SAFETY: the block lies in the regions and its tag tells what is in it.
     unsafe {
-        visit_chain(old.chain(form), visitor);
+        chain::visit(old.chain(form), visitor);
         if let Some(visit) = entry.visit {
             show(visit, old.block().as_ptr(), visitor);
         }
-    }
-}
-
-/// # Safety
-/// As for [`visit_box`].
-unsafe fn visit_chain(mut next: Chain, visitor: &mut dyn Visitor) {
-    for _ in 0..=MAX_STEPS {
-        let Some(complement) = next else { return };
-        let address = complement.as_ptr() as usize;
-        if !block::is_head_at(address, size_of::<Complement>()) {
-            return visitor.damage(&format!("a complement is at {address:#x}"));
-        }
-        // SAFETY: inside the regions; see the caller.
-        let head = unsafe { complement.as_ref() };
-        let ends = head.ends();
-        match ends.converter() {
-            Some(lens) => {
-                if let Ok(layout) = Complement::layout(lens) {
-                    visitor.block(complement.cast(), layout);
-                }
-                if let Some(visit) = lens.visit_complement {
-                    // SAFETY: the complement is of the lens that its ends name.
-                    unsafe {
-                        let mut wide: &mut dyn Visitor = &mut *visitor;
-                        let value = Complement::value(complement, lens);
-                        visit(lens.environment, value, (&raw mut wide).cast());
-                    }
-                }
-            }
-            None => visitor.damage(&format!(
-                "a complement is of the unknown lens {} to {}",
-                ends.older.0, ends.newer.0
-            )),
-        }
-        next = head.next();
-    }
-    if next.is_some() {
-        visitor.damage("a box has more complements than lenses can lead to");
     }
 }
 
@@ -288,13 +242,13 @@ unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> 
     // SAFETY: a live box whose value is of its tag's form; blocks taken out of it are given up only
     // within the transaction.
     unsafe {
-        let (own, rest) = take_out(from.chain(source), ends)?;
+        let (own, rest) = chain::take_out(from.chain(source), ends)?;
         let made = match lens.complement_size {
             0 => None,
             _ => Some(Complement::allocate(ends, lens, rest)?),
         };
-        let chain = made.or(rest);
-        let block = block::allocate_beside(from.block(), form.layout(chain.is_some())?)?;
+        let kept = made.or(rest);
+        let block = block::allocate_beside(from.block(), form.layout(kept.is_some())?)?;
         let mut conversion = Conversion {
             source: from.block().as_ptr(),
             complement_in: own.map_or(ptr::null(), |own| Complement::value(own, lens)),
@@ -310,56 +264,13 @@ unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> 
                 return Err(AccessError::Failed(conversion.error.get().to_owned()));
             }
         }
-        if chain.is_some() {
-            form.set_chain(block, chain);
+        if kept.is_some() {
+            form.set_chain(block, kept);
         }
         alloc::deallocate(from.block(), source.layout(from.is_chained())?);
         if let Some(own) = own {
-            free_complement(own, lens);
+            chain::free(own, lens);
         }
-        Ok(BoxWord::new(target, block, chain))
-    }
-}
-
-/// Splits a chain into the complement of one lens and the others. Those in front of it are copied: an
-/// old block is never written while a conversion is open.
-///
-/// # Safety
-/// A live chain, inside a transaction.
-unsafe fn take_out(first: Chain, ends: Ends) -> Result<(Chain, Chain), AccessError> {
-    let mut front = Vec::new();
-    let mut next = first;
-    // SAFETY: by the caller.
-    unsafe {
-        while let Some(complement) = next {
-            next = complement.as_ref().next();
-            if complement.as_ref().ends() != ends {
-                front.push(complement);
-                continue;
-            }
-            let mut rest = next;
-            for other in front.into_iter().rev() {
-                let lens = other.as_ref().ends().converter();
-                let layout = Complement::layout(lens.ok_or(AccessError::Foreign)?)?;
-                let mut copied: NonNull<Complement> =
-                    block::copy(other.cast(), layout, layout.size())?.cast();
-                copied.as_mut().set_next(rest);
-                alloc::deallocate(other.cast(), layout);
-                rest = Some(copied);
-            }
-            return Ok((Some(complement), rest));
-        }
-    }
-    Ok((None, first))
-}
-
-/// Frees the block of a complement whose value was dropped or moved out.
-///
-/// # Safety
-/// `complement` is a block of `lens` that nothing refers to any more.
-unsafe fn free_complement(complement: NonNull<Complement>, lens: &Converter) {
-    if let Ok(layout) = Complement::layout(lens) {
-        // SAFETY: by the caller; it was allocated with this layout.
-        unsafe { alloc::deallocate(complement.cast(), layout) };
+        Ok(BoxWord::new(target, block, kept))
     }
 }

@@ -90,7 +90,7 @@ impl<T: Copy> RawList<T> {
     }
 
     /// Makes the list `len` long, all of it `value`.
-    fn fill(&self, len: usize, value: T) -> Result<(), HeapFull> {
+    pub(super) fn fill(&self, len: usize, value: T) -> Result<(), HeapFull> {
         if len > self.capacity.get() {
             self.resize_buffer(len)?;
         }

@@ -1,4 +1,4 @@
-//! How many boxes of each representation live: one row of counts a worker, exact as a sum.
+//! How many boxes of each representation live, and the bytes of their complements: one row of counts a worker, exact as a sum.
 //!
 //! Owns the live table of the control region and the journal in the worker context. A conversion
 //! makes and drops boxes before anybody knows whether it will stand, so while one is open the
@@ -67,6 +67,20 @@ impl Journal {
     }
 }
 
+/// In place of a representation: bytes of complements. No box has this tag.
+const COMPLEMENTS: Tag = Tag::NONE;
+
+/// Counts `delta` bytes of complements.
+pub(super) fn add_complement(delta: i32) {
+    add(COMPLEMENTS, delta);
+}
+
+/// Bytes that complements occupy in the whole server, without what they own (R10). Exact while nobody
+/// makes or drops one.
+pub fn complement_bytes() -> i64 {
+    count(COMPLEMENTS)
+}
+
 /// Counts `delta` boxes of `tag`.
 pub(super) fn add(tag: Tag, delta: i32) {
     let journal = Journal::current();
@@ -132,13 +146,4 @@ pub fn discard(mark: Mark) {
     journal.depth.set(journal.depth.get() - 1);
     journal.len.set(journal.base.get());
     journal.base.set(mark.0);
-}
-
-/// Forgets open transactions.
-#[cfg(test)]
-pub(super) fn forget() {
-    let journal = Journal::current();
-    journal.depth.set(0);
-    journal.len.set(0);
-    journal.base.set(0);
 }

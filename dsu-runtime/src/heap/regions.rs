@@ -5,10 +5,10 @@
 #![allow(unsafe_code)] // fixed addresses
 
 use super::context::{Descriptor, HeapContext};
-use super::superblock::{REALM_STRIDE, REALMS_OFFSET, SLOTS_OFFSET};
 use crate::abi::{
-    ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_SIZE, MAX_WORKERS, ROOTS_ADDR,
-    ROOTS_SIZE, RUNTIME_ABI, WORKER_STRIDE, WORKERS_OFFSET,
+    ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_REALM_STRIDE, HEAP_REALMS_OFFSET,
+    HEAP_SIZE, HEAP_SLOTS_OFFSET, MAX_WORKERS, ROOTS_ADDR, ROOTS_SIZE, RUNTIME_ABI, WORKER_STRIDE,
+    WORKERS_OFFSET,
 };
 use crate::sys::memory::{self, Access, MemoryError};
 use std::fmt;
@@ -114,8 +114,8 @@ impl Regions {
         };
         let control = fds.control.as_fd();
         commit_control(control, 0, WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE)?;
-        let allocator = REALMS_OFFSET + 2 * REALM_STRIDE - SLOTS_OFFSET;
-        commit_control(control, SLOTS_OFFSET, allocator)?;
+        let allocator = HEAP_REALMS_OFFSET + 2 * HEAP_REALM_STRIDE - HEAP_SLOTS_OFFSET;
+        commit_control(control, HEAP_SLOTS_OFFSET, allocator)?;
         let header = ControlHeader {
             magic: MAGIC,
             abi: RUNTIME_ABI,

@@ -6,6 +6,7 @@
 
 use super::alloc;
 use super::box_word::{ADDRESS, BoxWord, Form, known};
+use super::chain;
 use super::convert;
 use super::live;
 use super::shared::Visitor;
@@ -51,15 +52,29 @@ pub(crate) fn make_root(
     Ok(BoxWord::new(tag, tuple, None).0)
 }
 
-/// What the sweep does with a box: brings it into representation `expected`. True if that changed it.
+/// What the sweep does with a box: brings it into representation `expected`, and drops the complements
+/// that no way from there needs (R10). True if it was in another one.
 ///
 /// # Errors
 /// As [`convert::convert_box`]; the box is untouched then.
 pub(crate) fn sweep_box(word: &mut u64, expected: Tag) -> Result<bool, AccessError> {
     let is_old = BoxWord(*word).tag() != expected;
     // SAFETY: a visitor is shown live boxes only, under their guard.
-    unsafe { convert::convert_box(word, expected)? };
+    unsafe {
+        convert::convert_box(word, expected)?;
+        chain::drop_outdated(*word, expected);
+    }
     Ok(is_old)
+}
+
+/// What the sweep does with a root that the lock's acquisition has converted: drops the complements
+/// that no way from there needs (R10).
+///
+/// # Safety
+/// `word` is the word of a live root, whose lock the caller holds.
+pub(crate) unsafe fn sweep_root(word: u64) {
+    // SAFETY: by the caller.
+    unsafe { chain::drop_outdated(word, BoxWord(word).tag()) };
 }
 
 /// Shows the block and content of a box that a visitor was shown.

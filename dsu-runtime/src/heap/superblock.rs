@@ -7,33 +7,22 @@
 
 use super::classes::{BITMAP_WORDS, CLASSES, SizeClass};
 use crate::abi::{
-    CONTROL_ADDR, CONTROL_SIZE, MAX_WORKERS, ROOTS_ADDR, ROOTS_SIZE, SUPERBLOCK_META_OFFSET,
-    SUPERBLOCK_SIZE, SUPERBLOCK_STATE_OFFSET, SUPERBLOCKS,
+    CONTROL_ADDR, HEAP_REALM_STRIDE, HEAP_REALMS_OFFSET, HEAP_SLOT_STRIDE, HEAP_SLOTS_OFFSET,
+    MAX_WORKERS, PENDING_OFFSET, PENDING_SIZE, ROOTS_ADDR, ROOTS_SIZE, SUPERBLOCK_META_OFFSET,
+    SUPERBLOCK_META_STRIDE, SUPERBLOCK_SIZE, SUPERBLOCK_STATE_OFFSET, SUPERBLOCKS,
 };
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Superblocks whose metadata is committed together: a page of states, 136 pages of [`Meta`],
 /// two pages of pending lines.
 pub(super) const STEP: u32 = 512;
-/// Offset of the pending lines: for each step and worker slot a cache line, a bit a superblock.
-pub(super) const PENDING_OFFSET: usize = 0x6_0000_0000;
 /// Bytes of the pending lines of one step.
 pub(super) const PENDING_STRIDE: usize = MAX_WORKERS * 64;
-/// Offset of the allocator's records of worker slots.
-pub(super) const SLOTS_OFFSET: usize = 0x7_0000_0000;
-/// Bytes of one such record.
-pub(super) const SLOT_STRIDE: usize = 8192;
-/// Offset of the two [`RealmRecord`]s.
-pub(super) const REALMS_OFFSET: usize = SLOTS_OFFSET + MAX_WORKERS * SLOT_STRIDE;
-/// Bytes of one of them.
-pub(super) const REALM_STRIDE: usize = 4096;
-
 const STEPS: usize = SUPERBLOCKS / STEP as usize;
-const _: () = assert!(SUPERBLOCK_META_OFFSET + SUPERBLOCKS * size_of::<Meta>() <= PENDING_OFFSET);
-const _: () = assert!(PENDING_OFFSET + STEPS * PENDING_STRIDE <= SLOTS_OFFSET);
-const _: () = assert!(REALMS_OFFSET + 2 * REALM_STRIDE <= CONTROL_SIZE);
-const _: () = assert!(size_of::<Meta>() == 1088 && size_of::<SlotRecord>() <= SLOT_STRIDE);
-const _: () = assert!(size_of::<RealmRecord>() <= REALM_STRIDE);
+const _: () = assert!(size_of::<Meta>() == SUPERBLOCK_META_STRIDE);
+const _: () = assert!(STEPS * PENDING_STRIDE <= PENDING_SIZE);
+const _: () = assert!(size_of::<SlotRecord>() <= HEAP_SLOT_STRIDE);
+const _: () = assert!(size_of::<RealmRecord>() <= HEAP_REALM_STRIDE);
 const _: () = assert!((STEP as usize * size_of::<Meta>()).is_multiple_of(4096));
 
 /// A superblock by its number; one numbering for roots and heap.
@@ -63,7 +52,7 @@ impl Realm {
 
     /// Its shared record.
     pub(super) fn record(self) -> &'static RealmRecord {
-        let address = CONTROL_ADDR + REALMS_OFFSET + self as usize * REALM_STRIDE;
+        let address = CONTROL_ADDR + HEAP_REALMS_OFFSET + self as usize * HEAP_REALM_STRIDE;
         // SAFETY: callers run in a process that mapped the control region (`Regions::map`), which
         // committed this page; it stays mapped, and atomics are valid whatever the bits.
         unsafe { &*(address as *const RealmRecord) }
@@ -101,7 +90,7 @@ impl SlotRecord {
         let slot = owner
             .checked_sub(1)
             .filter(|s| (*s as usize) < MAX_WORKERS)?;
-        let address = CONTROL_ADDR + SLOTS_OFFSET + slot as usize * SLOT_STRIDE;
+        let address = CONTROL_ADDR + HEAP_SLOTS_OFFSET + slot as usize * HEAP_SLOT_STRIDE;
         // SAFETY: as for `Realm::record`; all records are committed at creation.
         Some(unsafe { &*(address as *const SlotRecord) })
     }

@@ -2,37 +2,95 @@
 //! process of its own, which re-executes this test binary for the one test.
 #![allow(unsafe_code)] // swaps private contexts, forks
 
-use super::context::HeapContext;
-use super::regions::{HeapLimits, Regions, Role};
+use super::context::{Descriptor, HeapContext};
+use super::regions::{HeapLimits, RegionFds, Regions, Role};
 use crate::abi::WorkerContext;
+use crate::error::HeapFull;
 use crate::ids::WorkerSlot;
+use std::cell::Cell;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
 
 const VARIABLE: &str = "DSU_TEST_WITH_REGIONS";
+const STAGE: &str = "DSU_TEST_STAGE";
+const RESULT: &str = "result of the stage: ";
 
 /// Runs `body` in a process of its own that has fresh regions of `limits`, in the role of a worker;
 /// nobody is attached yet. `name` is the full path of the calling test: `test_name!("name")`.
 pub(crate) fn with_regions(name: &str, limits: HeapLimits, body: impl FnOnce()) {
     let name = name.split_once("::").map_or(name, |(_crate, path)| path);
-    if std::env::var(VARIABLE).is_ok_and(|v| v == name) {
+    if is_alone(name) {
         let fds = Regions::create(limits).unwrap();
         let regions = Regions::map(fds, Role::Worker).unwrap();
         assert_eq!(regions.limits(), limits);
         body();
         return;
     }
+    run_alone(name, &[]);
+}
+
+fn is_alone(name: &str) -> bool {
+    std::env::var(VARIABLE).is_ok_and(|v| v == name)
+}
+
+/// Runs one test in a new process with more `variables`; what it printed.
+fn run_alone(name: &str, variables: &[(&str, String)]) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--test-threads=1", "--nocapture"])
         .env(VARIABLE, name)
+        .envs(variables.iter().cloned())
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success() && text.contains("1 passed"),
         "{name} in its own process: {}\n{text}\n{}",
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
+    text
+}
+
+/// Runs `stages` one after the other, each as a worker in a process that was executed for it, whose
+/// code therefore lies elsewhere, over the same regions. Each gets the address that the one before
+/// it returned. `after` runs in the process that holds the regions.
+pub(crate) fn in_processes(name: &str, stages: &[fn(usize) -> usize], after: impl FnOnce()) {
+    if let Ok(what) = std::env::var(STAGE) {
+        let mut numbers = what.split(',').map(|n| n.parse::<usize>().unwrap());
+        let mut next = || numbers.next().unwrap();
+        // SAFETY: duplicates that `in_processes` made for this process.
+        let file = |fd| unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        let (stage, address) = (next(), next());
+        let fds = RegionFds {
+            control: file(next()),
+            roots: file(next()),
+            heap: file(next()),
+        };
+        Regions::map(fds, Role::Worker).unwrap();
+        WorkerContext::current().attach(WorkerSlot(stage as u32));
+        println!("{RESULT}{}", stages[stage](address));
+        return;
+    }
+    with_regions(name, ROOMY, || {
+        let path = name.split_once("::").map_or(name, |(_crate, path)| path);
+        let mut address = 0usize;
+        for stage in 0..stages.len() {
+            let fds = [Descriptor::Control, Descriptor::Roots, Descriptor::Heap]
+                .map(|which| HeapContext::current().descriptor(which).unwrap())
+                // SAFETY: duplicates a descriptor; the duplicate is one that a child inherits.
+                .map(|fd| unsafe { libc::dup(fd.as_raw_fd()) });
+            let [control, roots, heap] = fds;
+            let what = format!("{stage},{address},{control},{roots},{heap}");
+            let text = run_alone(path, &[(STAGE, what)]);
+            let result = text.lines().find_map(|line| line.split_once(RESULT));
+            address = result.unwrap().1.parse().unwrap();
+            for fd in fds {
+                // SAFETY: the duplicate made above.
+                unsafe { libc::close(fd) };
+            }
+        }
+        after();
+    });
 }
 
 /// The full path of the test of this name in the calling module.
@@ -42,6 +100,30 @@ macro_rules! test_name {
     };
 }
 pub(crate) use test_name;
+
+thread_local! {
+    static ALLOCATIONS_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// Called before each allocation of a container or box.
+pub(crate) fn allocation_point() -> Result<(), HeapFull> {
+    match ALLOCATIONS_LEFT.get() {
+        u64::MAX => Ok(()),
+        0 => Err(HeapFull),
+        left => {
+            ALLOCATIONS_LEFT.set(left - 1);
+            Ok(())
+        }
+    }
+}
+
+/// Runs `call` with only `allocations` more blocks to be had.
+pub(crate) fn failing_after<R>(allocations: u64, call: impl FnOnce() -> R) -> R {
+    ALLOCATIONS_LEFT.set(allocations);
+    let result = call();
+    ALLOCATIONS_LEFT.set(u64::MAX);
+    result
+}
 
 /// 256 MiB with a reserve of 16.
 pub(crate) const ROOMY: HeapLimits = HeapLimits {

@@ -8,6 +8,7 @@
 
 use super::alloc::free_now;
 use super::context::HeapContext;
+use super::copies;
 use super::journal::{Entry, Journal, RawList};
 use super::live;
 use crate::abi::WorkerContext;
@@ -62,6 +63,7 @@ impl Transaction {
             live::keep(counts);
         }
         if self.is_open && self.close() == 0 {
+            copies::forget();
             journal.fresh.clear();
             free_down_to(&journal.deferred, 0);
         }
@@ -150,9 +152,20 @@ pub fn has_scratch() -> bool {
     journal().scratch.len() != 0
 }
 
+/// A guard goes while there is scratch, and `depth` others are still held: copies made so far are not
+/// given again, as others may write now; when the last guard goes they are freed.
+#[cold]
+pub(crate) fn end_guard(depth: u32) {
+    copies::forget();
+    if depth == 0 {
+        release_scratch();
+    }
+}
+
 /// Frees what read-only conversions left to be read (R20): when the worker's last guard goes.
 pub fn release_scratch() {
     if WorkerContext::current().is_attached() {
+        copies::forget();
         free_down_to(&journal().scratch, 0);
     }
 }

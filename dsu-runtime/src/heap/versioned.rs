@@ -23,7 +23,8 @@ pub unsafe trait Element: Shared {
     /// Where this library keeps the id.
     fn tag() -> &'static TagCell;
 
-    /// The name in schemas. A type that contains itself must state it without asking for its schema.
+    /// The name in schemas. The default asks for the schema, and so never ends for a type that contains
+    /// boxes of itself; the derive states it.
     fn name() -> String {
         Self::schema().name
     }

@@ -105,7 +105,7 @@ fn workers_killed_at_random_lose_at_most_the_block_in_their_hands() {
         ROOMY,
         || {
             const WORKERS: usize = 4;
-            const KILLS: usize = 150;
+            const KILLS: usize = 40;
             let exchange = exchange();
             let mut random = Random(0x2545_f491_4f6c_dd1d);
             let start =

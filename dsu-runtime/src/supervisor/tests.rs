@@ -64,6 +64,7 @@ impl Libraries for Scripted {
             carry: CarryManifest {
                 worker: "serve".to_owned(),
                 schema: crate::abi::TypeSchema::leaf::<()>("()"),
+                path: "()".to_owned(),
             },
             carry_lenses: Vec::new(),
         };

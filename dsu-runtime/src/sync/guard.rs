@@ -279,6 +279,12 @@ impl<'g, I> Guard<'g, I> {
 }
 
 impl<I> Guard<'_, I> {
+    /// Drops what the tuple's box keeps for versions that cannot come back (R10).
+    pub(crate) fn drop_outdated(&mut self) {
+        // SAFETY: the root is a live box whose lock this worker holds.
+        unsafe { heap::sweep_root(self.slot.root().word()) };
+    }
+
     /// Shows the tuple's block, its complements, and all that it reaches.
     pub(crate) fn visit(&mut self, visitor: &mut dyn heap::Visitor) {
         // SAFETY: the root is a live box whose lock this worker holds.
@@ -307,26 +313,41 @@ impl<I> DerefMut for Guard<'_, I> {
 }
 
 impl<I> Drop for Guard<'_, I> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let context = WorkerContext::current();
-        if std::thread::panicking() {
-            self.slot.poison();
-        }
         let depth = context.depth.get() - 1;
         context.depth.set(depth);
-        if depth == 0 && heap::has_scratch() {
-            heap::release_scratch();
+        if std::thread::panicking() || heap::has_scratch() {
+            leave(self.slot, depth);
         }
-        let name = Name::of_owner(context.owner());
-        if !self.slot.lock.release_fast(name) {
-            let seat = Seat {
-                name,
-                busy: &context.record().busy,
-            };
-            self.slot
-                .lock
-                .release_slow(&seat, self.slot.cell_index(), self.slot.class());
+        if !self.slot.lock.release_fast(Name::of_owner(context.owner())) {
+            release_to_waiters(self.slot);
         }
     }
+}
+
+/// What the end of a section owes besides the release, now and then.
+#[cold]
+#[inline(never)]
+fn leave(slot: &'static GuardSlot, depth: u32) {
+    if std::thread::panicking() {
+        slot.poison();
+    }
+    if heap::has_scratch() {
+        heap::end_guard(depth);
+    }
+}
+
+/// Releases a lock that this worker holds and somebody waits for.
+#[cold]
+#[inline(never)]
+fn release_to_waiters(slot: &'static GuardSlot) {
+    let context = WorkerContext::current();
+    let seat = Seat {
+        name: Name::of_owner(context.owner()),
+        busy: &context.record().busy,
+    };
+    slot.lock
+        .release_slow(&seat, slot.cell_index(), slot.class());
 }

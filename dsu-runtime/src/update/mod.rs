@@ -11,7 +11,6 @@ mod life;
 #[cfg(test)]
 mod simulation;
 mod sweep;
-mod thunks;
 mod tuple;
 mod walk;
 
@@ -22,6 +21,3 @@ pub use events::{
 };
 pub use life::{Life, Stage, Waiting};
 pub use sweep::{SweepSlice, sweep};
-pub use thunks::{
-    backward_thunk, complement_schema, directions, forward_thunk, visit_complement_thunk,
-};

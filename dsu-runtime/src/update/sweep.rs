@@ -112,6 +112,7 @@ fn sweep_guard(
                 until_look: Cell::new(0),
                 is_spent: Cell::new(false),
             };
+            guard.drop_outdated();
             guard.visit(&mut sweeper);
             !trail.turn()
         }

@@ -55,6 +55,15 @@ impl fmt::Display for CollectError {
 
 impl std::error::Error for CollectError {}
 
+/// A path as the source of the crate of `module` writes it.
+fn within_crate(path: &str, module: &str) -> String {
+    let krate = module.split("::").next().unwrap_or(module);
+    match path.strip_prefix(krate) {
+        Some(rest) if rest.starts_with("::") => format!("crate{rest}"),
+        _ => path.to_owned(),
+    }
+}
+
 /// Everything that is registered in this copy of the runtime, sorted by name.
 ///
 /// # Errors
@@ -85,6 +94,7 @@ pub fn collect() -> Result<Manifest, CollectError> {
                 VersionId(ty.frozen_from)
             },
             schema: (ty.schema)(),
+            path: within_crate(ty.path, worker.module),
         })
     };
     let lenses = inventory::iter::<TransformerRegistration>().map(|lens| LensManifest {
@@ -132,6 +142,7 @@ pub fn collect() -> Result<Manifest, CollectError> {
         carry: CarryManifest {
             worker: worker.name.to_owned(),
             schema: (worker.carry.schema)(),
+            path: within_crate((worker.carry.path)(), worker.module),
         },
         carry_lenses: sorted("carry transformer", carry_lenses, |l| {
             lens_key(&l.left, &l.right)
@@ -183,6 +194,14 @@ mod tests {
                 name: "b".into()
             }
         );
+    }
+
+    #[test] // R35
+    fn a_path_is_written_as_in_the_crate_itself() {
+        let path = |path| within_crate(path, "kv_v2::serving");
+        assert_eq!(path("kv_v2::entry::Entry"), "crate::entry::Entry");
+        assert_eq!(path("kv_v20::Entry"), "kv_v20::Entry");
+        assert_eq!(path("(u32, kv_v2::Entry)"), "(u32, kv_v2::Entry)");
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct TypeManifest {
     pub version: VersionId,
     /// Its schema; `schema.name` is the type's stable name.
     pub schema: TypeSchema,
+    /// Where the library's own source finds it, as `crate::entry::Entry`.
+    pub path: String,
 }
 
 /// A lens between two representations of a type.
@@ -77,6 +79,8 @@ pub struct CarryManifest {
     pub worker: String,
     /// Its carry.
     pub schema: TypeSchema,
+    /// Where the library's own source finds it, as `crate::Connections`.
+    pub path: String,
 }
 
 /// A lens between two carries.

@@ -89,7 +89,11 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
         guards,
         types: types
             .into_iter()
-            .map(|schema| TypeManifest { version, schema })
+            .map(|schema| TypeManifest {
+                version,
+                path: format!("crate::{}", schema.name),
+                schema,
+            })
             .collect(),
         frozen: Vec::new(),
         lenses: Vec::new(),
@@ -98,6 +102,7 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
         carry: CarryManifest {
             worker: "serve".into(),
             schema: record("Connections", &[]),
+            path: "crate::Connections".into(),
         },
         carry_lenses: Vec::new(),
     }
@@ -108,5 +113,6 @@ pub fn freeze(manifest: &mut Manifest, schema: &TypeSchema) {
     manifest.frozen.push(TypeManifest {
         version,
         schema: schema.clone(),
+        path: format!("crate::older::{}", schema.name),
     });
 }

@@ -2,38 +2,27 @@
 //! each that says what is obvious and asks about the rest (after Kitsune's xfgen: Hayden, Smith, Denchev,
 //! Hicks and Foster, OOPSLA 2012).
 
-use super::layout_text::{side_by_side, spell};
+mod lenses;
+mod names;
+
+use super::layout_text::side_by_side;
 use super::manifest::Manifest;
 use crate::abi::{FieldSchema, TypeKind, TypeSchema, VariantSchema};
 use crate::ids::VersionId;
-use std::collections::{BTreeMap, BTreeSet};
+use lenses::{hole, lens, registration};
+use names::{Realm, Scope, Types, imports};
+use std::collections::BTreeSet;
 use std::fmt::Write;
+
+/// The module through which generated text reaches the types of the newer version.
+const NEWER: &str = "newer";
 
 /// A Rust module for the newer version's crate: put it beside the crate root and name it there. Types
 /// that did not change, and contents of boxes, are the crate's own; each type that changed is frozen.
 /// The same manifests give the same text.
 pub fn xfgen(old: &Manifest, new: &Manifest) -> String {
-    let before: BTreeMap<&str, &TypeSchema> = old
-        .types
-        .iter()
-        .map(|ty| (ty.schema.name.as_str(), &ty.schema))
-        .collect();
-    let after: BTreeMap<&str, &TypeSchema> = new
-        .types
-        .iter()
-        .map(|ty| (ty.schema.name.as_str(), &ty.schema))
-        .collect();
-    let frozen: BTreeMap<&str, &TypeSchema> = before
-        .iter()
-        .filter(|(name, schema)| after.get(*name).is_none_or(|now| now != *schema))
-        .map(|(name, schema)| (*name, *schema))
-        .collect();
-    let inline = inline_elements(old);
-    let scope = Scope {
-        frozen: frozen.keys().copied().collect(),
-        own: after.keys().copied().collect(),
-    };
-
+    let shared = realm(old, new, Realm::Shared);
+    let carried = realm(old, new, Realm::Carried);
     let mut text = format!(
         "//! The types of {} as {} knew them, and the ways between the two.\n\
          //!\n\
@@ -41,130 +30,78 @@ pub fn xfgen(old: &Manifest, new: &Manifest) -> String {
         old.version, old.version
     );
     text.push_str("use dsu_runtime::prelude::*;\n");
+    if carried.contains("Serialize") {
+        text.push_str("use serde::{Deserialize, Serialize};\n");
+    }
+    let body = shared + &carried;
+    text.push_str(&imports(NEWER, &body, new));
+    text + &body
+}
+
+/// The frozen types and the lenses of one realm.
+fn realm(old: &Manifest, new: &Manifest, realm: Realm) -> String {
+    let (before, after) = match realm {
+        Realm::Shared => (Types::shared(old), Types::shared(new)),
+        Realm::Carried => (Types::carried(old), Types::carried(new)),
+    };
+    let frozen = before.changed(&after);
+    let scope = Scope {
+        realm,
+        frozen: frozen.keys().copied().collect(),
+        own: after.by_name.keys().copied().collect(),
+        newer: NEWER,
+    };
+    let mut text = String::new();
     for (name, schema) in &frozen {
-        let attribute = if inline.contains(*name) {
-            ", inline"
-        } else {
-            ""
+        // A type without a tag of its own is not registered.
+        let mark = match realm {
+            Realm::Carried => Mark::Carried,
+            Realm::Shared if old.types.iter().any(|ty| ty.schema.name == *name) => Mark::Boxed,
+            Realm::Shared => Mark::Inline,
         };
         text.push('\n');
-        text.push_str(&frozen_type(schema, old.version, attribute, &scope));
+        text.push_str(&frozen_type(schema, old.version, mark, &scope));
     }
     for (name, left) in &frozen {
         text.push('\n');
-        match after.get(name) {
-            Some(right) => text.push_str(&lens(left, right, &scope)),
+        match after.by_name.get(name) {
+            Some(right) => {
+                text.push_str(&lens(left, right, &scope));
+                // What lies inside a carry crosses with it.
+                if realm == Realm::Shared || *name == old.carry.schema.name {
+                    text.push_str(&registration(name, realm));
+                }
+            }
             None => text.push_str(&gone(left, new.version)),
         }
     }
-    if old.carry.schema != new.carry.schema {
+    let carries = (&old.carry.schema, &new.carry.schema);
+    let is_asked = frozen.contains_key(carries.0.name.as_str()) && carries.0.name == carries.1.name;
+    if realm == Realm::Carried && carries.0 != carries.1 && !is_asked {
         text.push('\n');
-        text.push_str(&carry(old, new));
+        text.push_str(&other_carry(old, new));
     }
     text
 }
 
 /// The frozen copy of one type, to be pasted.
 pub fn frozen_stub(schema: &TypeSchema, version: VersionId) -> String {
-    let scope = Scope {
-        frozen: BTreeSet::from([schema.name.as_str()]),
-        own: BTreeSet::new(),
-    };
-    frozen_type(schema, version, "", &scope)
+    let scope = pasted(schema, None);
+    frozen_type(schema, version, Mark::Boxed, &scope)
 }
 
 /// The lens between one pair of types, to be pasted.
 pub fn lens_stub(left: &TypeSchema, right: &TypeSchema) -> String {
-    let frozen = BTreeSet::from([left.name.as_str()]);
-    let own = BTreeSet::from([right.name.as_str()]);
-    lens(left, right, &Scope { frozen, own })
+    lens(left, right, &pasted(left, Some(right))) + &registration(&left.name, Realm::Shared)
 }
 
-/// Which names mean what inside the module.
-struct Scope<'a> {
-    frozen: BTreeSet<&'a str>,
-    own: BTreeSet<&'a str>,
-}
-
-impl Scope<'_> {
-    /// A type of the older version, where it lies inline.
-    fn older(&self, name: &str) -> String {
-        match self.frozen.contains(name) {
-            true => name.to_owned(),
-            false => format!("crate::{name}"),
-        }
+fn pasted<'a>(left: &'a TypeSchema, right: Option<&'a TypeSchema>) -> Scope<'a> {
+    Scope {
+        realm: Realm::Shared,
+        frozen: BTreeSet::from([left.name.as_str()]),
+        own: right.iter().map(|right| right.name.as_str()).collect(),
+        newer: "crate",
     }
-
-    /// The content of a box carries its own tag, so a frozen type can hold the box as the new version
-    /// does, and the field needs no lens; only what is gone has to be the frozen one.
-    fn boxed(&self, name: &str) -> String {
-        match self.own.contains(name) {
-            true => format!("crate::{name}"),
-            false => self.older(name),
-        }
-    }
-
-    fn spell_older(&self, schema: &TypeSchema) -> String {
-        match &schema.kind {
-            TypeKind::Versioned(content) => format!("Versioned<{}>", self.boxed(content)),
-            TypeKind::Container(arguments) => {
-                let mut own = schema.clone();
-                let named = |argument: &TypeSchema| TypeSchema {
-                    name: match &argument.kind {
-                        TypeKind::Versioned(content) => self.boxed(content),
-                        _ => self.spell_older(argument),
-                    },
-                    kind: TypeKind::Leaf,
-                    ..argument.clone()
-                };
-                own.kind = TypeKind::Container(arguments.iter().map(named).collect());
-                spell(&own, &str::to_owned)
-            }
-            TypeKind::Array { element, len } => format!("[{}; {len}]", self.spell_older(element)),
-            _ => spell(schema, &|name| self.older(name)),
-        }
-    }
-
-    fn spell_newer(&self, schema: &TypeSchema) -> String {
-        spell(schema, &|name| format!("crate::{name}"))
-    }
-}
-
-/// Names of the types that lie in a container as they are, not boxed. A container's first argument,
-/// where there are two, is a key, and keys always lie so.
-fn inline_elements(manifest: &Manifest) -> BTreeSet<String> {
-    fn walk(schema: &TypeSchema, found: &mut BTreeSet<String>) {
-        match &schema.kind {
-            TypeKind::Struct(fields) => fields.iter().for_each(|f| walk(&f.ty, found)),
-            TypeKind::Enum { variants, .. } => {
-                variants
-                    .iter()
-                    .flat_map(|v| &v.fields)
-                    .for_each(|f| walk(&f.ty, found));
-            }
-            TypeKind::Array { element, .. } => walk(element, found),
-            TypeKind::Container(arguments) => {
-                if let Some(last) = arguments.last()
-                    && matches!(last.kind, TypeKind::Struct(_) | TypeKind::Enum { .. })
-                    && schema.name.starts_with("Shared")
-                {
-                    found.insert(last.name.clone());
-                }
-                arguments.iter().for_each(|argument| walk(argument, found));
-            }
-            TypeKind::Leaf | TypeKind::Versioned(_) => {}
-        }
-    }
-    let mut found = BTreeSet::new();
-    manifest
-        .types
-        .iter()
-        .for_each(|ty| walk(&ty.schema, &mut found));
-    manifest
-        .guards
-        .iter()
-        .for_each(|guard| walk(&guard.items, &mut found));
-    found
 }
 
 fn is_tuple(fields: &[FieldSchema]) -> bool {
@@ -175,33 +112,55 @@ fn is_tuple(fields: &[FieldSchema]) -> bool {
             .all(|(i, f)| f.name == i.to_string())
 }
 
-fn frozen_type(schema: &TypeSchema, version: VersionId, attribute: &str, scope: &Scope) -> String {
+/// How a frozen type is marked.
+#[derive(Clone, Copy)]
+enum Mark {
+    /// Has a tag of its own.
+    Boxed,
+    /// Lies where it is used.
+    Inline,
+    /// Crosses in a carry.
+    Carried,
+}
+
+fn frozen_type(schema: &TypeSchema, version: VersionId, mark: Mark, scope: &Scope) -> String {
     let name = &schema.name;
-    let meaning = match schema.meaning {
-        0 => String::new(),
-        n => format!(", meaning = {n}"),
+    let mut options = match mark {
+        Mark::Boxed => vec![format!("frozen = {}", version.0)],
+        Mark::Inline => vec![format!("frozen = {}", version.0), "inline".to_owned()],
+        Mark::Carried => Vec::new(),
     };
-    let mut text = format!(
-        "/// `{name}` of {version}.\n#[derive(Shared)]\n#[shared(frozen = {}{meaning}{attribute})]\n",
-        version.0
-    );
+    if schema.meaning != 0 {
+        options.push(format!("meaning = {}", schema.meaning));
+    }
+    let options = options.join(", ");
+    let attributes = match mark {
+        Mark::Carried if options.is_empty() => {
+            "#[derive(Serialize, Deserialize, Carry)]\n".to_owned()
+        }
+        Mark::Carried => {
+            format!("#[derive(Serialize, Deserialize, Carry)]\n#[carry({options})]\n")
+        }
+        _ => format!("#[derive(Shared)]\n#[shared({options})]\n"),
+    };
+    let mut text = format!("/// `{name}` of {version}.\n{attributes}");
     match &schema.kind {
         TypeKind::Struct(fields) if fields.is_empty() => {
-            let _ = writeln!(text, "pub struct {name} {{}}");
+            let _ = writeln!(text, "pub(crate) struct {name} {{}}");
         }
         TypeKind::Struct(fields) if is_tuple(fields) => {
             let types: Vec<_> = fields
                 .iter()
-                .map(|f| format!("pub {}", scope.spell_older(&f.ty)))
+                .map(|f| format!("pub(crate) {}", scope.spell_older(&f.ty)))
                 .collect();
-            let _ = writeln!(text, "pub struct {name}({});", types.join(", "));
+            let _ = writeln!(text, "pub(crate) struct {name}({});", types.join(", "));
         }
         TypeKind::Struct(fields) => {
-            let _ = writeln!(text, "pub struct {name} {{");
+            let _ = writeln!(text, "pub(crate) struct {name} {{");
             for field in fields {
                 let _ = writeln!(
                     text,
-                    "    pub {}: {},",
+                    "    pub(crate) {}: {},",
                     field.name,
                     scope.spell_older(&field.ty)
                 );
@@ -209,14 +168,21 @@ fn frozen_type(schema: &TypeSchema, version: VersionId, attribute: &str, scope: 
             text.push_str("}\n");
         }
         TypeKind::Enum { repr, variants } => {
-            let _ = writeln!(text, "#[repr({repr})]\npub enum {name} {{");
+            if scope.realm == Realm::Shared {
+                let _ = writeln!(text, "#[repr({repr})]");
+            }
+            let _ = writeln!(text, "pub(crate) enum {name} {{");
             for variant in variants {
                 let _ = writeln!(text, "    {},", variant_text(variant, scope));
             }
             text.push_str("}\n");
         }
         _ => {
-            let _ = writeln!(text, "pub type {name} = {};", scope.spell_older(schema));
+            let _ = writeln!(
+                text,
+                "pub(crate) type {name} = {};",
+                scope.spell_older(schema)
+            );
         }
     }
     text
@@ -236,203 +202,10 @@ fn variant_text(variant: &VariantSchema, scope: &Scope) -> String {
             .collect();
         format!(" {{ {} }}", types.join(", "))
     };
-    format!("{}{payload} = {}", variant.name, variant.discriminant)
-}
-
-fn lens_name(name: &str) -> String {
-    format!("{name}Lens")
-}
-
-fn lens(left: &TypeSchema, right: &TypeSchema, scope: &Scope) -> String {
-    let name = lens_name(&left.name);
-    let body = match (&left.kind, &right.kind) {
-        (TypeKind::Struct(before), TypeKind::Struct(after))
-            if !is_tuple(before) && !is_tuple(after) =>
-        {
-            let meaning = left.meaning != right.meaning;
-            record_lens(
-                &name,
-                &left.name,
-                &right.name,
-                (before, after),
-                meaning,
-                scope,
-            )
-        }
-        _ => manual_lens(&name, left, right),
-    };
-    format!("{body}\ndsu::transformer!({name});\n")
-}
-
-fn hole(question: &str) -> String {
-    format!("compile_error!({question:?})")
-}
-
-fn record_lens(
-    name: &str,
-    left: &str,
-    right: &str,
-    (before, after): (&[FieldSchema], &[FieldSchema]),
-    meaning_changed: bool,
-    scope: &Scope,
-) -> String {
-    let mut rules = Vec::new();
-    for field in before {
-        let f = &field.name;
-        let Some(next) = after.iter().find(|next| next.name == *f) else {
-            let ty = scope.spell_older(&field.ty);
-            rules.push(match default_of(&field.ty) {
-                Some(value) => format!("drop {f}: {ty} = {value};"),
-                None => {
-                    let ask = format!("say how {left}.{f} is made of a value that never had it");
-                    format!("drop {f}: {ty} = {};", hole(&ask))
-                }
-            });
-            continue;
-        };
-        rules.push(if next.ty == field.ty && !meaning_changed {
-            format!("same {f};")
-        } else if next.ty == field.ty {
-            format!("same {f}; // the meaning of {left} changes: is this still true of {f}?")
-        } else if next.ty.name == field.ty.name && scope.frozen.contains(field.ty.name.as_str()) {
-            format!("same {f} via {};", lens_name(&field.ty.name))
-        } else {
-            let (from, to) = (scope.spell_older(&field.ty), scope.spell_newer(&next.ty));
-            let ask = format!("say how {f} goes from {from} to {to} and back");
-            format!("same {f} via xform::Identity<{from}> = {};", hole(&ask))
-        });
+    match scope.realm {
+        Realm::Shared => format!("{}{payload} = {}", variant.name, variant.discriminant),
+        Realm::Carried => format!("{}{payload}", variant.name),
     }
-    for field in after
-        .iter()
-        .filter(|next| !before.iter().any(|f| f.name == next.name))
-    {
-        let (f, ty) = (&field.name, scope.spell_newer(&field.ty));
-        rules.push(match default_of(&field.ty) {
-            Some(value) => format!("add {f}: {ty} = {value};"),
-            None => {
-                let ask = format!("say what {right}.{f} is in a value that never had it");
-                format!("add {f}: {ty} = {};", hole(&ask))
-            }
-        });
-    }
-    if meaning_changed {
-        let ask = format!(
-            "the meaning of {right} changes: say how its fields are converted, then remove this line"
-        );
-        rules.insert(0, format!("// {ask}"));
-    }
-    let mut text = format!("xform::record! {{\n    /// `{left}` to what it has become.\n");
-    let _ = writeln!(text, "    pub struct {name}: {left} => crate::{right} {{");
-    for rule in rules {
-        let _ = writeln!(text, "        {rule}");
-    }
-    text.push_str("    }\n}\n");
-    if meaning_changed {
-        let ask =
-            format!("{name}: the meaning of {right} changed, say how its fields are converted");
-        let _ = writeln!(text, "{};", hole(&ask));
-    }
-    text
-}
-
-/// A value that is plainly nothing, of a type that has one.
-fn default_of(schema: &TypeSchema) -> Option<&'static str> {
-    const NUMBERS: &[&str] = &[
-        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
-        "f32", "f64", "bool",
-    ];
-    let base = schema.name.split('<').next().unwrap_or_default();
-    let is_empty_able = NUMBERS.contains(&base)
-        || base == "Option"
-        || matches!(
-            base,
-            "SharedString" | "SharedBytes" | "SharedVec" | "SharedMap" | "SharedDeque"
-        );
-    let is_own = matches!(
-        schema.kind,
-        TypeKind::Struct(_) | TypeKind::Enum { .. } | TypeKind::Versioned(_)
-    );
-    (is_empty_able && !is_own).then_some("Default::default()")
-}
-
-/// Enums, tuple structs, and a struct that becomes an enum: nobody but the author knows.
-fn manual_lens(name: &str, left: &TypeSchema, right: &TypeSchema) -> String {
-    let (l, r) = (&left.name, &right.name);
-    let forward = arms(l, &format!("crate::{r}"), left, right);
-    let backward = arms(&format!("crate::{r}"), l, right, left);
-    format!(
-        "/// `{l}` to what it has become.\n\
-         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]\n\
-         pub struct {name};\n\n\
-         impl xform::Lens for {name} {{\n\
-         \x20   type Left = {l};\n\
-         \x20   type Right = crate::{r};\n\
-         \x20   type Complement = ();\n\n\
-         \x20   fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), xform::LensError> {{\n\
-         \x20       Ok((match left {{\n{forward}        }}, ()))\n\
-         \x20   }}\n\n\
-         \x20   fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), xform::LensError> {{\n\
-         \x20       Ok((match right {{\n{backward}        }}, ()))\n\
-         \x20   }}\n\
-         }}\n"
-    )
-}
-
-fn arms(from_path: &str, to_path: &str, from: &TypeSchema, to: &TypeSchema) -> String {
-    let (
-        TypeKind::Enum {
-            variants: before, ..
-        },
-        TypeKind::Enum {
-            variants: after, ..
-        },
-    ) = (&from.kind, &to.kind)
-    else {
-        let ask = format!("say how {from_path} becomes {to_path}");
-        return format!("            _ => {},\n", hole(&ask));
-    };
-    let mut text = String::new();
-    for variant in before {
-        let same_payload = after
-            .iter()
-            .any(|next| next.name == variant.name && same_types(&next.fields, &variant.fields));
-        let (pattern, value) = payload(variant);
-        let value = match same_payload {
-            true => format!("{to_path}::{}{value}", variant.name),
-            false => hole(&format!(
-                "say what {from_path}::{} becomes in {to_path}",
-                variant.name
-            )),
-        };
-        let _ = writeln!(
-            text,
-            "            {from_path}::{}{pattern} => {value},",
-            variant.name
-        );
-    }
-    text
-}
-
-/// Payloads that can be moved as they are; where they lie in the enum does not matter for that.
-fn same_types(a: &[FieldSchema], b: &[FieldSchema]) -> bool {
-    a.len() == b.len()
-        && a.iter()
-            .zip(b)
-            .all(|(a, b)| a.name == b.name && a.ty == b.ty)
-}
-
-/// How a variant's payload is taken apart and put together again.
-fn payload(variant: &VariantSchema) -> (String, String) {
-    let names: Vec<_> = variant.fields.iter().map(|f| f.name.clone()).collect();
-    let text = if names.is_empty() {
-        String::new()
-    } else if is_tuple(&variant.fields) {
-        let names: Vec<_> = names.iter().map(|n| format!("f{n}")).collect();
-        format!("({})", names.join(", "))
-    } else {
-        format!(" {{ {} }}", names.join(", "))
-    };
-    (text.clone(), text)
 }
 
 fn gone(left: &TypeSchema, version: VersionId) -> String {
@@ -442,7 +215,8 @@ fn gone(left: &TypeSchema, version: VersionId) -> String {
     format!("{};\n", hole(&ask))
 }
 
-fn carry(old: &Manifest, new: &Manifest) -> String {
+/// A carry that is another type, or one that has no name.
+fn other_carry(old: &Manifest, new: &Manifest) -> String {
     let (left, right) = (&old.carry.schema, &new.carry.schema);
     let mut text = String::from("// The carry changes:\n");
     let titles = (old.version.to_string(), new.version.to_string());

@@ -28,6 +28,7 @@ pub trait Carried {
 )]
 pub trait Carry: Carried + Serialize + DeserializeOwned {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Carried + Serialize + DeserializeOwned> Carry for T {}
 
 macro_rules! leaves {

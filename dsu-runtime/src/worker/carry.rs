@@ -5,9 +5,10 @@
 
 use super::carried::Carry;
 use super::cx::{Surroundings, Worker};
-use super::descriptor::{pack, repack, unpack};
+use super::descriptor::{Descriptor, pack, release, repack, unpack};
 use crate::abi::{RewriteFn, TypeSchema, WorkerContext, WorkerRecord};
 use crate::error::{RunError, WorkerError};
+use crate::expansion::{decode, encode};
 use crate::version;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -41,7 +42,7 @@ pub(super) struct Parcel {
     pub(super) update_point: String,
     /// Digest of the schema of the carry in `bytes`.
     pub(super) digest: String,
-    /// Descriptors that are part of it.
+    /// Descriptors that are part of it or of its complement.
     pub(super) fds: Vec<i32>,
     /// The carry, in postcard.
     bytes: Vec<u8>,
@@ -59,10 +60,15 @@ impl Parcel {
     }
 }
 
+/// What came with the carry and is not this version's to read.
+struct Complement {
+    bytes: Vec<u8>,
+    /// Descriptors that stand in it.
+    descriptors: Vec<Descriptor>,
+}
+
 thread_local! {
     static SURROUNDINGS: RefCell<Surroundings> = RefCell::default();
-    /// What came with the carry and is not this version's to read.
-    static COMPLEMENT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 /// Sets what the next run on this thread is told.
@@ -80,13 +86,14 @@ pub fn run_application<C: Carry>(
     encoded: Option<&[u8]>,
 ) -> Result<Vec<u8>, RunError> {
     let mut cx = Worker::enter(SURROUNDINGS.take());
-    let mut carry = match encoded {
-        None => start(&mut cx).map_err(RunError::Failed)?,
+    // Lives here, so that it is dropped while the crossing can still be undone should this version fail.
+    let (mut carry, mut complement) = match encoded {
+        None => (start(&mut cx).map_err(RunError::Failed)?, None),
         Some(bytes) => take_in(bytes).map_err(RunError::CarryRefused)?,
     };
     loop {
         let crossing = serve(&mut cx, carry).map_err(RunError::Failed)?;
-        match hand_on(crossing) {
+        match hand_on(crossing, &mut complement) {
             Ok(parcel) => return Ok(parcel),
             // Nothing has left yet: this version goes on with what it has.
             Err((kept, reason)) => {
@@ -97,7 +104,7 @@ pub fn run_application<C: Carry>(
     }
 }
 
-fn take_in<C: Carry>(encoded: &[u8]) -> Result<C, String> {
+fn take_in<C: Carry>(encoded: &[u8]) -> Result<(C, Option<Complement>), String> {
     let parcel = Parcel::decode(encoded)?;
     let digest = version::digest(&C::schema());
     if parcel.digest != digest {
@@ -105,21 +112,30 @@ fn take_in<C: Carry>(encoded: &[u8]) -> Result<C, String> {
             "the carry has another shape and no lens between them: add a carry_lens!".to_owned(),
         );
     }
-    let carry = unpack(&parcel.fds, || postcard::from_bytes(&parcel.bytes))
-        .map_err(|error| format!("the carry cannot be decoded: {error}"))?;
-    COMPLEMENT.set(parcel.complement);
-    Ok(carry)
+    let (carry, descriptors) = unpack(&parcel.fds, || decode("carry", &parcel.bytes));
+    let carry = carry?;
+    // A carry without a complement leaves nobody to keep the descriptors that it did not claim.
+    let complement = parcel
+        .complement
+        .map(|bytes| Complement { bytes, descriptors });
+    Ok((carry, complement))
 }
 
-fn hand_on<C: Carry>(crossing: Crossing<C>) -> Result<Vec<u8>, (C, String)> {
-    let (bytes, fds) = pack(crossing.carry, postcard::to_stdvec)
-        .map_err(|(carry, error)| (carry, error.to_string()))?;
+fn hand_on<C: Carry>(
+    crossing: Crossing<C>,
+    complement: &mut Option<Complement>,
+) -> Result<Vec<u8>, (C, String)> {
+    let (bytes, mut fds) = pack(crossing.carry, encode)?;
+    let complement = complement.take().map(|complement| {
+        fds.extend(release(complement.descriptors));
+        complement.bytes
+    });
     let parcel = Parcel {
         update_point: crossing.update_point.to_owned(),
         digest: version::digest(&C::schema()),
         fds,
         bytes,
-        complement: COMPLEMENT.take(),
+        complement,
     };
     Ok(parcel.encode())
 }
@@ -141,11 +157,13 @@ pub(super) fn convert(encoded: &[u8], wanted: &str) -> Result<Vec<u8>, String> {
             }
         })
         .ok_or("no lens between the two carries: add a carry_lens!")?;
-    let (bytes, complement) = repack(&parcel.fds, || {
+    let (rewritten, fds) = repack(&parcel.fds, || {
         rewrite(&parcel.bytes, parcel.complement.as_deref())
-    })?;
+    });
+    let (bytes, complement) = rewritten?;
     Ok(Parcel {
         digest: wanted.to_owned(),
+        fds,
         bytes,
         complement: Some(complement),
         ..parcel
@@ -160,4 +178,116 @@ pub(super) fn confirm(context: &WorkerContext) {
         .record()
         .due
         .fetch_and(!WorkerRecord::DUE_CONFIRM, Ordering::AcqRel);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::{Carried, Stream};
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use xform::{Lens, LensError};
+
+    /// The newer carry has no log.
+    #[derive(Default)]
+    struct WithoutLog;
+
+    type Older = (u32, Stream, Stream);
+    type Newer = (u32, Stream);
+
+    impl Lens for WithoutLog {
+        type Left = Older;
+        type Right = Newer;
+        type Complement = Option<Stream>;
+
+        fn forward(
+            &self,
+            (id, peer, log): Older,
+            _: Option<Self::Complement>,
+        ) -> Result<(Newer, Self::Complement), LensError> {
+            Ok(((id, peer), Some(log)))
+        }
+
+        fn backward(
+            &self,
+            (id, peer): Newer,
+            complement: Option<Self::Complement>,
+        ) -> Result<(Older, Self::Complement), LensError> {
+            let log = complement
+                .flatten()
+                .ok_or(LensError::failed("there was no log"))?;
+            Ok(((id, peer, log), None))
+        }
+    }
+    crate::carry_lens!(WithoutLog);
+
+    fn pair() -> (Stream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("descriptors are left");
+        (OwnedFd::from(ours).into(), theirs)
+    }
+
+    fn say(mut stream: &Stream, mut to: &UnixStream) {
+        let mut heard = [0; 2];
+        stream.write_all(b"ok").expect("the other end is open");
+        to.read_exact(&mut heard).expect("it was written");
+        assert_eq!(&heard, b"ok");
+    }
+
+    fn is_closed(mut other_end: &UnixStream) -> bool {
+        other_end.read(&mut [0]).expect("readable") == 0
+    }
+
+    fn digest_of<C: Carried>() -> String {
+        version::digest(&C::schema())
+    }
+
+    // R24
+    #[test]
+    fn descriptors_cross_in_the_carry_and_wait_in_its_complement() -> Result<(), String> {
+        let ((peer, peer_end), (log, log_end)) = (pair(), pair());
+        let crossing = Crossing::new("loop", (7_u32, peer, log));
+        let left = hand_on(crossing, &mut None).map_err(|(_, reason)| reason)?;
+
+        let converted = convert(&left, &digest_of::<Newer>())?;
+        assert_eq!(Parcel::decode(&converted)?.fds.len(), 2);
+        let ((id, peer), mut complement) = take_in::<Newer>(&converted)?;
+        assert!(complement.is_some());
+        say(&peer, &peer_end);
+
+        let crossing = Crossing::new("loop", (id + 1, peer));
+        let right = hand_on(crossing, &mut complement).map_err(|(_, reason)| reason)?;
+        assert!(complement.is_none(), "it went with the carry");
+        let (older, complement) = take_in::<Older>(&convert(&right, &digest_of::<Older>())?)?;
+        let (id, peer, log) = older;
+        assert_eq!(id, 8);
+        say(&peer, &peer_end);
+        say(&log, &log_end);
+        drop((peer, log, complement));
+        assert!(is_closed(&peer_end) && is_closed(&log_end));
+        Ok(())
+    }
+
+    // R24
+    #[test]
+    fn what_waits_in_a_complement_is_closed_with_the_version_that_keeps_it() -> Result<(), String> {
+        let ((peer, peer_end), (log, log_end)) = (pair(), pair());
+        let crossing = Crossing::new("loop", (7_u32, peer, log));
+        let left = hand_on(crossing, &mut None).map_err(|(_, reason)| reason)?;
+        let (carry, complement) = take_in::<Newer>(&convert(&left, &digest_of::<Newer>())?)?;
+        drop(complement);
+        assert!(is_closed(&log_end));
+        say(&carry.1, &peer_end);
+        Ok(())
+    }
+
+    // R24
+    #[test]
+    fn a_carry_with_bytes_too_many_is_refused() -> Result<(), String> {
+        let left = hand_on(Crossing::new("loop", 7_u32), &mut None).map_err(|(_, r)| r)?;
+        let mut parcel = Parcel::decode(&left)?;
+        parcel.bytes.push(0);
+        assert!(take_in::<u32>(&parcel.encode()).is_err());
+        Ok(())
+    }
 }

@@ -61,22 +61,33 @@ pub(super) fn pack<T, E>(
     outcome.map(|bytes| (bytes, fds))
 }
 
-/// Runs `body`, which decodes one carry that holds `fds` and encodes another.
-pub(super) fn repack<T>(fds: &[RawFd], body: impl FnOnce() -> T) -> T {
-    packing(|| unpack(fds, body)).0
+/// Runs `body`, which decodes one carry that holds `fds` and encodes another. Returns those that it encoded too;
+/// the others are dropped.
+pub(super) fn repack<T>(fds: &[RawFd], body: impl FnOnce() -> T) -> (T, Vec<RawFd>) {
+    packing(|| {
+        let (value, unclaimed) = unpack(fds, body);
+        drop(unclaimed);
+        value
+    })
 }
 
-/// Decodes with `decode`, which may claim each of `fds` once. Those that nobody claimed are dropped.
-pub(super) fn unpack<T>(fds: &[RawFd], decode: impl FnOnce() -> T) -> T {
+/// Decodes with `decode`, which may claim each of `fds` once. Returns those that nobody claimed too.
+pub(super) fn unpack<T>(fds: &[RawFd], decode: impl FnOnce() -> T) -> (T, Vec<Descriptor>) {
     CLAIMABLE.set(Some(fds.iter().copied().collect()));
     let value = decode();
-    for fd in CLAIMABLE.take().unwrap_or_default() {
-        drop(Descriptor {
-            fd,
-            packed_in: Cell::new(0),
-        });
-    }
-    value
+    let unclaimed = CLAIMABLE.take().unwrap_or_default().into_iter();
+    let owned = |fd| Descriptor {
+        fd,
+        packed_in: Cell::new(0),
+    };
+    (value, unclaimed.map(owned).collect())
+}
+
+/// Gives up ownership: the numbers of descriptors that go into a parcel beside those of its carry.
+pub(super) fn release(descriptors: Vec<Descriptor>) -> impl Iterator<Item = RawFd> {
+    descriptors
+        .into_iter()
+        .map(|descriptor| std::mem::ManuallyDrop::new(descriptor).fd)
 }
 
 impl Descriptor {

@@ -51,7 +51,7 @@ fn report_panic(version: VersionId, info: &PanicHookInfo<'_>) {
         ReportKind::Panic,
         &json!({
             "version": version,
-            "message": super::library::panic_text(info.payload()),
+            "message": crate::error::panic_text(info.payload()),
             "place": info.location().map(ToString::to_string),
         }),
     );

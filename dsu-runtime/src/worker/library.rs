@@ -7,10 +7,9 @@ use super::carry;
 use super::cx::Surroundings;
 use super::hooks;
 use crate::abi::{LibraryCalls, RUNTIME_ABI, RunArguments, RunOutcome, Sink, WorkerRegistration};
-use crate::error::RunError;
+use crate::error::{RunError, panic_text};
 use crate::update;
 use crate::version::{self, Binding};
-use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,15 +26,6 @@ static CALLS: LibraryCalls = LibraryCalls {
 /// What `dsu_library` returns.
 pub fn library_calls() -> *const LibraryCalls {
     &raw const CALLS
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(a panic without text)")
 }
 
 /// A sink of the host, with its state.

@@ -25,5 +25,3 @@ pub use library::library_calls;
 pub use main::{WorkerInheritance, main};
 pub use messages::{Build, FromWorker, ToWorker};
 pub use net::{Listener, Stream};
-
-pub(crate) use library::panic_text;

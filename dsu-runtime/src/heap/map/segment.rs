@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// Largest segment in slots, and roughly in bytes of slots, before it splits: what one insertion may
-/// have to move. Chosen with `benches/map.rs`.
+/// have to move. Smaller ones make the directory larger; `benches/map.rs` shows both.
 const MAX_SLOTS: usize = 128;
 const MAX_BYTES: usize = 8 << 10;
 

@@ -213,11 +213,22 @@ impl<K: Hash + Eq, C> Table<K, C> {
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        if self.find(hash, key).is_none() {
+        let Some(index) = self.index_of(hash, key) else {
             return Ok(None);
-        }
-        self.writable(hash)?;
-        Ok(self.find(hash, key))
+        };
+        // A copy has its entries in the same places.
+        let segment = self.writable(hash)?;
+        Ok(segment.map(|segment| segment.slot(index)))
+    }
+
+    #[inline]
+    fn index_of<Q>(&self, hash: u64, key: &Q) -> Option<usize>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.segment(hash)?
+            .find(hash, |other| other.borrow() == key)
     }
 
     /// Puts in an entry whose key is not there, where [`make_room`](Self::make_room) succeeded last.
@@ -236,13 +247,13 @@ impl<K: Hash + Eq, C> Table<K, C> {
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        if self.find(hash, key).is_none() {
+        let Some(index) = self.index_of(hash, key) else {
             return Ok(None);
-        }
+        };
+        // A copy has its entries in the same places.
         let segment = self.writable(hash)?.expect("the key is there");
-        let index = segment.find(hash, |other| other.borrow() == key);
         // SAFETY: writable, and the slot is used.
-        let slot = unsafe { segment.take(index.expect("the key is there")) };
+        let slot = unsafe { segment.take(index) };
         self.len -= 1;
         if WorkerContext::current().converting.get() == 0 {
             self.contract(hash);

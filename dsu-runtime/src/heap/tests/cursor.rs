@@ -1,69 +1,75 @@
 //! R29: a cursor stays valid whatever happens to the map between two slices.
 
 use super::super::{Shared, SharedMap, Visitor};
-use super::worker;
+use super::{as_worker, for_all, test_name};
 use crate::ids::Tag;
 use proptest::prelude::*;
 use std::alloc::Layout;
 use std::collections::HashMap;
 use std::ptr::NonNull;
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-    // R29
-    #[test]
-    fn scan_sees_once_what_is_there_throughout(
-        stable in 1..2_000u64,
-        budget in 1..60usize,
-        changes in prop::collection::vec((any::<bool>(), 0..40u64, 1..120u64), 1..400),
-    ) {
-        let _turn = worker();
-        let mut map: SharedMap<u64, u64> = SharedMap::new();
-        for n in 0..stable {
-            map.insert(n, 0).expect("room");
-        }
-        let mut seen: HashMap<u64, u32> = HashMap::new();
-        let mut cursor = 0;
-        let mut changes = changes.into_iter().cycle();
-        loop {
-            cursor = map.scan(cursor, budget, |key, _| *seen.entry(*key).or_default() += 1);
-            if cursor == 0 {
-                break;
+// R29
+#[test]
+fn scan_sees_once_what_is_there_throughout() {
+    for_all(
+        test_name!("scan_sees_once_what_is_there_throughout"),
+        60,
+        (
+            1..2_000u64,
+            1..60usize,
+            prop::collection::vec((any::<bool>(), 0..40u64, 1..120u64), 1..400),
+        ),
+        |(stable, budget, changes)| {
+            let mut map: SharedMap<u64, u64> = SharedMap::new();
+            for n in 0..stable {
+                map.insert(n, 0).expect("room");
             }
-            let (grows, block, count) = changes.next().expect("cycled");
-            for n in 0..count {
-                let key = 1_000_000 + block * 100 + n;
-                if grows {
-                    map.insert(key, 1).expect("room");
-                } else {
-                    map.remove(&key).expect("inline");
+            let mut seen: HashMap<u64, u32> = HashMap::new();
+            let mut cursor = 0;
+            let mut changes = changes.into_iter().cycle();
+            loop {
+                cursor = map.scan(cursor, budget, |key, _| *seen.entry(*key).or_default() += 1);
+                if cursor == 0 {
+                    break;
+                }
+                let (grows, block, count) = changes.next().expect("cycled");
+                for n in 0..count {
+                    let key = 1_000_000 + block * 100 + n;
+                    if grows {
+                        map.insert(key, 1).expect("room");
+                    } else {
+                        map.remove(&key).expect("inline");
+                    }
                 }
             }
-        }
-        for n in 0..stable {
-            prop_assert_eq!(seen.get(&n), Some(&1), "key {}", n);
-        }
-    }
+            for n in 0..stable {
+                prop_assert_eq!(seen.get(&n), Some(&1), "key {}", n);
+            }
+
+            Ok(())
+        },
+    );
 }
 
 #[test]
 fn scan_keeps_to_its_budget() {
-    let _turn = worker();
-    let mut map: SharedMap<u64, u64> = SharedMap::new();
-    for n in 0..5_000 {
-        map.insert(n, n).expect("room");
-    }
-    let (mut cursor, mut calls) = (0, 0);
-    loop {
-        let mut seen = 0;
-        cursor = map.scan(cursor, 10, |_, _| seen += 1);
-        assert!(seen <= 10);
-        calls += 1;
-        if cursor == 0 {
-            break;
+    as_worker(test_name!("scan_keeps_to_its_budget"), || {
+        let mut map: SharedMap<u64, u64> = SharedMap::new();
+        for n in 0..5_000 {
+            map.insert(n, n).expect("room");
         }
-    }
-    assert!(calls >= 500);
+        let (mut cursor, mut calls) = (0, 0);
+        loop {
+            let mut seen = 0;
+            cursor = map.scan(cursor, 10, |_, _| seen += 1);
+            assert!(seen <= 10);
+            calls += 1;
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert!(calls >= 500);
+    });
 }
 
 /// A walk in slices: spent after some elements, places kept by depth.
@@ -98,6 +104,10 @@ impl Visitor for Slices {
         self.places[self.depth - 1]
     }
 
+    fn begin_anew(&mut self) {
+        self.places.truncate(self.depth);
+    }
+
     fn is_spent(&self) -> bool {
         self.left == 0
     }
@@ -120,31 +130,35 @@ impl Visitor for Slices {
 // R29
 #[test]
 fn walk_in_slices_ends_and_reaches_every_nested_container() {
-    use super::super::SharedVec;
-    let _turn = worker();
-    let mut map: SharedMap<u64, SharedVec<u64>> = SharedMap::new();
-    for n in 0..1_000 {
-        let mut vec = SharedVec::new();
-        vec.push(n).expect("room");
-        map.insert(n, vec).expect("room");
-    }
-    for budget in [1, 2, 17, 100_000] {
-        let mut slices = Slices {
-            budget,
-            left: budget,
-            places: Vec::new(),
-            depth: 0,
-            stopped: false,
-        };
-        let mut rounds = 0;
-        loop {
-            map.visit(&mut slices);
-            rounds += 1;
-            assert!(rounds < 10_000, "the walk does not get on");
-            if slices.places[0] == 0 {
-                break;
+    as_worker(
+        test_name!("walk_in_slices_ends_and_reaches_every_nested_container"),
+        || {
+            use super::super::SharedVec;
+            let mut map: SharedMap<u64, SharedVec<u64>> = SharedMap::new();
+            for n in 0..1_000 {
+                let mut vec = SharedVec::new();
+                vec.push(n).expect("room");
+                map.insert(n, vec).expect("room");
             }
-        }
-        assert!(rounds >= 900 / budget);
-    }
+            for budget in [1, 2, 17, 100_000] {
+                let mut slices = Slices {
+                    budget,
+                    left: budget,
+                    places: Vec::new(),
+                    depth: 0,
+                    stopped: false,
+                };
+                let mut rounds = 0;
+                loop {
+                    map.visit(&mut slices);
+                    rounds += 1;
+                    assert!(rounds < 10_000, "the walk does not get on");
+                    if slices.places[0] == 0 {
+                        break;
+                    }
+                }
+                assert!(rounds >= 900 / budget);
+            }
+        },
+    );
 }

@@ -4,7 +4,7 @@
 use super::super::{
     SharedBox, SharedBytes, SharedDeque, SharedMap, SharedVec, transaction::Transaction,
 };
-use super::{Owned, failing_after, worker};
+use super::{Owned, failing_after, for_all, test_name};
 use crate::error::HeapFull;
 use proptest::prelude::*;
 use std::mem::ManuallyDrop;
@@ -53,70 +53,83 @@ fn change(value: &mut Value, op: u8, n: u16) -> Option<()> {
     Some(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
-    // R20
-    #[test]
-    fn an_aborted_transformer_leaves_the_old_bytes(
-        before in prop::collection::vec((0..16u8, 0..250u16), 0..400),
-        inside in prop::collection::vec((0..18u8, 0..250u16), 0..200),
-        limit in prop_oneof![Just(u64::MAX), 0..60u64],
-        drops_what_it_made in any::<bool>(),
-    ) {
-        let _turn = worker();
-        let mut value = Value::default();
-        for (op, n) in before {
-            change(&mut value, op, n);
-        }
-        let old = Owned::of(&mut value);
-        let old_bytes = old.bytes();
-
-        let transaction = Transaction::begin();
-        // SAFETY: as a lens does it: moved out bit by bit, and the source is live again after the abort.
-        let mut moved = ManuallyDrop::new(unsafe { ptr::read(&value) });
-        failing_after(limit, || {
-            for (op, n) in inside {
-                change(&mut moved, op, n);
+// R20
+#[test]
+fn an_aborted_transformer_leaves_the_old_bytes() {
+    for_all(
+        test_name!("an_aborted_transformer_leaves_the_old_bytes"),
+        150,
+        (
+            prop::collection::vec((0..16u8, 0..250u16), 0..400),
+            prop::collection::vec((0..18u8, 0..250u16), 0..200),
+            prop_oneof![Just(u64::MAX), 0..60u64],
+            any::<bool>(),
+        ),
+        |(before, inside, limit, drops_what_it_made)| {
+            let mut value = Value::default();
+            for (op, n) in before {
+                change(&mut value, op, n);
             }
-        });
-        Owned::of(&mut *moved);
-        if drops_what_it_made {
-            ManuallyDrop::into_inner(moved);
-        }
-        transaction.abort();
+            let old = Owned::of(&mut value);
+            let old_bytes = old.bytes();
 
-        let now = Owned::of(&mut value);
-        prop_assert_eq!(&now.blocks, &old.blocks);
-        prop_assert_eq!(now.bytes(), old_bytes);
-    }
+            let transaction = Transaction::begin();
+            // SAFETY: as a lens does it: moved out bit by bit, and the source is live again after the abort.
+            let mut moved = ManuallyDrop::new(unsafe { ptr::read(&value) });
+            failing_after(limit, || {
+                for (op, n) in inside {
+                    change(&mut moved, op, n);
+                }
+            });
+            Owned::of(&mut *moved);
+            if drops_what_it_made {
+                ManuallyDrop::into_inner(moved);
+            }
+            transaction.abort();
 
-    #[test]
-    fn a_committed_transformer_leaves_what_it_made(
-        before in prop::collection::vec((0..16u8, 0..250u16), 0..400),
-        inside in prop::collection::vec((0..18u8, 0..250u16), 0..200),
-    ) {
-        let _turn = worker();
-        let (mut value, mut other) = (Value::default(), Value::default());
-        for (op, n) in before {
-            change(&mut value, op, n);
-            change(&mut other, op, n);
-        }
-        let transaction = Transaction::begin();
-        for (op, n) in &inside {
-            change(&mut value, *op, *n);
-        }
-        transaction.commit();
-        for (op, n) in &inside {
-            change(&mut other, *op, *n);
-        }
-        Owned::of(&mut value);
-        prop_assert_eq!(value.0.len(), other.0.len());
-        for (key, list) in other.0.iter() {
-            let ours = value.0.get_cell(&key[..]).expect("there");
-            prop_assert!(ours.0.iter().eq(list.0.iter()));
-        }
-        prop_assert!(value.1.iter().eq(other.1.iter()));
-        prop_assert_eq!(&value.2, &other.2);
-        prop_assert_eq!(value.3.as_deref(), other.3.as_deref());
-    }
+            let now = Owned::of(&mut value);
+            prop_assert_eq!(&now.blocks, &old.blocks);
+            prop_assert_eq!(now.bytes(), old_bytes);
+
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn a_committed_transformer_leaves_what_it_made() {
+    for_all(
+        test_name!("a_committed_transformer_leaves_what_it_made"),
+        150,
+        (
+            prop::collection::vec((0..16u8, 0..250u16), 0..400),
+            prop::collection::vec((0..18u8, 0..250u16), 0..200),
+        ),
+        |(before, inside)| {
+            let (mut value, mut other) = (Value::default(), Value::default());
+            for (op, n) in before {
+                change(&mut value, op, n);
+                change(&mut other, op, n);
+            }
+            let transaction = Transaction::begin();
+            for (op, n) in &inside {
+                change(&mut value, *op, *n);
+            }
+            transaction.commit();
+            for (op, n) in &inside {
+                change(&mut other, *op, *n);
+            }
+            Owned::of(&mut value);
+            prop_assert_eq!(value.0.len(), other.0.len());
+            for (key, list) in other.0.iter() {
+                let ours = value.0.get_cell(&key[..]).expect("there");
+                prop_assert!(ours.0.iter().eq(list.0.iter()));
+            }
+            prop_assert!(value.1.iter().eq(other.1.iter()));
+            prop_assert_eq!(&value.2, &other.2);
+            prop_assert_eq!(value.3.as_deref(), other.3.as_deref());
+
+            Ok(())
+        },
+    );
 }

@@ -1,80 +1,70 @@
-//! Containers and boxes against models, with the heap failing at every point.
-#![allow(unsafe_code)] // maps the regions and reads blocks
+//! Containers and boxes against models, with the heap failing at every point. Each test has a heap of
+//! its own and ends with its account: no block is lost, no box is counted that is not there.
+#![allow(unsafe_code)] // moves values bit by bit, as lenses do, and reads blocks
 
 mod boxes;
+mod complements;
+mod copies;
 mod cursor;
 mod everything;
 mod frozen;
+mod lenses;
 mod models;
 
-use super::{Shared, Visitor};
-use crate::abi::{
-    CONTEXT_ADDR, CONTEXT_SIZE, CONTROL_ADDR, CONTROL_SIZE, REPRESENTATION_STRIDE,
-    REPRESENTATIONS_ADDR, WorkerContext,
-};
-use crate::error::HeapFull;
+use super::account::{Activity, HeapAccount};
+use super::testing::{ROOMY, failing_after, test_name, with_regions};
+use super::{BlockMap, Shared, Visitor, live, release_scratch, visit_box};
+use crate::abi::WorkerContext;
 use crate::ids::{Tag, WorkerSlot};
+use proptest::prelude::Strategy;
+use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use std::alloc::Layout;
-use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-thread_local! {
-    static FAIL_AFTER: Cell<u64> = const { Cell::new(u64::MAX) };
+/// Runs `body` as the worker of a fresh heap, which must be empty again afterwards.
+fn as_worker(name: &str, body: impl FnOnce()) {
+    with_regions(name, ROOMY, || {
+        WorkerContext::current().attach(WorkerSlot(0));
+        body();
+        release_scratch();
+        assert_eq!(allocated(), []);
+        assert_eq!(
+            live::complement_bytes(),
+            0,
+            "complements are counted that are not there"
+        );
+    });
 }
 
-/// Called before each allocation of a container.
-pub(super) fn allocation_point() -> Result<(), HeapFull> {
-    let left = FAIL_AFTER.get();
-    if left == u64::MAX {
-        return Ok(());
-    }
-    if left == 0 {
-        return Err(HeapFull);
-    }
-    FAIL_AFTER.set(left - 1);
-    Ok(())
+/// Runs `test` as a worker on `cases` values of the strategy; each must leave the heap as it was.
+fn for_all<S: Strategy>(
+    name: &str,
+    cases: u32,
+    strategy: S,
+    test: impl Fn(S::Value) -> TestCaseResult,
+) {
+    as_worker(name, || {
+        let config = Config {
+            failure_persistence: None,
+            cases,
+            ..Config::default()
+        };
+        let case = |value| {
+            let before = allocated();
+            test(value)?;
+            release_scratch();
+            proptest::prop_assert_eq!(allocated(), before);
+            Ok(())
+        };
+        TestRunner::new(config).run(&strategy, case).unwrap();
+    });
 }
 
-/// Runs `call` with only `allocations` more blocks to be had.
-fn failing_after<R>(allocations: u64, call: impl FnOnce() -> R) -> R {
-    FAIL_AFTER.set(allocations);
-    let result = call();
-    FAIL_AFTER.set(u64::MAX);
-    result
-}
-
-static ONE_WORKER: Mutex<()> = Mutex::new(());
-
-/// The process's worker: one test at a time is it.
-fn worker() -> MutexGuard<'static, ()> {
-    let turn = ONE_WORKER.lock().unwrap_or_else(PoisonError::into_inner);
-    for (address, size) in [
-        (CONTEXT_ADDR, CONTEXT_SIZE),
-        (REPRESENTATIONS_ADDR, 65536 * REPRESENTATION_STRIDE),
-        (CONTROL_ADDR, CONTROL_SIZE),
-    ] {
-        // SAFETY: fixed addresses that nothing else uses; an existing mapping is left alone.
-        unsafe {
-            libc::mmap(
-                address as *mut _,
-                size,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE
-                    | libc::MAP_ANONYMOUS
-                    | libc::MAP_NORESERVE
-                    | libc::MAP_FIXED_NOREPLACE,
-                -1,
-                0,
-            );
-        }
-    }
-    let context = WorkerContext::current();
-    context.attach(WorkerSlot(0));
-    // Left open by a test that failed.
-    context.converting.set(0);
-    super::live::forget();
-    turn
+/// All allocated blocks: address and bytes. Fails where the allocator's books are not in order.
+fn allocated() -> Vec<(NonNull<u8>, usize)> {
+    let account = HeapAccount::take(Activity::Quiescent);
+    assert_eq!(account.findings, [""; 0]);
+    BlockMap::new().unreached()
 }
 
 /// Everything that a value owns.
@@ -82,16 +72,19 @@ fn worker() -> MutexGuard<'static, ()> {
 struct Owned {
     blocks: Vec<(NonNull<u8>, Layout)>,
     damage: Vec<String>,
+    reached: BlockMap,
 }
 
 impl Visitor for Owned {
     fn block(&mut self, pointer: NonNull<u8>, layout: Layout) {
         self.blocks.push((pointer, layout));
+        self.damage
+            .extend(self.reached.reach(pointer, layout).err());
     }
 
     fn versioned(&mut self, word: &mut u64, _expected: Tag) {
         // SAFETY: the word of a live box.
-        unsafe { super::visit_box(*word, self) };
+        unsafe { visit_box(*word, self) };
     }
 
     fn damage(&mut self, what: &str) {
@@ -102,7 +95,13 @@ impl Visitor for Owned {
         0
     }
 
+    fn begin_anew(&mut self) {}
+
     fn is_spent(&self) -> bool {
+        false
+    }
+
+    fn stopped_inside(&self) -> bool {
         false
     }
 
@@ -110,27 +109,19 @@ impl Visitor for Owned {
 }
 
 impl Owned {
-    /// What `value` owns; fails where something is damaged or two blocks overlap.
+    /// What `value` owns; fails where something is damaged, or a block is not allocated or has two
+    /// owners.
     fn of<T: Shared>(value: &mut T) -> Owned {
         let mut owned = Owned::default();
         value.visit(&mut owned);
-        assert_eq!(owned.damage, Vec::<String>::new());
-        let mut ranges: Vec<_> = owned
-            .blocks
-            .iter()
-            .map(|(start, layout)| (start.as_ptr() as usize, layout.size()))
-            .collect();
-        ranges.sort_unstable();
-        for pair in ranges.windows(2) {
-            assert!(pair[0].0 + pair[0].1 <= pair[1].0, "two owners of a block");
-        }
+        assert_eq!(owned.damage, [""; 0]);
         owned
     }
 
     /// The bytes of all blocks.
     fn bytes(&self) -> Vec<Vec<u8>> {
         let bytes_of = |(start, layout): &(NonNull<u8>, Layout)| {
-            // SAFETY: a live block in a mapping of zeros; padding is read as what lies there.
+            // SAFETY: a live block of a mapped file; padding is read as what lies there.
             let at = |offset| unsafe { start.as_ptr().add(offset).read_volatile() };
             (0..layout.size()).map(at).collect()
         };

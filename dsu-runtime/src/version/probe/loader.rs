@@ -60,7 +60,9 @@ fn probe() -> Result<Probed, Refusal> {
     let run_dir = path(RUN_DIR_VARIABLE).ok_or_else(|| failed("no run directory is named"))?;
     let memory = super::number(MEMORY_VARIABLE).ok_or_else(|| failed("no memory cap is named"))?;
     process::limit(memory, super::deadline()).map_err(|error| failed(&error.to_string()))?;
-    process::run_when_idle().map_err(|error| failed(&error.to_string()))?;
+    if std::env::var(super::PACE_VARIABLE).as_deref() == Ok(super::IDLE_PACE) {
+        process::run_when_idle().map_err(|error| failed(&error.to_string()))?;
+    }
 
     let bytes = read_library(&library)?;
     let header = inspect(&bytes)?;

@@ -16,7 +16,7 @@ mod keeper;
 mod loader;
 mod start;
 
-pub use start::{Probe, Probed, Request};
+pub use start::{Pace, Probe, Probed, Request};
 
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ const LIBRARY_VARIABLE: &str = "DSU_PROBE_LIBRARY";
 const RUN_DIR_VARIABLE: &str = "DSU_PROBE_RUN_DIR";
 const DEADLINE_VARIABLE: &str = "DSU_PROBE_DEADLINE_MS";
 const MEMORY_VARIABLE: &str = "DSU_PROBE_MEMORY";
+const PACE_VARIABLE: &str = "DSU_PROBE_PACE";
+const IDLE_PACE: &str = "idle";
 
 /// Plays the part that the environment names, if it is one of the probe's; else returns at once. To be
 /// called first in `main`, before there are threads.

@@ -1,8 +1,8 @@
 //! The supervisor's side of a probe: never blocks, reads a bounded answer, ends what it started.
 
 use super::{
-    DEADLINE_VARIABLE, KEEPER_ROLE, LIBRARY_VARIABLE, MEMORY_VARIABLE, ROLE_VARIABLE,
-    RUN_DIR_VARIABLE, frame, keeper,
+    DEADLINE_VARIABLE, IDLE_PACE, KEEPER_ROLE, LIBRARY_VARIABLE, MEMORY_VARIABLE, PACE_VARIABLE,
+    ROLE_VARIABLE, RUN_DIR_VARIABLE, frame, keeper,
 };
 use crate::sys::process::PidFd;
 use crate::version::inspect::Inspected;
@@ -23,6 +23,15 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// Time that the keeper has beyond that, to kill and to report.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How much of the machine a probe may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// What nobody else wants: beside a server that is under load.
+    WhenIdle,
+    /// Its share.
+    Normal,
+}
+
 /// What to probe, and within which limits.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -36,10 +45,12 @@ pub struct Request {
     pub deadline: Duration,
     /// Bytes of addresses that the loader may use.
     pub memory: u64,
+    /// Its part of the processors.
+    pub pace: Pace,
 }
 
 impl Request {
-    /// Probes `library` by running this executable again, for at most 10 s and 4 GiB of addresses.
+    /// Probes `library` by running this executable again, when idle, for at most 10 s and 4 GiB of addresses.
     pub fn new(library: &Path, run_dir: &Path) -> Request {
         Request {
             library: library.into(),
@@ -47,6 +58,7 @@ impl Request {
             host: "/proc/self/exe".into(),
             deadline: DEADLINE,
             memory: 4 << 30,
+            pace: Pace::WhenIdle,
         }
     }
 }
@@ -90,6 +102,14 @@ impl Probe {
             .env(RUN_DIR_VARIABLE, &request.run_dir)
             .env(DEADLINE_VARIABLE, request.deadline.as_millis().to_string())
             .env(MEMORY_VARIABLE, request.memory.to_string())
+            .env(
+                PACE_VARIABLE,
+                if request.pace == Pace::WhenIdle {
+                    IDLE_PACE
+                } else {
+                    ""
+                },
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -71,40 +71,48 @@ fn changed_types_are_frozen_and_lenses_ask_only_what_is_not_obvious() {
 
 use dsu_runtime::prelude::*;
 
+/// The types as v2 has them.
+mod newer {
+    pub(crate) use crate::Entry;
+    pub(crate) use crate::Motd;
+    pub(crate) use crate::Peer;
+    pub(crate) use crate::Value;
+}
+
 /// `Entry` of v1.
 #[derive(Shared)]
 #[shared(frozen = 1)]
-pub struct Entry {
-    pub value: Versioned<crate::Value>,
-    pub motd: Motd,
-    pub hits: u64,
-    pub peers: SharedMap<SharedBytes, crate::Peer>,
+pub(crate) struct Entry {
+    pub(crate) value: Versioned<newer::Value>,
+    pub(crate) motd: Motd,
+    pub(crate) hits: u64,
+    pub(crate) peers: SharedMap<SharedBytes, newer::Peer>,
 }
 
 /// `Motd` of v1.
 #[derive(Shared)]
 #[shared(frozen = 1)]
-pub struct Motd {
-    pub len: u64,
+pub(crate) struct Motd {
+    pub(crate) len: u64,
 }
 
 /// `Value` of v1.
 #[derive(Shared)]
 #[shared(frozen = 1)]
 #[repr(u8)]
-pub enum Value {
+pub(crate) enum Value {
     Text(SharedBytes) = 0,
 }
 
 xform::record! {
     /// `Entry` to what it has become.
-    pub struct EntryLens: Entry => crate::Entry {
+    pub(crate) struct EntryLens: Entry => newer::Entry {
         same value;
         same motd via MotdLens;
         same hits via xform::Identity<u64> = compile_error!("say how hits goes from u64 to u32 and back");
         same peers;
         add deadline: Option<u64> = Default::default();
-        add owner: crate::Peer = compile_error!("say what Entry.owner is in a value that never had it");
+        add owner: newer::Peer = compile_error!("say what Entry.owner is in a value that never had it");
     }
 }
 
@@ -113,11 +121,11 @@ dsu::transformer!(EntryLens);
     assert!(text.starts_with(expected), "{text}");
     assert_eq!(text, xfgen(&one, &two));
     assert!(
-        text.contains("Value::Text(f0) => crate::Value::Text(f0),"),
+        text.contains("Value::Text(f0) => newer::Value::Text(f0),"),
         "{text}"
     );
     assert!(
-        text.contains("crate::Value::Number => compile_error!("),
+        text.contains("newer::Value::Number => compile_error!("),
         "{text}"
     );
     assert!(
@@ -166,7 +174,7 @@ fn inline_elements_are_frozen_inline() {
                 container("SharedVec", std::slice::from_ref(&point)),
             )],
         );
-        vec![point, line]
+        vec![line]
     };
     let one = manifest(1, Vec::new(), list(&[("x", leaf("u64", 8))]));
     let two = manifest(
@@ -176,12 +184,12 @@ fn inline_elements_are_frozen_inline() {
     );
     let text = xfgen(&one, &two);
     assert!(
-        text.contains("#[shared(frozen = 1, inline)]\npub struct Point"),
+        text.contains("#[shared(frozen = 1, inline)]\npub(crate) struct Point"),
         "{text}"
     );
     assert!(
-        text.contains("#[shared(frozen = 1)]\npub struct Line"),
+        text.contains("#[shared(frozen = 1)]\npub(crate) struct Line"),
         "{text}"
     );
-    assert!(text.contains("compile_error!(\"say how points goes from SharedVec<Point> to SharedVec<crate::Point> and back\")"), "{text}");
+    assert!(text.contains("compile_error!(\"say how points goes from SharedVec<Point> to SharedVec<newer::Point> and back\")"), "{text}");
 }

@@ -1,32 +1,11 @@
-//! The typed code behind a registered lens, generic, so that `transformer!` emits only names.
-//!
-//! Every entry catches panics inside the library that the code belongs to.
+//! A registered lens over untyped values: what `transformer!` names. No panic leaves it.
 #![allow(unsafe_code)] // reads and writes typed values through raw pointers
 
-use crate::abi::{Conversion, ConversionStatus, LensDirections, TypeSchema};
-use crate::expansion::visit_value;
-use crate::heap::Shared;
-use crate::worker::panic_text;
+use crate::abi::{Conversion, ConversionStatus, LensDirections};
+use crate::error::panic_text;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use xform::{Directions, ErrorKind, Lens, LensError};
-
-/// Shows the blocks of a complement of the lens `L`.
-///
-/// # Safety
-/// As for [`visit_value`], with a complement of `L`.
-pub unsafe extern "C" fn visit_complement_thunk<L>(complement: *mut u8, visitor: *mut c_void)
-where
-    L: Lens<Complement: Shared>,
-{
-    // SAFETY: the caller's promise.
-    unsafe { visit_value::<L::Complement>(complement, visitor) }
-}
-
-/// Schema of the complement of the lens `L`.
-pub fn complement_schema<L: Lens<Complement: Shared>>() -> TypeSchema {
-    L::Complement::schema()
-}
 
 /// Which ways the lens `L` goes.
 pub fn directions<L: Lens + Default>() -> LensDirections {
@@ -40,7 +19,7 @@ pub fn directions<L: Lens + Default>() -> LensDirections {
 ///
 /// # Safety
 /// See [`Conversion`]: the pointers are to values of the lens's types, and room for them.
-pub unsafe extern "C" fn forward_thunk<L: Lens + Default>(
+pub unsafe extern "C" fn forward<L: Lens + Default>(
     _environment: *const c_void,
     conversion: &mut Conversion,
 ) -> ConversionStatus {
@@ -52,7 +31,7 @@ pub unsafe extern "C" fn forward_thunk<L: Lens + Default>(
 ///
 /// # Safety
 /// See [`Conversion`]: the pointers are to values of the lens's types, and room for them.
-pub unsafe extern "C" fn backward_thunk<L: Lens + Default>(
+pub unsafe extern "C" fn backward<L: Lens + Default>(
     _environment: *const c_void,
     conversion: &mut Conversion,
 ) -> ConversionStatus {

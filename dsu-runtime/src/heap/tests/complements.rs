@@ -1,0 +1,196 @@
+//! R10: how long complements live, in boxes and in roots, and the bytes that they are counted with.
+
+use super::super::box_word::BoxWord;
+use super::super::{
+    Shared, Transaction, Versioned, Visitor, convert_box, convert_root, drop_box, live, make_root,
+    sweep_box, sweep_root, visit_box,
+};
+use super::lenses::{AFTER, After, LAST, Last, NEW, NOTE, New, OLD, Old, bind, new, text};
+use super::{Owned, as_worker, test_name};
+use crate::error::AccessError;
+use crate::ids::Tag;
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+/// Sweeps each box that it is shown, as the walk over a guard does.
+#[derive(Default)]
+struct Sweeper {
+    converted: u32,
+    foreign: u32,
+}
+
+impl Visitor for Sweeper {
+    fn block(&mut self, _pointer: NonNull<u8>, _layout: Layout) {}
+
+    fn versioned(&mut self, word: &mut u64, expected: Tag) {
+        match sweep_box(word, expected) {
+            Ok(is_changed) => self.converted += u32::from(is_changed),
+            Err(AccessError::Foreign) => self.foreign += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn damage(&mut self, what: &str) {
+        panic!("{what}");
+    }
+
+    fn enter(&mut self) -> u64 {
+        0
+    }
+
+    fn begin_anew(&mut self) {}
+
+    fn is_spent(&self) -> bool {
+        false
+    }
+
+    fn stopped_inside(&self) -> bool {
+        false
+    }
+
+    fn leave(&mut self, _stopped_at: Option<u64>) {}
+}
+
+fn sweep<T: Shared>(value: &mut T) -> Sweeper {
+    let mut sweeper = Sweeper::default();
+    value.visit(&mut sweeper);
+    sweeper
+}
+
+/// A box in form `New` that was in form `Old` in between: it has the complement of that lens.
+fn been_old() -> Versioned<New> {
+    let mut stored = new(5, NOTE).rebind::<Old>();
+    stored.get_mut().expect("has an old form");
+    let mut stored = stored.rebind::<New>();
+    stored.get_mut().expect("has a new form");
+    stored
+}
+
+// R10
+#[test]
+fn sweep_to_the_next_version_drops_what_only_the_one_before_the_last_needs() {
+    let name =
+        test_name!("sweep_to_the_next_version_drops_what_only_the_one_before_the_last_needs");
+    as_worker(name, || {
+        bind();
+        let mut stored = been_old();
+        let of_one = live::complement_bytes();
+        assert!(of_one > 0);
+        let blocks = Owned::of(&mut stored).blocks.len();
+        assert_eq!(sweep(&mut stored).converted, 0);
+        assert_eq!(Owned::of(&mut stored).blocks.len(), blocks);
+
+        let mut stored = stored.rebind::<Last>();
+        stored.get_mut().expect("has a form");
+        assert_eq!(live::complement_bytes(), 2 * of_one);
+        assert_eq!(sweep(&mut stored).converted, 0);
+        assert_eq!(live::complement_bytes(), of_one);
+        assert_eq!(Owned::of(&mut stored).blocks.len(), 4); // value, name, complement, note
+        // What is left is what going back by one version needs.
+        let mut stored = stored.rebind::<New>();
+        let value = stored.get_mut().expect("has a form");
+        assert_eq!((value.extra, &value.note[..]), (5, NOTE.as_bytes()));
+    });
+}
+
+// R10
+#[test]
+fn sweep_that_converts_over_several_lenses_drops_all_that_it_passed() {
+    let name = test_name!("sweep_that_converts_over_several_lenses_drops_all_that_it_passed");
+    as_worker(name, || {
+        bind();
+        let mut stored = been_old().rebind::<After>();
+        assert_eq!(sweep(&mut stored).converted, 1);
+        assert_eq!(stored.tag(), AFTER);
+        assert_eq!(live::complement_bytes(), 0);
+        assert_eq!(Owned::of(&mut stored).blocks.len(), 2); // value, name
+        // The block has room for a chain still, which is empty.
+        assert_eq!(sweep(&mut stored).converted, 0);
+        assert_eq!(stored.get().expect("its own form").count, 1);
+    });
+}
+
+// R10, R13
+#[test]
+fn what_has_no_form_in_the_target_keeps_its_complements() {
+    let name = test_name!("what_has_no_form_in_the_target_keeps_its_complements");
+    as_worker(name, || {
+        bind();
+        let mut stored = been_old();
+        stored.get_mut().expect("its own form").extra = 666;
+        let before = Owned::of(&mut stored).bytes();
+        let mut stored = stored.rebind::<Old>();
+        assert_eq!(sweep(&mut stored).foreign, 1);
+        assert_eq!(Owned::of(&mut stored).bytes(), before);
+    });
+}
+
+// R10
+#[test]
+fn bytes_of_complements_follow_commits_and_aborts() {
+    as_worker(
+        test_name!("bytes_of_complements_follow_commits_and_aborts"),
+        || {
+            bind();
+            let mut stored = new(5, NOTE).rebind::<Old>();
+            assert_eq!(live::complement_bytes(), 0);
+            stored.get().expect("a copy to read");
+            assert_eq!(live::complement_bytes(), 0);
+            let transaction = Transaction::begin();
+            // SAFETY: as a lens does it: moved out bit by bit, the source is live after the abort.
+            let mut moved = unsafe { std::ptr::read(&stored) };
+            moved.get_mut().expect("has an old form");
+            std::mem::forget(moved);
+            transaction.abort();
+            assert_eq!(live::complement_bytes(), 0);
+            stored.get_mut().expect("has an old form");
+            assert!(live::complement_bytes() > 0);
+        },
+    );
+}
+
+// R10
+#[test]
+fn root_loses_outdated_complements_and_stays_where_it_is() {
+    as_worker(
+        test_name!("root_loses_outdated_complements_and_stays_where_it_is"),
+        || {
+            bind();
+            let mut word = make_root(NEW, |tuple| {
+                let value = New {
+                    count: 3,
+                    name: text("a name that lies in a block of its own (new)"),
+                    extra: 5,
+                    note: text(NOTE),
+                };
+                // SAFETY: room for a `New`.
+                unsafe { tuple.cast::<New>().write(value) };
+                Ok(())
+            })
+            .expect("room");
+            // SAFETY: the word of a live root that nobody else knows.
+            unsafe {
+                for tag in [OLD, NEW, LAST] {
+                    let mut next = word;
+                    convert_root(word, tag, |new| next = new).expect("has a form");
+                    word = next;
+                }
+                let owned = |word| {
+                    let mut owned = Owned::default();
+                    visit_box(word, &mut owned);
+                    assert_eq!(owned.damage, [""; 0]);
+                    owned.blocks.len()
+                };
+                assert_eq!(owned(word), 5); // value, name, two complements, note
+                sweep_root(word);
+                assert_eq!(owned(word), 4);
+                sweep_root(word);
+                assert_eq!(owned(word), 4);
+                convert_box(&mut word, NEW).expect("has a form");
+                assert_eq!(BoxWord(word).block().cast::<New>().as_ref().extra, 5);
+                drop_box(word);
+            }
+            assert_eq!([OLD, NEW, LAST].map(live::count), [0; 3]);
+        },
+    );
+}

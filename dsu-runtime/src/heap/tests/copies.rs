@@ -1,0 +1,131 @@
+//! R20: converted copies for readers: one a box and section, bounded, gone with the last guard.
+
+use super::super::testing::with_regions;
+use super::super::transaction::end_guard;
+use super::super::{HeapLimits, SharedVec, Versioned, release_scratch};
+use super::lenses::{NOTE, New, Old, bind, new};
+use super::{Owned, allocated, as_worker, test_name};
+use crate::abi::WorkerContext;
+use crate::error::AccessError;
+use crate::ids::WorkerSlot;
+use std::ptr;
+
+// R20
+#[test]
+fn reading_a_foreign_box_again_converts_it_no_second_time() {
+    let name = test_name!("reading_a_foreign_box_again_converts_it_no_second_time");
+    as_worker(name, || {
+        bind();
+        let boxes: Vec<Versioned<Old>> = (0..500).map(|n| new(n, NOTE).rebind()).collect();
+        let copies: Vec<*const Old> = boxes
+            .iter()
+            .map(|stored| ptr::from_ref(stored.get().expect("has an old form")))
+            .collect();
+        let after_one = allocated();
+        for _ in 0..50 {
+            for (stored, copy) in boxes.iter().zip(&copies) {
+                assert!(ptr::eq(stored.get().expect("has an old form"), *copy));
+            }
+        }
+        assert_eq!(allocated(), after_one);
+        drop(boxes);
+    });
+}
+
+// R20
+#[test]
+fn copy_stays_readable_but_is_not_given_again_once_a_guard_is_released() {
+    let name = test_name!("copy_stays_readable_but_is_not_given_again_once_a_guard_is_released");
+    as_worker(name, || {
+        bind();
+        let mut stored = new(5, NOTE);
+        let before = allocated();
+        let reader = |stored: &mut Versioned<New>| -> *const Old {
+            // SAFETY: the same box, seen by an older version; never dropped as such.
+            let same = unsafe { ptr::read(stored) }.rebind::<Old>();
+            let copy = ptr::from_ref(same.get().expect("has an old form"));
+            std::mem::forget(same);
+            copy
+        };
+        let first = reader(&mut stored);
+        end_guard(1);
+        // Another worker takes the guard that was released, and edits.
+        stored.get_mut().expect("its own form").count = 99;
+        let second = reader(&mut stored);
+        // SAFETY: scratch copies, which live until the last guard goes.
+        unsafe { assert_eq!(((*first).count, (*second).count), (1, 99)) };
+        end_guard(0);
+        assert_eq!(allocated(), before);
+    });
+}
+
+// R20
+#[test]
+fn box_that_was_edited_or_dropped_is_not_read_from_a_copy() {
+    let name = test_name!("box_that_was_edited_or_dropped_is_not_read_from_a_copy");
+    as_worker(name, || {
+        bind();
+        let mut stored = new(5, NOTE).rebind::<Old>();
+        assert_eq!(stored.get().expect("has an old form").count, 1);
+        stored.get_mut().expect("has an old form").count = 2;
+        assert_eq!(stored.get().expect("its own form").count, 2);
+        // The next box may lie where the one before lay.
+        for count in 3..50 {
+            let mut next = new(5, NOTE);
+            next.get_mut().expect("its own form").count = count;
+            let next = next.rebind::<Old>();
+            assert_eq!(next.get().expect("has an old form").count, count);
+        }
+    });
+}
+
+// R20
+#[test]
+fn read_without_room_for_a_copy_fails_and_loses_nothing() {
+    let name = test_name!("read_without_room_for_a_copy_fails_and_loses_nothing");
+    let limits = HeapLimits {
+        heap_bytes: 2 << 20,
+        reserve_bytes: 0,
+    };
+    with_regions(name, limits, || {
+        WorkerContext::current().attach(WorkerSlot(0));
+        bind();
+        let mut boxes: SharedVec<New> = SharedVec::new();
+        boxes.try_reserve(10_000).expect("room");
+        let full = loop {
+            let value = New {
+                count: boxes.len() as u64,
+                ..New::default()
+            };
+            if let Err(full) = boxes.push(value) {
+                break full;
+            }
+        };
+        assert_eq!(AccessError::from(full), AccessError::HeapFull);
+        for _ in 0..500 {
+            boxes.pop().expect("its own form");
+        }
+        let mut boxes = boxes.rebind::<Old>();
+        let before = Owned::of(&mut boxes).bytes();
+        let read = |range: std::ops::Range<usize>| {
+            range.filter(|n| match boxes.get(*n) {
+                Ok(value) => value.expect("is there").count == *n as u64,
+                Err(error) => {
+                    assert_eq!(error, AccessError::HeapFull);
+                    false
+                }
+            })
+        };
+        let len = boxes.len();
+        let readable = read(0..len).count();
+        assert!((1..len).contains(&readable), "{readable} of {len}");
+        // What was read can be read on; a new section can read others.
+        assert_eq!(read(0..readable).count(), readable);
+        release_scratch();
+        assert_eq!(read(readable..readable + 10).count(), 10);
+        release_scratch();
+        assert_eq!(Owned::of(&mut boxes).bytes(), before);
+        drop(boxes);
+        assert_eq!(allocated(), []);
+    });
+}

@@ -1,0 +1,51 @@
+//! What version 2 makes of it.
+#![allow(dead_code)]
+
+use dsu_runtime::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Shared)]
+pub struct Entry {
+    pub value: Versioned<Value>,
+    pub point: Point,
+    pub note: Option<u64>,
+    pub peers: SharedMap<SharedBytes, Peer>,
+    pub tags: SharedVec<SharedBytes>,
+    pub expires_at_ms: u64,
+}
+
+#[derive(Shared)]
+#[shared(inline)]
+pub struct Point {
+    pub x: u64,
+    pub y: u64,
+}
+
+#[derive(Shared)]
+pub struct Peer {
+    pub id: u32,
+}
+
+#[derive(Shared)]
+#[shared(name = "Value")]
+#[repr(u8)]
+pub enum AnyValue {
+    Text(SharedBytes) = 0,
+    Pair { left: u64, right: u64 } = 3,
+}
+pub use AnyValue as Value;
+
+#[derive(Serialize, Deserialize, Carry)]
+pub struct Local {
+    pub names: std::collections::HashMap<u32, String>,
+    pub timer: Timer,
+    pub sockets: Vec<Stream>,
+    pub idle: (u8, Option<std::time::Duration>),
+    pub backlog: std::collections::VecDeque<Vec<u8>>,
+}
+
+#[derive(Serialize, Deserialize, Carry)]
+pub struct Timer {
+    pub due_ms: u64,
+    pub period_ms: u32,
+}
