@@ -4,6 +4,7 @@
 //! Looked up only when somebody asks, but for one count when a sweep begins.
 
 use super::run::Supervisor;
+use super::verbs::Underway;
 use crate::ids::{GuardIndex, WorkerSlot};
 use crate::update::Stage;
 use crate::version::{digest, tuple_name};
@@ -83,22 +84,20 @@ impl Supervisor {
 
     /// Counts once, when the sweep begins.
     pub(super) fn watch_sweep(&mut self) {
-        let is_due = self.life.is_sweeping()
-            && self
-                .underway
-                .as_ref()
-                .is_some_and(|underway| underway.sweep.is_none());
-        if is_due {
-            let left = self.left_to_sweep();
-            if let Some(underway) = &mut self.underway {
-                underway.sweep = Some((Instant::now(), left));
-            }
+        let stage = self.life.stage();
+        let is_known = |underway: &Underway| underway.sweep.is_some_and(|sweep| sweep.0 == stage);
+        if !self.life.is_sweeping() || self.underway.as_ref().is_none_or(is_known) {
+            return;
+        }
+        let left = self.left_to_sweep();
+        if let Some(underway) = &mut self.underway {
+            underway.sweep = Some((stage, Instant::now(), left));
         }
     }
 
     /// How far the sweep is (R29); `None` when there is none.
     pub(super) fn sweep_figures(&self) -> Option<Sweep> {
-        let (began, first) = self.underway.as_ref()?.sweep?;
+        let (_, began, first) = self.underway.as_ref()?.sweep?;
         if !self.life.is_sweeping() {
             return None;
         }

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_WANTED: u64 = 16_384;
 /// Early deaths in one slot after which a version that never ran is given up.
 const START_ATTEMPTS: u32 = 5;
+/// Pause before workers that were killed are killed again.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// A moment far enough away to be never.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -136,6 +138,8 @@ impl Supervisor {
                 self.fleet
                     .slots()
                     .for_each(|slot| self.fleet.kill(slot, "it did not drain in time"));
+                // A process that the kernel holds up may take a while to die.
+                self.draining = Some(now + KILL_AGAIN);
             }
             Some(_) => {}
         }

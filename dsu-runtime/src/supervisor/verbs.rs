@@ -32,8 +32,8 @@ pub(super) struct Underway {
     pub(super) record: Record,
     /// The running build was given another binding: workers take it before they load the new one.
     pub(super) rebinds: bool,
-    /// When the sweep began, and what it had before it.
-    pub(super) sweep: Option<(Instant, u64)>,
+    /// Which way the sweep goes, when it began, and what it had before it then.
+    pub(super) sweep: Option<(Stage, Instant, u64)>,
 }
 
 impl Supervisor {
