@@ -199,7 +199,7 @@ fn bind_guard(
         .ok_or_else(|| format!("the older {} has no tag", older.name))?;
     if older_tag != bound.tag {
         let layout = TupleLayout::of(guard, &older.items, &schema)?;
-        let mut convert = |from: Tag, to: Tag, forward| {
+        let convert = |from: Tag, to: Tag, forward| {
             let plan = kept_plan(from, to, || layout.plan(forward, to));
             add_converter(from, plan.converter(to, forward));
         };
