@@ -242,6 +242,7 @@ fn version_1() -> Manifest {
         update_points: Vec::new(),
         carry: CarryManifest {
             worker: "serve".into(),
+            path: String::new(),
             schema: <() as crate::worker::Carried>::schema(),
         },
         carry_lenses: Vec::new(),
