@@ -185,7 +185,7 @@ fn bind() {
         tag
     };
     // Neighbours, so that their classes differ.
-    let old = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_OLD"));
+    let old = represent("guard:WORLD_OLD".into(), &schema_of("WORLD_OLD"));
     let new = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_NEW"));
     for registration in inventory::iter::<TypeRegistration> {
         represent(registration.name.into(), &(registration.schema)());
