@@ -27,7 +27,10 @@ fn a_server_that_began_with_the_newer_version_goes_to_the_older_one_and_back() {
     assert_eq!(ask(&mut wire, "GET plain"), value);
     assert!(matches!(ask(&mut wire, "TTL kept"), Value::Error(_)));
     fleet.updated(&library("kv_v2"), &["--probation", "0", "--wait"]);
-    assert!(matches!(ask(&mut wire, "TTL kept"), Value::Integer(1..=1000)));
+    assert!(matches!(
+        ask(&mut wire, "TTL kept"),
+        Value::Integer(1..=1000)
+    ));
     assert_eq!(ask(&mut wire, "TTL plain"), Value::Integer(-1));
     fleet.finish();
 }

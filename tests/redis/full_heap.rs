@@ -1,0 +1,175 @@
+//! A heap with no room left: writes are refused, everything else goes on, and an update too.
+
+use crate::conversation::Conversation;
+use crate::value::{Value, encode};
+use dsu_tests::{Fleet, kv, library};
+use sample_app::server::Settings;
+
+const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// Sizes of values, from those that need most room at once to those that fit in the last gaps.
+const SIZES: [usize; 5] = [60_000, 5000, 1000, 200, 1];
+/// Commands sent before their replies are read.
+const BATCH: usize = 100;
+
+fn settings() -> Settings {
+    let mut settings = kv(2);
+    settings.more = ["--heap", "16M"].map(Into::into).to_vec();
+    settings
+}
+
+fn oom() -> Value {
+    Value::Error(OOM.to_owned())
+}
+
+fn ok() -> Value {
+    Value::Simple("OK".to_owned())
+}
+
+/// What a key holds: different bytes for each key.
+fn value(key: &str, size: usize) -> Vec<u8> {
+    key.bytes().cycle().take(size).collect()
+}
+
+/// What was stored: each key with the size of its value.
+type Stored = Vec<(String, usize)>;
+
+/// Stores new keys through every worker until there is room for none of any size.
+fn fill(workers: &mut [Conversation]) -> Stored {
+    let mut stored = Stored::new();
+    for (place, worker) in workers.iter_mut().enumerate() {
+        for size in SIZES {
+            let mut number = 0;
+            let mut is_full = false;
+            while !is_full {
+                let keys: Vec<String> = (number..number + BATCH)
+                    .map(|n| format!("{place}:{size}:{n}"))
+                    .collect();
+                number += BATCH;
+                let sent: Vec<u8> = keys
+                    .iter()
+                    .flat_map(|key| encode(&[&b"SET"[..], key.as_bytes(), &value(key, size)]))
+                    .collect();
+                worker.send(&sent);
+                for key in keys {
+                    match worker.receive() {
+                        reply if reply == ok() => stored.push((key, size)),
+                        reply => {
+                            assert_eq!(reply, oom(), "to SET {key}");
+                            is_full = true;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    stored
+}
+
+/// Every key that was stored holds its value, and there are no others.
+fn assert_holds(worker: &mut Conversation, stored: &Stored) {
+    for chunk in stored.chunks(BATCH) {
+        let sent: Vec<u8> = chunk
+            .iter()
+            .flat_map(|(key, _)| encode(&["GET", key]))
+            .collect();
+        worker.send(&sent);
+        for (key, size) in chunk {
+            let reply = worker.receive();
+            let wanted = Value::Bulk(value(key, *size));
+            assert!(reply == wanted, "GET {key} answers {reply:.100?}");
+        }
+    }
+    let size = worker.run(&["DBSIZE"]);
+    assert_eq!(size, Value::Integer(stored.len() as i64));
+}
+
+fn assert_clean(fleet: &Fleet) {
+    let check = fleet.ask(&["status", "--check"]);
+    assert_eq!(check.code, 0, "{}\n{}", check.text, fleet.log());
+}
+
+fn first_of(stored: &Stored, place: usize, size: usize) -> String {
+    let prefix = format!("{place}:{size}:");
+    let mut keys = stored.iter().map(|(key, _)| key);
+    let found = keys.find(|key| key.starts_with(&prefix));
+    found.expect("some of each size were stored").clone()
+}
+
+#[test]
+fn full_heap_refuses_writes_and_goes_on_with_all_else() {
+    let fleet = Fleet::start("full heap", &settings());
+    assert_clean(&fleet);
+    let mut workers = Conversation::at_each_worker(&fleet);
+    let mut stored = fill(&mut workers);
+    assert_clean(&fleet);
+    let (large, small) = (first_of(&stored, 0, 60_000), first_of(&stored, 0, 200));
+    let more = vec![b'+'; 60_000];
+    for worker in &mut workers {
+        let refused: [&[&[u8]]; 8] = [
+            &[b"SET", b"new", &more],
+            &[b"SET", small.as_bytes(), &more],
+            &[b"GETSET", small.as_bytes(), &more],
+            &[b"APPEND", small.as_bytes(), &more],
+            &[b"APPEND", large.as_bytes(), &more],
+            &[b"SETRANGE", small.as_bytes(), b"50000", b"+"],
+            &[
+                b"MSET",
+                small.as_bytes(),
+                b"+",
+                large.as_bytes(),
+                b"+",
+                b"new",
+                &more,
+            ],
+            &[b"MSETNX", b"new", b"+", b"newer", &more],
+        ];
+        for args in refused {
+            let name = String::from_utf8_lossy(args[0]).into_owned();
+            assert_eq!(worker.run(args), oom(), "{name}");
+        }
+        let length = worker.run(&["STRLEN", &large]);
+        assert_eq!(length, Value::Integer(60_000));
+        assert_eq!(worker.run(&["EXISTS", "new", "newer"]), Value::Integer(0));
+        assert_holds(worker, &stored);
+    }
+    assert_clean(&fleet);
+    // What one worker deletes, both find room for.
+    for size in SIZES {
+        let gone: Vec<String> = stored
+            .extract_if(.., |(_, stored)| *stored == size)
+            .map(|(key, _)| key)
+            .collect();
+        for keys in gone.chunks(BATCH) {
+            let mut delete = vec!["DEL"];
+            delete.extend(keys.iter().map(String::as_str));
+            let deleted = workers[1].run(&delete);
+            assert_eq!(deleted, Value::Integer(keys.len() as i64));
+        }
+        if size == SIZES[0] {
+            for (place, worker) in workers.iter_mut().enumerate() {
+                let key = format!("again:{place}");
+                let reply = worker.run(&[&b"SET"[..], key.as_bytes(), &value(&key, 60_000)]);
+                assert_eq!(reply, ok());
+                stored.push((key, 60_000));
+            }
+        }
+        assert_holds(&mut workers[0], &stored);
+    }
+    drop(workers);
+    fleet.finish();
+}
+
+// R20, R29
+#[test]
+fn an_update_on_a_full_heap_keeps_every_value() {
+    let fleet = Fleet::start("update on a full heap", &settings());
+    let mut workers = Conversation::at_each_worker(&fleet);
+    let stored = fill(&mut workers);
+    let answer = fleet.update(&library("kv_v2"), &["--probation", "0", "--wait"]);
+    for worker in &mut workers {
+        assert_holds(worker, &stored);
+    }
+    eprintln!("{} {} {}", answer.code, answer.word, answer.text);
+    drop(workers);
+    fleet.finish();
+}
