@@ -170,8 +170,7 @@ fn print_times(cx: &mut Worker, locks: &'static Robust) {
         println!("  {name:14} {}", spread(times.clone()));
     }
     let [guard, parking_lot, robust, _, update_point, empty] = &times;
-    let (ratio, difference): (fn(f64, f64) -> f64, fn(f64, f64) -> f64) =
-        (|a, b| a / b, |a, b| a - b);
+    let (ratio, difference): (Combine, Combine) = (|a, b| a / b, |a, b| a - b);
     println!(
         "  guard / parking_lot         {}   (goal: at most 1.00)",
         paired(guard, parking_lot, ratio)
@@ -247,6 +246,9 @@ fn measure(cx: &mut Worker, _: ()) -> Step<()> {
     }
     Ok(Crossing::new("end", ()))
 }
+
+/// How two figures of one round are set against each other.
+type Combine = fn(f64, f64) -> f64;
 
 fn main() {
     let limits = HeapLimits {

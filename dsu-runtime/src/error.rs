@@ -55,8 +55,6 @@ pub enum LockError {
     TransformFailed(String),
     /// This worker holds it already, or waiting for it would close a cycle.
     Deadlock(String),
-    /// The guard is gone from this version of the server.
-    Retired(String),
     /// The time given for waiting has passed.
     TimedOut(String),
     /// It is held by somebody else (`try_lock`).
@@ -80,10 +78,6 @@ impl fmt::Display for LockError {
             LockError::Deadlock(guard) => write!(
                 f,
                 "waiting for guard {guard} would never end: this worker holds it"
-            ),
-            LockError::Retired(guard) => write!(
-                f,
-                "guard {guard} is retired: it is not part of the running version"
             ),
             LockError::TimedOut(guard) => write!(f, "guard {guard} was not free in the time given"),
             LockError::WouldBlock => f.write_str("the guard is held: try again later"),

@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+/// A name and what it runs.
+type Test = (&'static str, fn(&Scratch));
+
 fn main() {
     probe::main();
-    let tests: &[(&str, fn(&Scratch))] = &[
+    let tests: &[Test] = &[
         (
             "well_behaved_library_gives_its_manifest",
             well_behaved_library_gives_its_manifest,

@@ -33,6 +33,8 @@ pub const GUARDS_OFFSET: usize = 0x1000_0000;
 pub const GUARD_STRIDE: usize = 64;
 /// Offset of the live counts: per worker and representation, one `i64`.
 pub const LIVE_OFFSET: usize = 0x2000_0000;
+/// Bytes of one worker's row of live counts.
+pub const LIVE_STRIDE: usize = 65536 * 8;
 /// Offset of the superblock states, one `u64` each.
 pub const SUPERBLOCK_STATE_OFFSET: usize = 0x4000_0000;
 /// Offset of the superblock metadata.
@@ -71,7 +73,7 @@ pub const ALIAS_ADDR: usize = 0x4000_0000_0000;
 const _: () = assert!(HEAP_ADDR == 0x2000_0000_0000);
 const _: () = assert!(WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE <= GUARDS_OFFSET);
 const _: () = assert!(GUARDS_OFFSET + MAX_GUARDS * GUARD_STRIDE <= LIVE_OFFSET);
-const _: () = assert!(LIVE_OFFSET + MAX_WORKERS * 65536 * 8 <= SUPERBLOCK_STATE_OFFSET);
+const _: () = assert!(LIVE_OFFSET + MAX_WORKERS * LIVE_STRIDE <= SUPERBLOCK_STATE_OFFSET);
 const _: () = assert!(SUPERBLOCK_STATE_OFFSET + SUPERBLOCKS * 8 <= SUPERBLOCK_META_OFFSET);
 const _: () =
     assert!(SUPERBLOCK_META_OFFSET + SUPERBLOCKS * SUPERBLOCK_META_STRIDE <= PENDING_OFFSET);

@@ -7,7 +7,9 @@
 //! Knows nothing of what a box holds.
 #![allow(unsafe_code)] // fixed addresses
 
-use crate::abi::{CONTEXT_ADDR, CONTROL_ADDR, LIVE_OFFSET, MAX_WORKERS, WorkerContext};
+use crate::abi::{
+    CONTEXT_ADDR, CONTROL_ADDR, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, WorkerContext,
+};
 use crate::ids::{Tag, WorkerSlot};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -105,7 +107,7 @@ fn apply(tag: Tag, delta: i32) {
 }
 
 fn cell(slot: WorkerSlot, tag: Tag) -> &'static AtomicI64 {
-    let address = CONTROL_ADDR + LIVE_OFFSET + (slot.0 as usize * 65536 + tag.0 as usize) * 8;
+    let address = CONTROL_ADDR + LIVE_OFFSET + slot.0 as usize * LIVE_STRIDE + tag.0 as usize * 8;
     // SAFETY: the control region is mapped before a slot exists and never unmapped; a 16-bit tag
     // cannot leave the row of its slot.
     unsafe { &*(address as *const AtomicI64) }

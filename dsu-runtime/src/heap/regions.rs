@@ -7,10 +7,10 @@
 use super::context::{Descriptor, HeapContext};
 use crate::abi::{
     ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_REALM_STRIDE, HEAP_REALMS_OFFSET,
-    HEAP_SIZE, HEAP_SLOTS_OFFSET, MAX_WORKERS, ROOTS_ADDR, ROOTS_SIZE, RUNTIME_ABI, WORKER_STRIDE,
-    WORKERS_OFFSET,
+    HEAP_SIZE, HEAP_SLOTS_OFFSET, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, ROOTS_ADDR, ROOTS_SIZE,
+    RUNTIME_ABI, WORKER_STRIDE, WORKERS_OFFSET,
 };
-use crate::sys::memory::{self, Access, MemoryError};
+use crate::sys::memory::{self, Access, MemoryError, PAGE_SIZE};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -116,6 +116,10 @@ impl Regions {
         commit_control(control, 0, WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE)?;
         let allocator = HEAP_REALMS_OFFSET + 2 * HEAP_REALM_STRIDE - HEAP_SLOTS_OFFSET;
         commit_control(control, HEAP_SLOTS_OFFSET, allocator)?;
+        // Of the live counts, those of the first representations: more than any application has.
+        for slot in 0..MAX_WORKERS {
+            commit_control(control, LIVE_OFFSET + slot * LIVE_STRIDE, PAGE_SIZE)?;
+        }
         let header = ControlHeader {
             magic: MAGIC,
             abi: RUNTIME_ABI,
@@ -204,7 +208,7 @@ impl Regions {
     ///
     /// # Errors
     /// No memory.
-    pub fn commit_control(&self, offset: usize, bytes: usize) -> Result<(), RegionError> {
+    pub fn commit_control(offset: usize, bytes: usize) -> Result<(), RegionError> {
         match HeapContext::current().descriptor(Descriptor::Control) {
             Some(control) => Ok(commit_control(control, offset, bytes)?),
             None => Err(RegionError::Foreign("no regions are mapped".to_owned())),

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
-use crate::abi::{MAX_GUARDS, SlotState, WorkerRecord};
+use crate::abi::{GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, SlotState, WorkerRecord};
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role};
 use crate::ids::{GuardIndex, Tag, WorkerSlot};
 use crate::sync;
@@ -216,7 +216,10 @@ impl Libraries for CheckedLibraries {
             .registry
             .admit(manifest)
             .map_err(|refusal| refusal.to_string())?;
-        self.guards.set(self.registry.slots_in_use());
+        let guards = self.registry.slots_in_use();
+        Regions::commit_control(GUARDS_OFFSET, guards as usize * GUARD_STRIDE)
+            .map_err(|error| error.to_string())?;
+        self.guards.set(guards);
         Ok(binding)
     }
 

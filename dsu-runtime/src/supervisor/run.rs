@@ -377,12 +377,16 @@ impl Supervisor {
             FromWorker::Swept {
                 converted,
                 parked,
+                failed,
                 poisoned,
             } => {
-                tracing::debug!("{slot} swept: {converted} converted, {parked} parked");
+                tracing::debug!(
+                    "{slot} swept: {converted} converted, {parked} parked, {failed} failed"
+                );
                 self.event(Event::Swept {
                     slot,
                     converted,
+                    failed,
                     poisoned,
                 });
             }

@@ -264,6 +264,7 @@ impl ScriptedWorker {
                 self.say(&FromWorker::Swept {
                     converted: 0,
                     parked: 0,
+                    failed: 0,
                     poisoned: Vec::new(),
                 });
             }

@@ -23,9 +23,6 @@ pub(super) fn bring(
     cell: &GuardCell,
     expected: Tag,
 ) -> Result<NonNull<u8>, LockError> {
-    if slot.retired.load(Ordering::Relaxed) != 0 {
-        return Err(LockError::Retired(describe(cell)));
-    }
     if slot.is_poisoned() {
         return Err(LockError::Poisoned(describe(cell)));
     }

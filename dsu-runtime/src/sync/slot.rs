@@ -25,8 +25,7 @@ pub struct GuardSlot {
     root: AtomicU64,
     /// Tag of the tuple when the guard was poisoned; 0 while it is sound.
     poisoned: AtomicU32,
-    /// Not 0 once no version has this guard any more.
-    pub retired: AtomicU32,
+    _pad: u32,
     _reserved: [u64; 3],
 }
 

@@ -88,6 +88,8 @@ pub enum Event {
         slot: WorkerSlot,
         /// What it converted; 0 says that nothing is left to convert.
         converted: u64,
+        /// What it could not convert.
+        failed: u64,
         /// Poisoned guards that it left alone.
         poisoned: Vec<String>,
     },

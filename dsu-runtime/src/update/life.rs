@@ -84,7 +84,7 @@ enum Phase {
     Gathering,
     Opened,
     Paused { reason: String, from: Stage },
-    Sweeping { poisoned: Vec<String> },
+    Sweeping { held: Held },
     Returning { reason: String },
     SweepingBack { reason: String },
 }
@@ -161,7 +161,7 @@ impl Life {
             Phase::Paused { reason, .. }
             | Phase::Returning { reason }
             | Phase::SweepingBack { reason } => Some(reason.clone()),
-            Phase::Sweeping { poisoned } if !poisoned.is_empty() => Some(poisoned_text(poisoned)),
+            Phase::Sweeping { held } => held.text(),
             _ => None,
         }
     }
@@ -285,8 +285,12 @@ impl Life {
             Event::Swept {
                 slot,
                 converted,
+                failed,
                 poisoned,
-            } => self.swept(slot, converted, poisoned, out),
+            } => {
+                let found = Held { failed, poisoned };
+                self.swept(slot, converted, found, out);
+            }
             Event::Pong(slot) => {
                 if let Phase::Canary(_, Watch::Answering(silent)) = &mut self.phase {
                     silent.remove(&slot);
@@ -383,11 +387,38 @@ impl Life {
     }
 }
 
-fn poisoned_text(guards: &[String]) -> String {
-    format!(
-        "commit is held up by poisoned guards, whose owner died in the middle: {}; dsu rollback, or restart the server",
-        guards.join(", ")
-    )
+/// What a whole pass of the sweep had to leave in an old representation (R30).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Held {
+    /// Elements and tuples whose transformer failed.
+    failed: u64,
+    /// Poisoned guards, by name.
+    poisoned: Vec<String>,
+}
+
+impl Held {
+    /// What holds the commit up, and what to do; `None` if nothing does.
+    fn text(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if !self.poisoned.is_empty() {
+            let guards = self.poisoned.join(", ");
+            parts.push(format!(
+                "poisoned guards, whose owner died in the middle: {guards}"
+            ));
+        }
+        if self.failed > 0 {
+            parts.push(format!(
+                "{} elements that could not be converted (see the log)",
+                self.failed
+            ));
+        }
+        (!parts.is_empty()).then(|| {
+            format!(
+                "commit is held up by {}; dsu rollback, or mend the cause",
+                parts.join(" and ")
+            )
+        })
+    }
 }
 
 fn stage_text(stage: Stage) -> &'static str {

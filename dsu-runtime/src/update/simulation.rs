@@ -211,6 +211,7 @@ impl World {
             worker.outbox.push_back(Event::Swept {
                 slot,
                 converted,
+                failed: 0,
                 poisoned: Vec::new(),
             });
         }

@@ -197,7 +197,7 @@ impl Worker {
             return Ok(());
         }
         self.record.waiting.store(1, Ordering::SeqCst);
-        let outcome = if self.record.due.load(Ordering::SeqCst) != 0 {
+        let outcome = if self.record.due.load(Ordering::SeqCst) & !WorkerRecord::DUE_SWEEP != 0 {
             Ok(())
         } else {
             events.fill(self.epoll(), deadline)

@@ -440,17 +440,19 @@ impl Host {
             return true;
         }
         let pass = std::mem::take(&mut self.pass);
-        // A pass that changed nothing is the last; see `FromWorker::Swept`.
-        if pass.converted == 0 {
+        // A pass that changed nothing is the last; see `FromWorker::Swept`. What failed is tried again,
+        // for the heap may have room by then, but at update points only, not in every idle moment.
+        if pass.converted == 0 && pass.failed == 0 {
             self.set_sweep(false);
         }
-        let is_on = pass.converted != 0;
+        let goes_on = pass.converted != 0;
         say(&FromWorker::Swept {
             converted: pass.converted,
             parked: pass.parked,
+            failed: pass.failed,
             poisoned: pass.poisoned,
         });
-        is_on
+        goes_on
     }
 }
 

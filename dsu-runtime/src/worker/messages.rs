@@ -117,6 +117,8 @@ pub enum FromWorker {
         converted: u64,
         /// Elements without a form in the target version.
         parked: u64,
+        /// Elements and tuples whose transformer failed: they hold the commit up (R30).
+        failed: u64,
         /// Poisoned guards, by name, that were not looked into.
         poisoned: Vec<String>,
     },

@@ -5,7 +5,7 @@ use super::descriptor::Descriptor;
 use crate::abi::TypeSchema;
 use crate::sys::accept::accept;
 use nix::sys::socket::{
-    MsgFlags, SockaddrStorage, getpeername, getsockname, send, setsockopt, sockopt,
+    MsgFlags, SockaddrIn, SockaddrIn6, getpeername, getsockname, send, setsockopt, sockopt,
 };
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, Read, Write};
@@ -43,21 +43,31 @@ impl From<Descriptor> for Listener {
 impl Stream {
     /// Address and port of the peer; empty where it has none or is gone.
     pub fn peer_address(&self) -> String {
-        getpeername::<SockaddrStorage>(self.as_fd().as_raw_fd())
-            .map(|a| a.to_string())
-            .unwrap_or_default()
+        let fd = self.number();
+        shown(getpeername::<SockaddrIn>(fd), || {
+            getpeername::<SockaddrIn6>(fd)
+        })
     }
 
     /// Address and port of this end; empty where it has none.
     pub fn local_address(&self) -> String {
-        getsockname::<SockaddrStorage>(self.as_fd().as_raw_fd())
-            .map(|a| a.to_string())
-            .unwrap_or_default()
+        let fd = self.number();
+        shown(getsockname::<SockaddrIn>(fd), || {
+            getsockname::<SockaddrIn6>(fd)
+        })
     }
 
     /// The descriptor's number in this process, to be shown.
     pub fn number(&self) -> i32 {
         self.as_fd().as_raw_fd()
+    }
+}
+
+/// An address of either family, as text.
+fn shown(four: nix::Result<SockaddrIn>, six: impl FnOnce() -> nix::Result<SockaddrIn6>) -> String {
+    match four {
+        Ok(address) => address.to_string(),
+        Err(_) => six().map(|address| address.to_string()).unwrap_or_default(),
     }
 }
 

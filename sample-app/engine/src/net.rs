@@ -78,7 +78,9 @@ impl Connections {
     pub fn start(cx: &mut Worker) -> Result<Connections, WorkerError> {
         let mut listeners = Vec::new();
         for (index, (_, listener)) in cx.listeners()?.into_iter().enumerate() {
-            cx.register(&listener, index as u64, Interest::SHARED_LISTENER)?;
+            // Woken together, idle workers share the newcomers; woken one at a time, the first in the
+            // kernel's list would take nearly all.
+            cx.register(&listener, index as u64, Interest::READABLE)?;
             listeners.push(listener);
         }
         let slot = u64::from(cx.slot().0);

@@ -185,7 +185,7 @@ fn bind() {
         tag
     };
     // Neighbours, so that their classes differ.
-    let old = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_OLD"));
+    let old = represent("guard:WORLD_OLD".into(), &schema_of("WORLD_OLD"));
     let new = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_NEW"));
     for registration in inventory::iter::<TypeRegistration> {
         represent(registration.name.into(), &(registration.schema)());
@@ -242,6 +242,7 @@ fn version_1() -> Manifest {
         update_points: Vec::new(),
         carry: CarryManifest {
             worker: "serve".into(),
+            path: String::new(),
             schema: <() as crate::worker::Carried>::schema(),
         },
         carry_lenses: Vec::new(),

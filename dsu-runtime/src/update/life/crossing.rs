@@ -1,6 +1,6 @@
 //! The steps of an update: workers are sent over, stopped, sent back, and an end is put to it.
 
-use super::{Hand, Life, Phase, Stage, Watch, names};
+use super::{Hand, Held, Life, Phase, Stage, Watch, names};
 use crate::ids::WorkerSlot;
 use crate::update::events::{
     Answer, BuildIndex, Effect, Manner, OnFailure, Order, TimerId, TimerKind,
@@ -65,7 +65,7 @@ impl Life {
     pub(super) fn sweep(&mut self, out: &mut Vec<Effect>) {
         out.push(Effect::Progress("all workers crossed: sweeping".to_owned()));
         self.phase = Phase::Sweeping {
-            poisoned: Vec::new(),
+            held: Held::default(),
         };
         self.disarm();
         self.tell_all(Order::Sweep(true), out);

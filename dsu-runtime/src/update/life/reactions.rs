@@ -1,6 +1,6 @@
 //! What an event means in each phase. Decides; the steps themselves are in `crossing`.
 
-use super::{Life, Phase, Stage, Watch, names, poisoned_text, stage_text};
+use super::{Held, Life, Phase, Stage, Watch, names, stage_text};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Answer, BuildIndex, Effect, Order, Plan, TimerKind};
 
@@ -140,25 +140,25 @@ impl Life {
         &mut self,
         slot: WorkerSlot,
         converted: u64,
-        found: Vec<String>,
+        found: Held,
         out: &mut Vec<Effect>,
     ) {
         if converted > 0 || !self.hands.contains_key(&slot) {
             return; // another pass follows by itself
         }
-        if let Phase::SweepingBack { reason, .. } = &mut self.phase
-            && !found.is_empty()
-        {
-            // R30 is about a commit. A rollback always ends: what is poisoned stays locked away.
-            *reason = format!("{reason}; still poisoned: {}", found.join(", "));
-        } else if !found.is_empty() {
-            if let Phase::Sweeping { poisoned } = &mut self.phase
-                && *poisoned != found
-            {
-                out.push(Effect::Progress(poisoned_text(&found)));
-                *poisoned = found;
+        if let Some(text) = found.text() {
+            match &mut self.phase {
+                // R30 is about a commit. A rollback always ends: what is left stays locked away.
+                Phase::SweepingBack { reason, .. } => *reason = format!("{reason}; {text}"),
+                Phase::Sweeping { held } => {
+                    if *held != found {
+                        *held = found;
+                        out.push(Effect::Progress(text));
+                    }
+                    return;
+                }
+                _ => return,
             }
-            return;
         }
         match &self.phase {
             Phase::Sweeping { .. } => {

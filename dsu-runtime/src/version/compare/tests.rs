@@ -137,7 +137,7 @@ fn frozen_copy_that_differs_is_refused_once_with_both_layouts() {
         text.contains("v1 states") && text.contains("never: u64"),
         "{text}"
     );
-    assert!(text.contains("pub struct Entry {"), "{text}");
+    assert!(text.contains("struct Entry {"), "{text}");
 }
 
 #[test] // R4
