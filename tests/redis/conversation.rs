@@ -6,7 +6,7 @@ use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// No reply is waited for longer; the watchdog of the test is earlier or later, either ends it.
+/// No reply is waited for longer: a guard against hangs, far beyond what any reply needs.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Connections made until each worker has one.
 const ATTEMPTS: usize = 2000;
