@@ -1,0 +1,258 @@
+//! Random commands to the running server and to a real Redis: the replies are equal, whichever version
+//! runs and while versions change.
+
+use crate::conversation::Conversation;
+use crate::generator::{Comparison, Generator, Request, Version};
+use crate::real::Redis;
+use crate::value::{Value, encode};
+use dsu_tests::{Fleet, kv, library};
+use std::thread::{Scope, ScopedJoinHandle};
+
+const PIPELINE: usize = 40;
+/// Commands between two looks at all keys.
+const LOOK_EVERY: usize = 1000;
+/// Commands between two changes of the version. The commands go on while it changes.
+const CHANGE_EVERY: usize = 2500;
+/// Times may differ by this much, in whatever unit they are told.
+const TOLERANCE: i64 = 120_000;
+
+/// Commands in each test; `KV_DIFFERENTIAL_COMMANDS` asks for more.
+fn length() -> usize {
+    number("KV_DIFFERENTIAL_COMMANDS").unwrap_or(20_000) as usize
+}
+
+/// `KV_DIFFERENTIAL_SEED` asks for other chances.
+fn seed() -> u64 {
+    number("KV_DIFFERENTIAL_SEED").unwrap_or(20_250_301)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Both servers: one connection to Redis, one to each worker of the server under test.
+struct Pair {
+    redis: Redis,
+    ours: Vec<Conversation>,
+    /// The worker that gets the next batch.
+    turn: usize,
+    version: Version,
+}
+
+impl Pair {
+    /// The same commands to both. Those about the connection itself go to every worker, so that all
+    /// connections are in the state that the one to Redis is in.
+    fn exchange(&mut self, batch: &[(Request, Comparison)]) {
+        self.turn = (self.turn + 1) % self.ours.len();
+        let bytes: Vec<u8> = batch.iter().flat_map(|(args, _)| encode(args)).collect();
+        self.redis.send(&bytes);
+        for (place, ours) in self.ours.iter_mut().enumerate() {
+            let mine = batch
+                .iter()
+                .filter(|(request, _)| place == self.turn || is_of_the_connection(request));
+            let bytes: Vec<u8> = mine.flat_map(|(args, _)| encode(args)).collect();
+            ours.send(&bytes);
+        }
+        let mut history = Vec::new();
+        for (request, comparison) in batch {
+            let theirs = self.redis.receive();
+            for (place, ours) in self.ours.iter_mut().enumerate() {
+                if place != self.turn && !is_of_the_connection(request) {
+                    continue;
+                }
+                let ours = ours.receive();
+                let shown = show(request);
+                history.push(format!(
+                    "{shown}\n    redis    {theirs:?}\n    worker {place} {ours:?}"
+                ));
+                assert!(agree(*comparison, &ours, &theirs), "{}", history.join("\n"));
+            }
+        }
+    }
+
+    /// Every key, what it holds, and how long it lives, as each worker tells; and SCAN finds each once.
+    fn compare_contents(&mut self) {
+        let theirs = self.theirs(&[b"KEYS", b"*"]).sorted();
+        let Value::Array(keys) = &theirs else {
+            panic!("KEYS answers {theirs:?}");
+        };
+        for place in 0..self.ours.len() {
+            let listed = self.ours[place].run(&["KEYS", "*"]).sorted();
+            assert_eq!(listed, theirs, "the keys, as worker {place} tells");
+            let mut scanned = scan(&mut self.ours[place]);
+            scanned.sort();
+            assert_eq!(&scanned, keys, "SCAN of a store at rest, by worker {place}");
+            for key in keys {
+                let Value::Bulk(key) = key else {
+                    panic!("{key:?} is a key");
+                };
+                let held = self.ours[place].run(&[b"GET", &key[..]]);
+                assert_eq!(held, self.theirs(&[b"GET", key]), "at worker {place}");
+                if self.version == Version::Two {
+                    let until = self.ours[place].run(&[b"PEXPIRETIME", &key[..]]);
+                    let wanted = self.theirs(&[b"PEXPIRETIME", key]);
+                    let agreed = agree(Comparison::Time, &until, &wanted);
+                    assert!(agreed, "{until:?} {wanted:?} at worker {place}");
+                }
+            }
+        }
+    }
+
+    fn theirs(&mut self, args: &[&[u8]]) -> Value {
+        self.redis.send(&encode(args));
+        self.redis.receive()
+    }
+}
+
+fn scan(ours: &mut Conversation) -> Vec<Value> {
+    let mut keys = Vec::new();
+    let mut cursor = String::from("0");
+    loop {
+        let reply = ours.run(&["SCAN", &cursor, "COUNT", "3"]);
+        let Value::Array(reply) = reply else {
+            panic!("SCAN answers {reply:?}");
+        };
+        let [next, Value::Array(found)] = reply.as_slice() else {
+            panic!("SCAN answers {reply:?}");
+        };
+        keys.extend_from_slice(found);
+        cursor = next.text();
+        if cursor == "0" {
+            return keys;
+        }
+    }
+}
+
+/// Commands that change or tell the state of a connection.
+fn is_of_the_connection(request: &Request) -> bool {
+    let name = request[0].to_ascii_uppercase();
+    let names: [&[u8]; 5] = [b"HELLO", b"CLIENT", b"RESET", b"AUTH", b"SELECT"];
+    names.contains(&name.as_slice())
+}
+
+/// Version 1 does not know these.
+fn expires(request: &Request) -> bool {
+    let name = request[0].to_ascii_uppercase();
+    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    has(b"EXPIRE") || has(b"TTL") || has(b"PERSIST") || has(b"SETEX") || has(b"GETEX")
+}
+
+fn show(request: &Request) -> String {
+    let words = request
+        .iter()
+        .map(|arg| format!("\"{}\"", arg.escape_ascii()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn agree(comparison: Comparison, ours: &Value, theirs: &Value) -> bool {
+    match (comparison, ours, theirs) {
+        (_, Value::Error(_), _) | (_, _, Value::Error(_)) => ours == theirs,
+        (Comparison::Exact, ..) => ours.clone().sorted_sets() == theirs.clone().sorted_sets(),
+        (Comparison::Sorted, ..) => ours.clone().sorted() == theirs.clone().sorted(),
+        (Comparison::Shape, ..) => std::mem::discriminant(ours) == std::mem::discriminant(theirs),
+        (Comparison::Time, Value::Integer(ours), Value::Integer(theirs)) => {
+            ours == theirs || (*ours >= 0 && *theirs >= 0 && (ours - theirs).abs() < TOLERANCE)
+        }
+        (Comparison::Time, ..) => ours == theirs,
+    }
+}
+
+/// Runs the commands of `version`; `every` is called with the number of commands run so far.
+fn compare(fleet: &Fleet, redis: Redis, version: Version, mut every: impl FnMut(usize)) {
+    let mut pair = Pair {
+        redis,
+        ours: Conversation::at_each_worker(fleet),
+        turn: 0,
+        version,
+    };
+    let mut generator = Generator::new(seed(), version);
+    let (mut run, mut looked) = (0, 0);
+    while run < length() {
+        every(run);
+        let batch: Vec<(Request, Comparison)> = (0..PIPELINE)
+            .map(|_| generator.next())
+            .filter(|(request, _)| version == Version::Two || !expires(request))
+            .collect();
+        pair.exchange(&batch);
+        run += batch.len();
+        if run - looked >= LOOK_EVERY {
+            looked = run;
+            pair.compare_contents();
+        }
+    }
+    pair.compare_contents();
+}
+
+#[test]
+fn version_1_answers_as_redis_does() {
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let fleet = Fleet::start("version 1 beside redis", &kv(2));
+    compare(&fleet, redis, Version::One, |_| {});
+    fleet.finish();
+}
+
+#[test]
+fn version_2_answers_as_redis_does() {
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let mut settings = kv(2);
+    settings.library = library("kv_v2");
+    let fleet = Fleet::start("version 2 beside redis", &settings);
+    compare(&fleet, redis, Version::Two, |_| {});
+    fleet.finish();
+}
+
+// R1, R3, R20, R24
+#[test]
+fn clients_cannot_tell_from_redis_that_versions_alternate() {
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let fleet = Fleet::start("alternating beside redis", &kv(2));
+    let changes = std::thread::scope(|scope| {
+        let mut changes = Changes::default();
+        compare(&fleet, redis, Version::One, |run| {
+            if run >= (changes.count + 1) * CHANGE_EVERY {
+                changes.next(scope, &fleet);
+            }
+        });
+        changes.end();
+        changes.count
+    });
+    assert!(changes >= length() / CHANGE_EVERY - 1, "{changes} changes");
+    let version = fleet.now().version;
+    assert_eq!(version, 1 + changes as u64 % 2);
+    fleet.finish();
+}
+
+/// Updates and rollbacks in turn, each beside the commands.
+#[derive(Default)]
+struct Changes<'scope> {
+    count: usize,
+    current: Option<ScopedJoinHandle<'scope, ()>>,
+}
+
+impl<'scope> Changes<'scope> {
+    fn next(&mut self, scope: &'scope Scope<'scope, '_>, fleet: &'scope Fleet) {
+        self.end();
+        let forward = self.count.is_multiple_of(2);
+        self.count += 1;
+        self.current = Some(scope.spawn(move || {
+            if forward {
+                fleet.updated(&library("kv_v2"), &["--probation", "0", "--wait"]);
+            } else {
+                fleet.accepted(&["rollback", "--wait"]);
+            }
+        }));
+    }
+
+    /// Waits until the change under way is done.
+    fn end(&mut self) {
+        if let Some(current) = self.current.take() {
+            current.join().expect("an accepted change");
+        }
+    }
+}
