@@ -20,7 +20,9 @@ pub struct WorkerContext {
     pub depth: Cell<u32>,
     /// Conversions that are open; while not 0, containers copy before they write (`heap::transaction`).
     pub converting: Cell<u32>,
-    _reserved: Cell<u32>,
+    /// 1 while the innermost open conversion only makes a copy to be read: its blocks are private
+    /// (`heap::private`).
+    pub copying: Cell<u32>,
     /// The epoll descriptor, -1 while there is none.
     pub epoll: Cell<i32>,
     /// The socket to the supervisor, -1 while there is none.

@@ -11,7 +11,7 @@ use super::claim;
 use super::classes::SizeClass;
 use super::context::{ClassContext, HeapContext};
 use super::superblock::{Meta, Place, Realm, SlotRecord, State, Superblock};
-use super::{large, pending, transaction};
+use super::{large, pending, private, transaction};
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use std::alloc::Layout;
@@ -52,6 +52,7 @@ fn allocate_in(realm: Realm, layout: Layout) -> Result<NonNull<u8>, HeapFull> {
     }
     let context = HeapContext::current();
     let block = match SizeClass::of(layout) {
+        _ if worker.copying.get() != 0 => private::allocate(layout)?,
         Some(class) => {
             let own = &context.classes[realm as usize][class.number()];
             match take(own, class) {
@@ -81,7 +82,10 @@ pub unsafe fn deallocate(pointer: NonNull<u8>, layout: Layout) {
         return;
     }
     let context = HeapContext::current();
-    if worker.converting.get() != 0 && transaction::is_deferred(context, pointer, layout) {
+    if worker.converting.get() != 0 {
+        if !transaction::is_deferred(context, pointer, layout) {
+            private::free_fresh(pointer, layout);
+        }
         return;
     }
     free_now(context, worker.owner(), pointer, layout);
@@ -126,7 +130,9 @@ pub unsafe fn grow_in_place(pointer: NonNull<u8>, old: Layout, new_size: usize) 
     }
     match (SizeClass::of(old), SizeClass::of(new)) {
         (Some(before), Some(after)) => before == after,
-        (None, None) => large::grow(HeapContext::current(), pointer, new_size),
+        (None, None) if worker.copying.get() == 0 => {
+            large::grow(HeapContext::current(), pointer, new_size)
+        }
         _ => false,
     }
 }

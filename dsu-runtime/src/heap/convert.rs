@@ -83,8 +83,11 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
         return Ok(copy);
     }
     let transaction = Transaction::begin();
+    let outer = WorkerContext::current().copying.replace(1);
     // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
-    match unsafe { convert(BoxWord(word), expected) } {
+    let converted = unsafe { convert(BoxWord(word), expected) };
+    WorkerContext::current().copying.set(outer);
+    match converted {
         Ok(copy) => {
             transaction.keep_for_scratch()?;
             copies::remember(word, expected, copy.block());

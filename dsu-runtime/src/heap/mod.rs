@@ -27,6 +27,7 @@ mod leaves;
 pub mod live;
 mod map;
 mod pending;
+mod private;
 mod recovery;
 mod regions;
 mod root;

@@ -11,6 +11,7 @@ use super::context::HeapContext;
 use super::copies;
 use super::journal::{Entry, Journal, RawList};
 use super::live;
+use super::private;
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use std::alloc::Layout;
@@ -65,7 +66,7 @@ impl Transaction {
         if self.is_open && self.close() == 0 {
             copies::forget();
             journal.fresh.clear();
-            free_down_to(&journal.deferred, 0);
+            free_down_to(&journal.deferred, 0, free_old);
         }
     }
 
@@ -90,8 +91,8 @@ impl Transaction {
             if let Some(entry) = journal.fresh.pop()
                 && let Err(full) = journal.scratch.push(entry)
             {
-                free_entry(entry);
-                free_down_to(&journal.scratch, scratch);
+                free_fresh(entry);
+                free_down_to(&journal.scratch, scratch, free_fresh);
                 self.undo();
                 return Err(full);
             }
@@ -105,7 +106,7 @@ impl Transaction {
         let journal = journal();
         while journal.fresh.len() > journal.fresh_mark.get() {
             if let Some(entry) = journal.fresh.pop() {
-                free_entry(entry);
+                free_fresh(entry);
             }
         }
         journal.deferred.truncate(journal.deferred_mark.get());
@@ -166,7 +167,7 @@ pub(crate) fn end_guard(depth: u32) {
 pub fn release_scratch() {
     if WorkerContext::current().is_attached() {
         copies::forget();
-        free_down_to(&journal().scratch, 0);
+        free_down_to(&journal().scratch, 0, free_fresh);
     }
 }
 
@@ -179,7 +180,7 @@ pub(super) fn note_fresh(
 ) -> Result<(), HeapFull> {
     let noted = context.journal.fresh.push(Entry::new(block, layout));
     if noted.is_err() {
-        free_now(context, WorkerContext::current().owner(), block, layout);
+        private::free_fresh(block, layout);
     }
     noted
 }
@@ -208,16 +209,24 @@ fn fresh_position(journal: &Journal, block: NonNull<u8>) -> Option<usize> {
         .filter(|at| *at >= journal.fresh_mark.get())
 }
 
-fn free_down_to(list: &RawList<Entry>, len: usize) {
+fn free_down_to(list: &RawList<Entry>, len: usize, free: fn(Entry)) {
     while list.len() > len {
         if let Some(entry) = list.pop() {
-            free_entry(entry);
+            free(entry);
         }
     }
     list.truncate(len);
 }
 
-fn free_entry(entry: Entry) {
+/// Frees what a conversion allocated.
+fn free_fresh(entry: Entry) {
+    if let Some((block, layout)) = entry.block() {
+        private::free_fresh(block, layout);
+    }
+}
+
+/// Frees what was there before a conversion.
+fn free_old(entry: Entry) {
     if let Some((block, layout)) = entry.block() {
         let owner = WorkerContext::current().owner();
         free_now(HeapContext::current(), owner, block, layout);
