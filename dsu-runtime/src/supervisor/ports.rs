@@ -37,6 +37,8 @@ pub trait Memory {
 pub struct HeapFigures {
     /// In allocated blocks.
     pub used_bytes: usize,
+    /// Of those, complements: what one of two versions cannot hold (R10).
+    pub complement_bytes: usize,
     /// Given by the machine.
     pub committed_bytes: usize,
     /// What `--heap` allows.

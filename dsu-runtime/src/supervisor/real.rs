@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::{Release, SeqCst};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Part of the heap that only recovery and rollback may use: one in so many bytes.
+/// Part of the heap that only conversions may use: one in so many bytes.
 const RESERVE_FRACTION: usize = 32;
 
 /// Makes the regions, maps them into this process, and looks at libraries for a server of this
@@ -134,6 +134,7 @@ impl Memory for MappedMemory {
         let account = HeapAccount::take(Activity::Live);
         HeapFigures {
             used_bytes: account.used_bytes,
+            complement_bytes: usize::try_from(heap::live::complement_bytes()).unwrap_or(0),
             committed_bytes: account.committed_bytes,
             limit_bytes: account.limit_bytes,
         }

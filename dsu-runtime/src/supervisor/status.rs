@@ -76,8 +76,9 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
     let heap = server.ports.memory.heap();
     let _ = write!(
         text,
-        "\nheap {} used, {} committed, limit {}",
+        "\nheap {} used ({} of it complements), {} committed, limit {}",
         bytes_text(heap.used_bytes as u64),
+        bytes_text(heap.complement_bytes as u64),
         bytes_text(heap.committed_bytes as u64),
         bytes_text(heap.limit_bytes as u64)
     );

@@ -20,8 +20,6 @@ impl Interest {
     pub const WRITABLE: Interest = Interest(libc::EPOLLOUT as u32);
     /// Both.
     pub const BOTH: Interest = Interest(Self::READABLE.0 | Self::WRITABLE.0);
-    /// A listener that several workers share: the kernel wakes one of them, not all.
-    pub const SHARED_LISTENER: Interest = Interest((libc::EPOLLIN | libc::EPOLLEXCLUSIVE) as u32);
 }
 
 /// One ready descriptor.
