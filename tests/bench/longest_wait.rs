@@ -65,7 +65,9 @@ fn measure(keys: usize, rounds: u64) {
         for turn in 0..WAYS.len() {
             let way = (turn + round as usize) % WAYS.len();
             let _watchdog = Watchdog::new("longest_wait");
-            one(&server, WAYS[way], &mut samples[way]);
+            // Keys of its own for each stretch: a load expects to find none.
+            let prefix = format!("load:{round}:{turn}");
+            one(&server, WAYS[way], prefix, &mut samples[way]);
         }
     }
     for (way, samples) in WAYS.iter().zip(samples) {
@@ -84,8 +86,9 @@ fn measure(keys: usize, rounds: u64) {
 }
 
 /// One stretch of load; an update goes to whichever version does not run.
-fn one(server: &Server, way: &str, samples: &mut Samples) {
+fn one(server: &Server, way: &str, prefix: String, samples: &mut Samples) {
     let mut plan = Plan::new(server.address());
+    plan.prefix = prefix;
     plan.connections = number("DSU_BENCH_CONNECTIONS", "20") as usize;
     plan.rest = REST;
     let load = Load::start(plan, "before").expect("the server takes connections");
