@@ -63,8 +63,6 @@ pub enum LockError {
     WouldTransform,
     /// No room for the items' other form.
     HeapFull,
-    /// The calling thread is not a worker.
-    NoWorker,
 }
 
 impl fmt::Display for LockError {
@@ -85,9 +83,6 @@ impl fmt::Display for LockError {
                 f.write_str("the guard's items need transforming: use lock")
             }
             LockError::HeapFull => HeapFull.fmt(f),
-            LockError::NoWorker => {
-                f.write_str("this thread is not a worker: guards are reached from worker functions")
-            }
         }
     }
 }

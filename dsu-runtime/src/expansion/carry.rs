@@ -7,7 +7,7 @@ use crate::worker::{Carried, Carry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::type_name;
-use xform::Lens;
+use xform::{Lens, LensError};
 
 /// What a field of a carry must be: any [`Carried`] type. A trait of its own only so that the error for an unfit
 /// field does not list every carried type there is.
@@ -103,13 +103,9 @@ pub fn carry_forward<L>(
 where
     L: Lens<Left: Carry, Right: Carry, Complement: Serialize + DeserializeOwned> + Default,
 {
-    let complement = complement
-        .map(|bytes| decode("complement", bytes))
-        .transpose()?;
-    let (right, complement) = L::default()
-        .forward(decode("older carry", left)?, complement)
-        .map_err(|error| error.to_string())?;
-    Ok((encode(&right)?, encode(&complement)?))
+    rewritten("older carry", left, complement, |carry, kept| {
+        L::default().forward(carry, kept)
+    })
 }
 
 /// Encoded newer carry and complement to encoded older carry and complement.
@@ -123,13 +119,24 @@ pub fn carry_backward<L>(
 where
     L: Lens<Left: Carry, Right: Carry, Complement: Serialize + DeserializeOwned> + Default,
 {
+    rewritten("newer carry", right, complement, |carry, kept| {
+        L::default().backward(carry, kept)
+    })
+}
+
+/// Decodes a carry and its complement, takes them through `lens`, and encodes what comes out.
+fn rewritten<From: DeserializeOwned, To: Serialize, Kept: Serialize + DeserializeOwned>(
+    what: &str,
+    carry: &[u8],
+    complement: Option<&[u8]>,
+    lens: impl FnOnce(From, Option<Kept>) -> Result<(To, Kept), LensError>,
+) -> Result<(Vec<u8>, Vec<u8>), String> {
     let complement = complement
         .map(|bytes| decode("complement", bytes))
         .transpose()?;
-    let (left, complement) = L::default()
-        .backward(decode("newer carry", right)?, complement)
-        .map_err(|error| error.to_string())?;
-    Ok((encode(&left)?, encode(&complement)?))
+    let (carry, complement) =
+        lens(decode(what, carry)?, complement).map_err(|error| error.to_string())?;
+    Ok((encode(&carry)?, encode(&complement)?))
 }
 
 /// A value out of `bytes`, which hold nothing else.

@@ -35,8 +35,6 @@ pub struct Surroundings {
     pub listeners: Vec<InheritedListener>,
     /// Name of the update point at which the version before left; `None` at a fresh start.
     pub resumed_from: Option<String>,
-    /// The version that runs.
-    pub version: Option<VersionId>,
 }
 
 /// A listening socket that the supervisor opened.

@@ -181,7 +181,6 @@ impl Host {
                 .filter(|listener| build.listeners.contains(&listener.name))
                 .collect(),
             resumed_from,
-            version: Some(build.version),
         }
     }
 }
