@@ -29,6 +29,11 @@ impl<T> Kept<T> {
     pub const fn of(value: T) -> Self {
         Kept { value: Some(value) }
     }
+
+    /// Whether nothing waits.
+    pub const fn is_empty(&self) -> bool {
+        self.value.is_none()
+    }
 }
 
 /// What a conversion leaves behind: the original beside the image that was made of it.

@@ -53,6 +53,10 @@ where
         Ok((left, (first, second)))
     }
 
+    fn is_vacant(&self, (first, second): &Self::Complement) -> bool {
+        self.first.is_vacant(first) && self.second.is_vacant(second)
+    }
+
     fn directions(&self) -> Directions {
         self.first.directions().and(self.second.directions())
     }
@@ -92,6 +96,10 @@ macro_rules! product {
                 $(let ($value, $kept) = self.$index.backward($value, $kept)
                     .map_err(|error| error.within(Segment::Field(stringify!($index))))?;)+
                 Ok((($($value,)+), ($($kept,)+)))
+            }
+
+            fn is_vacant(&self, ($($kept,)+): &Self::Complement) -> bool {
+                $(self.$index.is_vacant($kept))&&+
             }
 
             fn directions(&self) -> Directions {

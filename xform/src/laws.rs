@@ -32,6 +32,8 @@ pub enum Law {
     Defined,
     /// The same value and complement give the same result every time.
     Repeatable,
+    /// A vacant complement means the same as none.
+    VacantIsNone,
     /// There and back is where it started, and so is every later trip.
     Restored,
     /// An edit made there is still to be seen there after a trip here and back.
@@ -321,6 +323,11 @@ where
         if !second.1.matches(&first.1) {
             return Err(self.broken(Law::Repeatable, "the same complement", "another"));
         }
+        if kept.as_ref().is_some_and(|kept| self.lens.is_vacant(kept)) {
+            let (without, _) =
+                crossing(self.copy(value)?, None).map_err(|error| self.refused(&error, origin))?;
+            self.same(Law::VacantIsNone, &without, &first.0)?;
+        }
         Ok(first)
     }
 
@@ -378,6 +385,10 @@ impl<L: Lens> Lens for Flipped<'_, L> {
         complement: Option<L::Complement>,
     ) -> Result<(L::Right, L::Complement), LensError> {
         self.0.forward(right, complement)
+    }
+
+    fn is_vacant(&self, complement: &L::Complement) -> bool {
+        self.0.is_vacant(complement)
     }
 
     fn directions(&self) -> Directions {

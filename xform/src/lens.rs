@@ -3,6 +3,7 @@
 //! Owns the contract; must never know any particular operation.
 
 use crate::LensError;
+use crate::complement::says_something;
 
 /// A transformation between an older and a newer representation that goes both ways and loses nothing.
 ///
@@ -11,7 +12,8 @@ use crate::LensError;
 /// what is missing then takes its default.
 ///
 /// A lens must be a pure function of its arguments: callers repeat a crossing that was interrupted.
-/// A complement of size zero says nothing: `None` and `Some` must then mean the same, and combinators do not store it.
+/// A complement that is *vacant* says nothing: `None` and `Some` of it mean the same, and whoever stores complements need
+/// not store it. One of size zero is always vacant.
 ///
 /// Symmetric lenses after Hofmann, Pierce and Wagner (POPL 2011).
 pub trait Lens {
@@ -43,6 +45,12 @@ pub trait Lens {
         right: Self::Right,
         complement: Option<Self::Complement>,
     ) -> Result<(Self::Left, Self::Complement), LensError>;
+
+    /// Whether `complement` says no more than none does. A lens that says so too seldom costs memory, nothing else.
+    fn is_vacant(&self, complement: &Self::Complement) -> bool {
+        let _ = complement;
+        !says_something::<Self::Complement>()
+    }
 
     /// Which ways this lens goes. An update over a lens that goes forward only cannot be taken back.
     fn directions(&self) -> Directions {
@@ -89,6 +97,10 @@ impl<L: Lens + ?Sized> Lens for &L {
         complement: Option<L::Complement>,
     ) -> Result<(L::Left, L::Complement), LensError> {
         (**self).backward(right, complement)
+    }
+
+    fn is_vacant(&self, complement: &L::Complement) -> bool {
+        (**self).is_vacant(complement)
     }
 
     fn directions(&self) -> Directions {

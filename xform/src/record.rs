@@ -195,6 +195,18 @@ macro_rules! __record {
                 ))
             }
 
+            fn is_vacant(&self, complement: &Self::Complement) -> bool {
+                let rest = complement;
+                $(let ($vslot, rest) = rest;)*
+                $(let ($aslot, rest) = rest;)*
+                $(let ($dslot, rest) = rest;)*
+                let () = *rest;
+                true
+                    $(&& $crate::Lens::is_vacant(&{ let lens: $vlens = $vmake; lens }, $vslot))*
+                    $(&& $aslot.is_empty())*
+                    $(&& $dslot.is_empty())*
+            }
+
             fn directions(&self) -> $crate::Directions {
                 $crate::Directions::Both
                     $(.and($crate::Lens::directions(&{ let lens: $vlens = $vmake; lens })))*

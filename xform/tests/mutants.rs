@@ -40,6 +40,7 @@ enum Fault {
     Impure,
     RefusesWhatItGave,
     FailsOverNothing,
+    CallsAllVacant,
 }
 
 struct Hand {
@@ -151,6 +152,11 @@ impl Lens for Hand {
         };
         Ok((left, (times, flags, stale)))
     }
+
+    fn is_vacant(&self, (times, flags, owner): &Complement) -> bool {
+        self.fault == Fault::CallsAllVacant
+            || times.pair.is_none() && flags.is_empty() && owner.is_empty()
+    }
 }
 
 /// What anyone would check of a lens between these two types.
@@ -220,6 +226,7 @@ fn every_wrong_lens_is_caught_by_the_law_it_breaks() {
         (Fault::Impure, Law::Repeatable),
         (Fault::RefusesWhatItGave, Law::Defined),
         (Fault::FailsOverNothing, Law::Defined),
+        (Fault::CallsAllVacant, Law::VacantIsNone),
     ];
     for (fault, law) in faults {
         let broken = check(fault).expect_err(&format!("{fault:?} goes unnoticed"));

@@ -167,6 +167,9 @@ pub struct Conversion {
     pub target: *mut u8,
     /// Room for the new complement; not written where its type has size 0.
     pub complement_out: *mut u8,
+    /// Set by the lens: the new complement says no more than none does, so it need not be stored. It is
+    /// there all the same, to be dropped.
+    pub is_vacant: bool,
     /// Why it failed.
     pub error: ErrorText,
 }

@@ -24,7 +24,13 @@ pub unsafe extern "C" fn forward<L: Lens + Default>(
     conversion: &mut Conversion,
 ) -> ConversionStatus {
     // SAFETY: the caller's promise.
-    unsafe { convert(conversion, |left, kept| L::default().forward(left, kept)) }
+    unsafe {
+        convert(
+            conversion,
+            |left, kept| L::default().forward(left, kept),
+            |kept| L::default().is_vacant(kept),
+        )
+    }
 }
 
 /// Newer to older by the lens `L`.
@@ -36,7 +42,13 @@ pub unsafe extern "C" fn backward<L: Lens + Default>(
     conversion: &mut Conversion,
 ) -> ConversionStatus {
     // SAFETY: the caller's promise.
-    unsafe { convert(conversion, |right, kept| L::default().backward(right, kept)) }
+    unsafe {
+        convert(
+            conversion,
+            |right, kept| L::default().backward(right, kept),
+            |kept| L::default().is_vacant(kept),
+        )
+    }
 }
 
 /// # Safety
@@ -45,6 +57,7 @@ pub unsafe extern "C" fn backward<L: Lens + Default>(
 unsafe fn convert<From, To, Complement>(
     conversion: &mut Conversion,
     lens: impl FnOnce(From, Option<Complement>) -> Result<(To, Complement), LensError>,
+    is_vacant: impl FnOnce(&Complement) -> bool,
 ) -> ConversionStatus {
     let body = || {
         // SAFETY: the caller's promise.
@@ -55,10 +68,13 @@ unsafe fn convert<From, To, Complement>(
                 (!kept.is_null()).then(|| kept.read()),
             )
         };
-        lens(source, kept)
+        let (value, complement) = lens(source, kept)?;
+        let is_vacant = is_vacant(&complement);
+        Ok::<_, LensError>((value, complement, is_vacant))
     };
     match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok((value, complement))) => {
+        Ok(Ok((value, complement, is_vacant))) => {
+            conversion.is_vacant = is_vacant;
             // SAFETY: the caller's promise; a complement of size 0 is written nowhere.
             unsafe {
                 conversion.target.cast::<To>().write(value);

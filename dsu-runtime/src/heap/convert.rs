@@ -12,6 +12,7 @@ use super::chain::{self, MAX_STEPS};
 use super::copies;
 use super::failure;
 use super::live;
+use super::room::Room;
 use super::shared::Visitor;
 use super::transaction::Transaction;
 use crate::abi::{
@@ -249,17 +250,17 @@ unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> 
     // within the transaction.
     unsafe {
         let (own, rest) = chain::take_out(from.chain(source), ends)?;
-        let made = match lens.complement_size {
-            0 => None,
-            _ => Some(Complement::allocate(ends, lens, rest)?),
-        };
-        let kept = made.or(rest);
-        let block = block::allocate_beside(from.block(), form.layout(kept.is_some())?)?;
+        let mut value = Room::new(form.size, form.align)?;
+        let mut kept = Room::new(
+            lens.complement_size as usize,
+            lens.complement_align as usize,
+        )?;
         let mut conversion = Conversion {
             source: from.block().as_ptr(),
             complement_in: own.map_or(ptr::null(), |own| Complement::value(own, lens)),
-            target: block.as_ptr(),
-            complement_out: made.map_or(ptr::null_mut(), |made| Complement::value(made, lens)),
+            target: value.place(),
+            complement_out: kept.place(),
+            is_vacant: false,
             error: ErrorText::default(),
         };
         match call(lens.environment, &mut conversion) {
@@ -270,13 +271,27 @@ unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> 
                 return Err(AccessError::Failed(conversion.error.get().to_owned()));
             }
         }
-        if kept.is_some() {
-            form.set_chain(block, kept);
+        let chain = if lens.complement_size == 0 {
+            rest
+        } else if conversion.is_vacant {
+            if let Some(drop) = lens.drop_complement {
+                drop(lens.environment, kept.place());
+            }
+            rest
+        } else {
+            let made = Complement::allocate(ends, lens, rest)?;
+            kept.move_to(Complement::value(made, lens));
+            Some(made)
+        };
+        let block = block::allocate_beside(from.block(), form.layout(chain.is_some())?)?;
+        value.move_to(block.as_ptr());
+        if chain.is_some() {
+            form.set_chain(block, chain);
         }
         alloc::deallocate(from.block(), source.layout(from.is_chained())?);
         if let Some(own) = own {
             chain::free(own, lens);
         }
-        Ok(BoxWord::new(target, block, kept))
+        Ok(BoxWord::new(target, block, chain))
     }
 }

@@ -30,6 +30,7 @@ mod pending;
 mod private;
 mod recovery;
 mod regions;
+mod room;
 mod root;
 mod shared;
 mod shared_alloc;

@@ -84,6 +84,8 @@ unsafe extern "C" fn run(
 ) -> ConversionStatus {
     // SAFETY: only `Plan::converter` pairs this function with an environment.
     let plan = unsafe { &*environment.cast::<Plan>() };
+    // Vacant until a step keeps something.
+    conversion.is_vacant = true;
     for (step, name) in plan.steps.iter().zip(&plan.names) {
         // SAFETY: the caller's promise, and the offsets of the two layouts.
         let status = unsafe { step.run(conversion, plan.target) };
@@ -123,6 +125,7 @@ impl Step {
                     complement_out
                         .add(complement)
                         .copy_from_nonoverlapping(source.add(from), size);
+                    conversion.is_vacant = false;
                 }
                 Step::Make {
                     to,
@@ -166,10 +169,12 @@ impl Step {
                         },
                         target: target.add(to),
                         complement_out: complement_out.wrapping_add(complement),
+                        is_vacant: false,
                         error: ErrorText::default(),
                     };
                     let status = call(std::ptr::null(), &mut part);
                     conversion.error = part.error;
+                    conversion.is_vacant &= part.is_vacant || !has_complement;
                     return status;
                 }
             }
@@ -248,6 +253,7 @@ mod tests {
             complement_in: complement_in.cast(),
             target: target.as_mut_ptr().cast(),
             complement_out: std::ptr::null_mut(),
+            is_vacant: false,
             error: ErrorText::default(),
         };
         // SAFETY: source, target and complement have the places that the plan names.

@@ -137,6 +137,10 @@ where
             }
         }
     }
+
+    fn is_vacant(&self, kept: &Residual<L, R>) -> bool {
+        kept.pair.is_none()
+    }
 }
 
 impl<L, R, F, B> Lens for Exact<L, R, F, B>

@@ -49,6 +49,10 @@ impl<T, F: Fn() -> Result<T, LensError>> Lens for Add<F> {
     fn backward(&self, right: T, _: Option<Kept<T>>) -> Result<((), Kept<T>), LensError> {
         Ok(((), Kept::of(right)))
     }
+
+    fn is_vacant(&self, kept: &Kept<T>) -> bool {
+        kept.is_empty()
+    }
 }
 
 impl<T, F: Fn() -> Result<T, LensError>> Lens for Drop<F> {
@@ -62,5 +66,9 @@ impl<T, F: Fn() -> Result<T, LensError>> Lens for Drop<F> {
 
     fn backward(&self, (): (), kept: Option<Kept<T>>) -> Result<(T, Kept<T>), LensError> {
         Ok((take_out(kept, &self.default)?, Kept::empty()))
+    }
+
+    fn is_vacant(&self, kept: &Kept<T>) -> bool {
+        kept.is_empty()
     }
 }

@@ -110,6 +110,30 @@ fn sweep_that_converts_over_several_lenses_drops_all_that_it_passed() {
     });
 }
 
+// R6, R10: most values keep nothing on the way to the version that knows more.
+#[test]
+fn vacant_complement_takes_no_block() {
+    as_worker(test_name!("vacant_complement_takes_no_block"), || {
+        bind();
+        let name = text("whole, and too long for a string without a block");
+        let value = Old { count: 1, name };
+        let mut stored = Versioned::new(value).expect("room").rebind::<New>();
+        let before = Owned::of(&mut stored).blocks.len();
+        stored.get_mut().expect("has a new form").extra = 9;
+        assert_eq!(stored.tag(), NEW);
+        assert_eq!(Owned::of(&mut stored).blocks.len(), before);
+        assert_eq!(live::complement_bytes(), 0);
+
+        let mut stored = stored.rebind::<Old>();
+        stored.get_mut().expect("has an old form");
+        assert!(live::complement_bytes() > 0);
+        let mut stored = stored.rebind::<New>();
+        assert_eq!(stored.get_mut().expect("has a new form").extra, 9);
+        assert_eq!(live::complement_bytes(), 0);
+        assert_eq!(Owned::of(&mut stored).blocks.len(), before);
+    });
+}
+
 // R10, R13
 #[test]
 fn what_has_no_form_in_the_target_keeps_its_complements() {

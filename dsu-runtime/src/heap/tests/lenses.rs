@@ -68,7 +68,7 @@ unsafe extern "C" fn visit_rest(_: *const c_void, value: *mut u8, visitor: *mut 
     unsafe { (*value.cast::<Rest>()).note.visit(visitor_of(visitor)) };
 }
 
-/// A name that starts with "bad" fails.
+/// A name that starts with "bad" fails; after one that starts with "whole" the complement is vacant.
 unsafe extern "C" fn forward(_: *const c_void, call: &mut Conversion) -> ConversionStatus {
     // SAFETY: the runtime passes an `Old`, its complement or null, and room for the results.
     unsafe {
@@ -84,6 +84,7 @@ unsafe extern "C" fn forward(_: *const c_void, call: &mut Conversion) -> Convers
             call.error.set("bad name");
             return ConversionStatus::Failed;
         }
+        call.is_vacant = old.name.starts_with(b"whole");
         let mut name = old.name;
         if name.append(b" (new)").is_err() {
             return ConversionStatus::HeapFull;

@@ -193,6 +193,10 @@ where
         )
     }
 
+    fn is_vacant(&self, complements: &S) -> bool {
+        complements.count() == 0
+    }
+
     fn directions(&self) -> Directions {
         self.lens.directions()
     }

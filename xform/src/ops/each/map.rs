@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use super::Map;
-use crate::complement::says_something;
 use crate::{Directions, Image, Lens, LensError, Segment};
 
 /// A map `A` of lefts `<->` a map `B` of rights under the same keys; the complements stand in a map `S`.
@@ -66,6 +65,7 @@ fn convert<From: Map, To, C, S>(
     from: From,
     mut complements: Option<S>,
     cross: impl Fn(From::Value, Option<C>) -> Result<(To::Value, C), LensError>,
+    is_vacant: impl Fn(&C) -> bool,
 ) -> Result<(To, S), LensError>
 where
     From::Key: Image + Debug,
@@ -73,16 +73,12 @@ where
     S: Map<Key = From::Key, Value = C>,
 {
     let mut to = To::with_room(from.count())?;
-    let mut kept = S::with_room(if says_something::<C>() {
-        from.count()
-    } else {
-        0
-    })?;
+    let mut kept = S::with_room(0)?;
     for (key, value) in from.into_entries() {
         let complement = complements.as_mut().and_then(|all| all.take(&key));
         let (value, complement) = cross(value, complement)
             .map_err(|error| error.within(Segment::Key(format!("{key:?}"))))?;
-        if says_something::<C>() {
+        if !is_vacant(&complement) {
             kept.add(key.duplicate()?, complement)?;
         }
         to.add(key, value)?;
@@ -103,15 +99,25 @@ where
     type Complement = S;
 
     fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
-        convert(left, complements, |value, complement| {
-            self.lens.forward(value, complement)
-        })
+        convert(
+            left,
+            complements,
+            |value, complement| self.lens.forward(value, complement),
+            |complement| self.lens.is_vacant(complement),
+        )
     }
 
     fn backward(&self, right: B, complements: Option<S>) -> Result<(A, S), LensError> {
-        convert(right, complements, |value, complement| {
-            self.lens.backward(value, complement)
-        })
+        convert(
+            right,
+            complements,
+            |value, complement| self.lens.backward(value, complement),
+            |complement| self.lens.is_vacant(complement),
+        )
+    }
+
+    fn is_vacant(&self, complements: &S) -> bool {
+        complements.count() == 0
     }
 
     fn directions(&self) -> Directions {

@@ -36,6 +36,12 @@ impl<L: Lens> Lens for EachOption<L> {
         Ok(crossed.transpose()?.unzip())
     }
 
+    fn is_vacant(&self, complement: &Self::Complement) -> bool {
+        complement
+            .as_ref()
+            .is_none_or(|kept| self.lens.is_vacant(kept))
+    }
+
     fn directions(&self) -> Directions {
         self.lens.directions()
     }
