@@ -37,6 +37,11 @@ impl fmt::Display for WorkerSlot {
 #[serde(transparent)]
 pub struct GuardIndex(pub u32);
 
+/// Which sweep of a server's life (R29). 0 stands for none in shared memory.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SweepId(pub u32);
+
 /// A representation id (R1): which form the bytes behind a root or a box are in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]

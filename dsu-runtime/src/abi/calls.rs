@@ -103,7 +103,8 @@ pub struct LibraryCalls {
     /// Runs the application until it crosses, ends or fails.
     pub run: unsafe extern "C" fn(*const RunArguments) -> RunOutcome,
     /// One slice of the sweep over the guards; the report (JSON) goes to the sink.
-    pub sweep: unsafe extern "C" fn(budget_ns: u64, sink: Sink, state: *mut c_void) -> bool,
+    pub sweep:
+        unsafe extern "C" fn(sweep: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool,
     /// Walks everything; the report (JSON) goes to the sink.
     pub check: unsafe extern "C" fn(sink: Sink, state: *mut c_void) -> bool,
 }

@@ -29,7 +29,7 @@ pub struct WorkerContext {
     pub channel: Cell<i32>,
     /// 1 from the moment new code is entered until its first update point.
     pub unconfirmed: Cell<u32>,
-    /// 1 while this worker takes part in a sweep.
+    /// The sweep that this worker takes part in; 0 for none.
     pub sweeping: Cell<u32>,
     /// Calls into the host's copy of the runtime; null in a process without one.
     pub host: Cell<*const HostCalls>,

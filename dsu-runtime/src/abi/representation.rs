@@ -16,6 +16,8 @@ pub struct Representation {
     pub size: u32,
     /// Alignment of a value in bytes.
     pub align: u32,
+    /// Whether a value can own boxes.
+    pub holds_boxes: bool,
     /// Drops a value.
     pub drop: Option<DropFn>,
     /// Shows a value's blocks and boxes.

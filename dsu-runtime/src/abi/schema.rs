@@ -67,6 +67,19 @@ pub struct VariantSchema {
 }
 
 impl TypeSchema {
+    /// Whether a value of the type can own `Versioned` boxes.
+    pub fn holds_boxes(&self) -> bool {
+        let in_fields = |fields: &[FieldSchema]| fields.iter().any(|field| field.ty.holds_boxes());
+        match &self.kind {
+            TypeKind::Leaf => false,
+            TypeKind::Struct(fields) => in_fields(fields),
+            TypeKind::Enum { variants, .. } => variants.iter().any(|v| in_fields(&v.fields)),
+            TypeKind::Array { element, .. } => element.holds_boxes(),
+            TypeKind::Container(arguments) => arguments.iter().any(TypeSchema::holds_boxes),
+            TypeKind::Versioned(_) => true,
+        }
+    }
+
     /// A leaf of this name.
     pub fn leaf<T>(name: &str) -> TypeSchema {
         TypeSchema {

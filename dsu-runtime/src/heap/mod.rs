@@ -74,5 +74,7 @@ pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
 pub(crate) use failure::report_guard;
-pub(crate) use root::{BOX_ADDRESS, convert_root, make_root, show_content, sweep_box, sweep_root};
+pub(crate) use root::{
+    BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,
+};
 pub(crate) use transaction::end_guard;

@@ -77,8 +77,17 @@ pub(crate) unsafe fn sweep_root(word: u64) {
     unsafe { chain::drop_outdated(word, BoxWord(word).tag()) };
 }
 
+/// Shows the boxes inside a box that a visitor was shown. Where there can be none, memory is not touched.
+pub(crate) fn show_boxes_inside(word: u64, visitor: &mut dyn Visitor) {
+    let shown = BoxWord(word);
+    if shown.is_chained() || known(shown.tag()).is_none_or(|entry| entry.holds_boxes) {
+        // SAFETY: as for `sweep_box`.
+        unsafe { convert::visit_box(word, visitor) };
+    }
+}
+
 /// Shows the block and content of a box that a visitor was shown.
-pub(crate) fn show_content(word: &mut u64, visitor: &mut dyn Visitor) {
+pub(crate) fn show_content(word: u64, visitor: &mut dyn Visitor) {
     // SAFETY: as for `sweep_box`.
-    unsafe { convert::visit_box(*word, visitor) };
+    unsafe { convert::visit_box(word, visitor) };
 }

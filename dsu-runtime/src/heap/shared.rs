@@ -114,6 +114,12 @@ pub trait Visitor {
     /// and then visits its content itself.
     fn versioned(&mut self, word: &mut u64, expected: Tag);
 
+    /// True if boxes are all that matters: what holds none need not be shown, nor checked. So the sweep
+    /// does not touch the memory of keys and plain values.
+    fn wants_boxes_only(&self) -> bool {
+        false
+    }
+
     /// Something is wrong with the bytes of a container: a sentence that says what.
     fn damage(&mut self, what: &str);
 

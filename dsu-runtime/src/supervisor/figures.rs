@@ -54,7 +54,7 @@ impl Supervisor {
 
     /// Elements and tuples of the two versions of an update that are not in the form of the one that
     /// the sweep goes to.
-    fn left_to_sweep(&self) -> u64 {
+    pub(super) fn left_to_sweep(&self) -> u64 {
         let (running, target) = (self.life.running(), self.life.target());
         let to = match self.life.stage() {
             Stage::RollingBack => running,

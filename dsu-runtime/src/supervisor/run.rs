@@ -375,6 +375,7 @@ impl Supervisor {
                 self.event(Event::AtBarrier(slot));
             }
             FromWorker::Swept {
+                is_whole,
                 converted,
                 parked,
                 failed,
@@ -383,9 +384,11 @@ impl Supervisor {
                 tracing::debug!(
                     "{slot} swept: {converted} converted, {parked} parked, {failed} failed"
                 );
+                // The counts tell it too, and save the pass that would only look.
+                let is_last = is_whole && converted == 0 || self.left_to_sweep() == 0;
                 self.event(Event::Swept {
                     slot,
-                    converted,
+                    is_last,
                     failed,
                     poisoned,
                 });
@@ -503,7 +506,7 @@ impl Supervisor {
             },
             Order::Go => ToWorker::Go,
             Order::Revert => ToWorker::Revert,
-            Order::Sweep(on) => ToWorker::Sweep(on),
+            Order::Sweep(sweep) => ToWorker::Sweep(sweep),
             Order::Forget(index) => ToWorker::Forget {
                 digest: build(index).digest,
             },

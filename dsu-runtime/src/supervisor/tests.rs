@@ -260,8 +260,9 @@ impl ScriptedWorker {
                 }
             }
             ToWorker::Revert => self.at_barrier = None,
-            ToWorker::Sweep(true) => {
+            ToWorker::Sweep(Some(_)) => {
                 self.say(&FromWorker::Swept {
+                    is_whole: true,
                     converted: 0,
                     parked: 0,
                     failed: 0,
@@ -279,7 +280,7 @@ impl ScriptedWorker {
                 findings: Vec::new(),
             }),
             ToWorker::Drain => std::process::exit(0),
-            ToWorker::Sweep(false) | ToWorker::Forget { .. } | ToWorker::Reconfigure => {}
+            ToWorker::Sweep(None) | ToWorker::Forget { .. } | ToWorker::Reconfigure => {}
         }
     }
 

@@ -111,7 +111,7 @@ impl<I: 'static> GuardMutex<I> {
 
     /// The guard's slot in shared memory.
     #[inline]
-    pub(super) fn slot(&self) -> &'static GuardSlot {
+    pub(crate) fn slot(&self) -> &'static GuardSlot {
         // SAFETY: a `Worker` exists only while a bound library runs, and every path here has one in
         // its hands; `update::bind` stored the address of a slot in the mapped control region.
         unsafe { &*(self.cell.slot.load(Ordering::Relaxed) as *const GuardSlot) }

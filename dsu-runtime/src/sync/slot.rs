@@ -5,7 +5,7 @@ use super::party::{CellIndex, Class};
 use super::word::LockCell;
 use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS};
 use crate::heap;
-use crate::ids::{GuardIndex, Tag};
+use crate::ids::{GuardIndex, SweepId, Tag};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -25,7 +25,9 @@ pub struct GuardSlot {
     root: AtomicU64,
     /// Tag of the tuple when the guard was poisoned; 0 while it is sound.
     poisoned: AtomicU32,
-    _pad: u32,
+    /// The last sweep that went through everything behind this guard; 0 for none (R29). Advice: it
+    /// saves the other workers the walk.
+    swept: AtomicU32,
     _reserved: [u64; 3],
 }
 
@@ -117,6 +119,16 @@ impl GuardSlot {
             .store(u32::from(root.tag().0), Ordering::Relaxed);
         let poisoned = u64::from(Tag::IMPOSSIBLE.0) << 48 | (root.0 & (u64::MAX >> 16));
         self.root.store(poisoned, Ordering::Release);
+    }
+
+    /// Whether this sweep has gone through everything behind the guard.
+    pub fn is_swept(&self, sweep: SweepId) -> bool {
+        self.swept.load(Ordering::Relaxed) == sweep.0
+    }
+
+    /// Notes that this sweep has gone through everything behind the guard.
+    pub fn set_swept(&self, sweep: SweepId) {
+        self.swept.store(sweep.0, Ordering::Relaxed);
     }
 
     /// Whether its owner died inside a section.

@@ -6,6 +6,7 @@
 use super::time::Nanos;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
 
 /// What to be told of. Level-triggered: told again until it is no longer so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,18 +135,26 @@ impl Epoll<'_> {
     /// # Errors
     /// The descriptor is not an epoll descriptor.
     pub fn wait(self, ready: &mut [Ready], deadline: Option<Nanos>) -> io::Result<usize> {
-        let timeout = match deadline {
-            None => -1,
-            Some(deadline) => {
-                // Rounded up: a wait that ends early makes its caller spin through the last millisecond.
-                let left = deadline.since(Nanos::now()).as_nanos().div_ceil(1_000_000);
-                i32::try_from(left).unwrap_or(i32::MAX)
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.since(Nanos::now());
+            libc::timespec {
+                tv_sec: left.as_secs() as libc::time_t,
+                tv_nsec: left.subsec_nanos().into(),
             }
-        };
-        let room = i32::try_from(ready.len()).unwrap_or(i32::MAX);
-        // SAFETY: `Ready` is transparent over `epoll_event`; the kernel fills at most `room` places.
+        });
+        let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: `Ready` is transparent over `epoll_event`; the kernel fills at most `ready.len()`
+        // places and only reads the timeout, which lives until then. No signal mask is given.
         let count = unsafe {
-            libc::epoll_wait(self.0.as_raw_fd(), ready.as_mut_ptr().cast(), room, timeout)
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                self.0.as_raw_fd(),
+                ready.as_mut_ptr(),
+                ready.len(),
+                timeout,
+                ptr::null::<libc::sigset_t>(),
+                0_usize,
+            )
         };
         match count {
             0.. => Ok(count as usize),

@@ -68,6 +68,7 @@ fn bind_types(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
                 let entry = entry(tag);
                 entry.size = schema.size as u32;
                 entry.align = schema.align as u32;
+                entry.holds_boxes = schema.holds_boxes();
                 entry.drop = Some(registration.drop);
                 entry.visit = Some(registration.visit);
             }
@@ -174,6 +175,7 @@ fn bind_guard(
     let entry = entry(bound.tag);
     entry.size = schema.size as u32;
     entry.align = schema.align as u32;
+    entry.holds_boxes = schema.holds_boxes();
     entry.drop = Some(guard.drop);
     entry.visit = Some(guard.visit);
     entry.init_item = Some(init_item);

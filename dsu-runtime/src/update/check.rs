@@ -81,7 +81,7 @@ impl Visitor for Checker {
     }
 
     fn versioned(&mut self, word: &mut u64, _: Tag) {
-        heap::show_content(word, self);
+        heap::show_content(*word, self);
     }
 
     fn damage(&mut self, what: &str) {

@@ -1,6 +1,6 @@
 //! What the life of an update reacts to and what it asks for: plain data.
 
-use crate::ids::WorkerSlot;
+use crate::ids::{SweepId, WorkerSlot};
 
 /// A build in the supervisor's table: the same file admitted twice is one build.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -86,8 +86,8 @@ pub enum Event {
     Swept {
         /// Whose.
         slot: WorkerSlot,
-        /// What it converted; 0 says that nothing is left to convert.
-        converted: u64,
+        /// Nothing is left to convert but what is named here.
+        is_last: bool,
         /// What it could not convert.
         failed: u64,
         /// Poisoned guards that it left alone.
@@ -124,8 +124,8 @@ pub enum Order {
     Go,
     /// The barrier is off.
     Revert,
-    /// Start or stop sweeping.
-    Sweep(bool),
+    /// Take part in this sweep, or in none.
+    Sweep(Option<SweepId>),
     /// This build will not be crossed to.
     Forget(BuildIndex),
     /// Answer.

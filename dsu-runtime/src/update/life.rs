@@ -20,7 +20,7 @@ mod crossing;
 mod reactions;
 
 use super::events::{Answer, BuildIndex, Effect, Event, Order, Plan, TimerId, TimerKind};
-use crate::ids::WorkerSlot;
+use crate::ids::{SweepId, WorkerSlot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an update is.
@@ -101,6 +101,8 @@ pub struct Life {
     phase: Phase,
     hands: BTreeMap<WorkerSlot, Hand>,
     timer: TimerId,
+    /// The sweep that runs, or ran last.
+    sweep: SweepId,
 }
 
 impl Life {
@@ -114,6 +116,7 @@ impl Life {
             phase: Phase::Idle,
             hands: BTreeMap::new(),
             timer: TimerId(0),
+            sweep: SweepId(0),
         }
     }
 
@@ -284,12 +287,14 @@ impl Life {
             }
             Event::Swept {
                 slot,
-                converted,
+                is_last,
                 failed,
                 poisoned,
             } => {
                 let found = Held { failed, poisoned };
-                self.swept(slot, converted, found, out);
+                if is_last {
+                    self.swept(slot, found, out);
+                }
             }
             Event::Pong(slot) => {
                 if let Phase::Canary(_, Watch::Answering(silent)) = &mut self.phase {
@@ -365,7 +370,7 @@ impl Life {
                 ));
                 self.phase = Phase::SweepingBack { reason };
                 self.disarm();
-                self.tell_all(Order::Sweep(true), out);
+                self.begin_sweep(out);
             }
             _ => {}
         }

@@ -177,7 +177,7 @@ impl World {
                     worker.at_barrier = None;
                     last = None;
                 }
-                Order::Sweep(on) => worker.sweeping = on,
+                Order::Sweep(sweep) => worker.sweeping = sweep.is_some(),
                 Order::Forget(build) => {
                     assert_ne!(build, worker.runs, "a running build is not forgotten")
                 }
@@ -206,11 +206,11 @@ impl World {
             None => {}
         }
         if worker.sweeping && worker.outbox.is_empty() {
-            let converted = worker.left;
+            let is_last = worker.left == 0;
             worker.left = worker.left.saturating_sub(1);
             worker.outbox.push_back(Event::Swept {
                 slot,
-                converted,
+                is_last,
                 failed: 0,
                 poisoned: Vec::new(),
             });

@@ -1,10 +1,10 @@
 //! The sweep: converts what nobody has touched, in slices bounded in time (R29).
 
 use super::walk::Trail;
-use crate::abi::{GuardRegistration, WorkerContext};
+use crate::abi::{GuardCell, GuardRegistration, WorkerContext};
 use crate::error::{AccessError, LockError};
 use crate::heap::{self, Visitor};
-use crate::ids::Tag;
+use crate::ids::{SweepId, Tag};
 use crate::sync;
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
@@ -18,11 +18,17 @@ use std::time::Duration;
 /// The clock is read once in this many elements.
 const ELEMENTS_A_LOOK: u32 = 16;
 
+/// How long a slice waits for a guard at first; each time in vain it waits longer.
+const FIRST_PATIENCE: Duration = Duration::from_micros(50);
+const LONGEST_PATIENCE: Duration = Duration::from_millis(10);
+
 /// What one slice, or the slices of a pass together, did.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SweepSlice {
     /// The pass is over.
     pub is_done: bool,
+    /// The pass left guards out that another worker had gone through.
+    pub is_shared: bool,
     /// Elements and tuples brought to this version's form.
     pub converted: u64,
     /// Elements without a form in this version (R13).
@@ -37,6 +43,7 @@ impl SweepSlice {
     /// Takes another slice of the same pass in.
     pub fn add(&mut self, slice: SweepSlice) {
         self.is_done = slice.is_done;
+        self.is_shared |= slice.is_shared;
         self.converted += slice.converted;
         self.parked += slice.parked;
         self.failed += slice.failed;
@@ -44,86 +51,157 @@ impl SweepSlice {
     }
 }
 
-/// How far the pass has come.
-#[derive(Default)]
+type GuardOf = (&'static GuardRegistration, &'static GuardCell);
+
+/// A walk over all guards of this library, and how far it has come.
+///
+/// In the first pass of a sweep the workers share the guards: each begins at another one and leaves
+/// out those that somebody has gone through. What was moved from one guard to another meanwhile may
+/// have escaped, so the passes that follow leave nothing out.
 struct Pass {
+    sweep: SweepId,
+    is_first: bool,
+    guards: Vec<GuardOf>,
     /// Guards that are done, in the order of `guards`.
     done: usize,
     trail: Trail,
+    /// What this guard had left in an old form before this slice.
+    left_behind: bool,
+    patience: Duration,
+}
+
+/// What came of one visit to a guard.
+enum Visit {
+    /// All that is behind it was seen.
+    Whole,
+    /// Time ran out inside.
+    Part,
+    /// Somebody else had it all the time.
+    Busy,
 }
 
 thread_local! {
-    static PASS: RefCell<Pass> = RefCell::default();
+    static PASS: RefCell<Option<Pass>> = RefCell::default();
 }
 
 /// One slice of a pass over all guards of this library; the next call goes on where it ends.
-pub fn sweep(budget_ns: u64) -> SweepSlice {
+pub fn sweep(sweep: SweepId, budget_ns: u64) -> SweepSlice {
     let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
-    let cells: Vec<_> = sync::sorted_guards()
-        .into_iter()
-        .flat_map(|guard| guard.cells.iter().map(move |cell| (guard, cell)))
-        .collect();
-    // Workers begin at different guards, so that they do not queue for the same one.
-    let first = WorkerContext::current().owner() as usize;
     let mut slice = SweepSlice::default();
-    PASS.with_borrow_mut(|pass| {
-        while pass.done < cells.len() {
-            let (guard, cell) = cells[(first + pass.done) % cells.len()];
-            let is_whole = sweep_guard(guard, cell, &mut pass.trail, deadline, &mut slice);
-            if !is_whole {
-                return;
-            }
-            pass.done += 1;
-            if Nanos::now() >= deadline {
-                break;
-            }
-        }
-        slice.is_done = pass.done >= cells.len();
+    PASS.with_borrow_mut(|current| {
+        let pass = match current {
+            Some(pass) if pass.sweep == sweep => pass,
+            _ => current.insert(Pass::new(sweep, true)),
+        };
+        pass.run(deadline, &mut slice);
         if slice.is_done {
-            *pass = Pass::default();
+            *pass = Pass::new(sweep, false);
         }
     });
     slice
 }
 
-/// Sweeps one guard from where the trail is; false if time ran out in the middle.
-fn sweep_guard(
-    registration: &GuardRegistration,
-    cell: &'static crate::abi::GuardCell,
-    trail: &mut Trail,
-    deadline: Nanos,
-    slice: &mut SweepSlice,
-) -> bool {
-    let cx = Worker::of_runtime();
-    let flips = || {
-        WorkerContext::current()
-            .record()
-            .flips
-            .load(Ordering::Relaxed)
-    };
-    let flips_before = flips();
-    match sync::erased(cell).lock(&cx) {
-        Ok(mut guard) => {
-            slice.converted += flips() - flips_before;
-            let mut sweeper = Sweeper {
-                trail,
-                slice,
-                deadline,
-                until_look: Cell::new(0),
-                is_spent: Cell::new(false),
-            };
-            guard.drop_outdated();
-            guard.visit(&mut sweeper);
-            !trail.turn()
+impl Pass {
+    fn new(sweep: SweepId, is_first: bool) -> Pass {
+        let mut guards: Vec<GuardOf> = sync::sorted_guards()
+            .into_iter()
+            .flat_map(|guard| guard.cells.iter().map(move |cell| (guard, cell)))
+            .collect();
+        if !guards.is_empty() {
+            // Spread over all guards, so that workers neither queue for one nor follow each other.
+            let first = WorkerContext::current().owner() as usize * guards.len() * 7 / 16;
+            let all = guards.len();
+            guards.rotate_left(first % all);
         }
-        Err(LockError::Poisoned(name)) => {
-            slice.poisoned.push(name);
-            true
+        Pass {
+            sweep,
+            is_first,
+            guards,
+            done: 0,
+            trail: Trail::default(),
+            left_behind: false,
+            patience: FIRST_PATIENCE,
         }
-        Err(error) => {
-            slice.failed += 1;
-            tracing::error!(guard = registration.name, %error, "the sweep cannot convert a guard");
-            true
+    }
+
+    fn run(&mut self, deadline: Nanos, slice: &mut SweepSlice) {
+        while let Some((guard, cell)) = self.guards.get(self.done) {
+            let slot = sync::erased(cell).slot();
+            // What nobody has made yet will begin in this version's form.
+            if slot.root().items().is_none() {
+                self.done += 1;
+                continue;
+            }
+            if self.is_first && slot.is_swept(self.sweep) {
+                self.trail = Trail::default();
+                slice.is_shared = true;
+            } else {
+                let before = (slice.failed, slice.poisoned.len());
+                let visit = self.visit(guard, cell, deadline, slice);
+                self.left_behind |= before != (slice.failed, slice.poisoned.len());
+                self.patience = match visit {
+                    Visit::Busy => (self.patience * 2).min(LONGEST_PATIENCE),
+                    Visit::Part | Visit::Whole => FIRST_PATIENCE,
+                };
+                if !matches!(visit, Visit::Whole) {
+                    return;
+                }
+                if !self.left_behind {
+                    slot.set_swept(self.sweep);
+                }
+            }
+            self.left_behind = false;
+            self.done += 1;
+            if Nanos::now() >= deadline {
+                break;
+            }
+        }
+        slice.is_done = self.done >= self.guards.len();
+    }
+
+    /// Sweeps one guard from where the trail is.
+    fn visit(
+        &mut self,
+        registration: &GuardRegistration,
+        cell: &'static GuardCell,
+        deadline: Nanos,
+        slice: &mut SweepSlice,
+    ) -> Visit {
+        let cx = Worker::of_runtime();
+        let flips = || {
+            WorkerContext::current()
+                .record()
+                .flips
+                .load(Ordering::Relaxed)
+        };
+        let flips_before = flips();
+        match sync::erased(cell).lock_timeout(&cx, self.patience) {
+            Ok(mut guard) => {
+                slice.converted += flips() - flips_before;
+                let mut sweeper = Sweeper {
+                    trail: &mut self.trail,
+                    slice,
+                    deadline,
+                    until_look: Cell::new(0),
+                    is_spent: Cell::new(false),
+                };
+                guard.drop_outdated();
+                guard.visit(&mut sweeper);
+                match self.trail.turn() {
+                    true => Visit::Part,
+                    false => Visit::Whole,
+                }
+            }
+            Err(LockError::TimedOut(_)) => Visit::Busy,
+            Err(LockError::Poisoned(name)) => {
+                slice.poisoned.push(name);
+                Visit::Whole
+            }
+            Err(error) => {
+                slice.failed += 1;
+                tracing::error!(guard = registration.name, %error, "the sweep cannot convert a guard");
+                Visit::Whole
+            }
         }
     }
 }
@@ -146,7 +224,11 @@ impl Visitor for Sweeper<'_> {
             // Each kind of failure has been reported, not too often (R28).
             Err(_) => self.slice.failed += 1,
         }
-        heap::show_content(word, self);
+        heap::show_boxes_inside(*word, self);
+    }
+
+    fn wants_boxes_only(&self) -> bool {
+        true
     }
 
     fn damage(&mut self, what: &str) {

@@ -206,20 +206,28 @@ impl Worker {
         Ok(())
     }
 
-    /// While there is nothing to serve, the time belongs to the sweep (R29).
+    /// While there is nothing to serve, the sweep has half of the time (R29): a worker that never rests
+    /// loses its place before others that wake up, and is interrupted with a guard in its hands.
     fn idle_work(
         &mut self,
         events: &mut Events,
         deadline: Option<Nanos>,
     ) -> Result<(), WorkerError> {
+        let mut rest = Nanos(0);
         while self.context().sweeping.get() != 0 {
-            events.fill(self.epoll(), Some(Nanos(0)))?;
+            events.fill(
+                self.epoll(),
+                Some(deadline.map_or(rest, |end| rest.min(end))),
+            )?;
             self.answer_doorbell(events);
             let is_due = self.record.due.load(Ordering::Relaxed) & !WorkerRecord::DUE_SWEEP != 0;
             let is_late = deadline.is_some_and(|deadline| Nanos::now() >= deadline);
+            let began = Nanos::now();
             if !events.is_empty() || is_due || is_late || !(self.host().sweep)() {
                 break;
             }
+            let ended = Nanos::now();
+            rest = ended.after(ended.since(began));
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
 use super::threads::Threads;
 use crate::abi::{Directive, HostCalls, ReportKind, Representation, WorkerContext, WorkerRecord};
-use crate::ids::Tag;
+use crate::ids::{SweepId, Tag};
 use crate::sys::net::Channel;
 use crate::sys::process::PidFd;
 use crate::sys::time::Nanos;
@@ -347,7 +347,7 @@ impl Host {
                     self.turn = Some(Turn::To(digest));
                 }
             }
-            ToWorker::Sweep(is_on) => self.set_sweep(is_on),
+            ToWorker::Sweep(sweep) => self.set_sweep(sweep),
             ToWorker::Drain => self.turn = Some(Turn::Exit("drained".to_owned())),
             ToWorker::Check => say(&self.builds[&self.running].check()),
             ToWorker::Ping => say(&FromWorker::Pong {
@@ -414,11 +414,11 @@ impl Host {
         }
     }
 
-    fn set_sweep(&mut self, is_on: bool) {
+    fn set_sweep(&mut self, sweep: Option<SweepId>) {
         let context = WorkerContext::current();
-        context.sweeping.set(u32::from(is_on));
+        context.sweeping.set(sweep.map_or(0, |sweep| sweep.0));
         self.pass = SweepSlice::default();
-        if is_on {
+        if sweep.is_some() {
             context
                 .record()
                 .due
@@ -433,20 +433,23 @@ impl Host {
 
     /// One slice; true if the pass is not over.
     fn sweep(&mut self) -> bool {
-        let slice = self.builds[&self.running].sweep(SLICE);
+        let sweep = SweepId(WorkerContext::current().sweeping.get());
+        let slice = self.builds[&self.running].sweep(sweep, SLICE);
         self.last_slice = Nanos::now();
         self.pass.add(slice);
         if !self.pass.is_done {
             return true;
         }
         let pass = std::mem::take(&mut self.pass);
-        // A pass that changed nothing is the last; see `FromWorker::Swept`. What failed is tried again,
-        // for the heap may have room by then, but at update points only, not in every idle moment.
-        if pass.converted == 0 && pass.failed == 0 {
-            self.set_sweep(false);
+        // What failed is tried again, for the heap may have room by then, but at update points only, not
+        // in every idle moment.
+        let is_last = !pass.is_shared && pass.converted == 0;
+        if is_last && pass.failed == 0 {
+            self.set_sweep(None);
         }
-        let goes_on = pass.converted != 0;
+        let goes_on = !is_last;
         say(&FromWorker::Swept {
+            is_whole: !pass.is_shared,
             converted: pass.converted,
             parked: pass.parked,
             failed: pass.failed,

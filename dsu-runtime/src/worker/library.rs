@@ -8,6 +8,7 @@ use super::cx::Surroundings;
 use super::hooks;
 use crate::abi::{LibraryCalls, RUNTIME_ABI, RunArguments, RunOutcome, Sink, WorkerRegistration};
 use crate::error::{RunError, panic_text};
+use crate::ids::SweepId;
 use crate::update;
 use crate::version::{self, Binding};
 use std::ffi::c_void;
@@ -149,8 +150,8 @@ unsafe extern "C" fn run(arguments: *const RunArguments) -> RunOutcome {
     }
 }
 
-unsafe extern "C" fn sweep(budget_ns: u64, sink: Sink, state: *mut c_void) -> bool {
-    Answer { sink, state }.with(|| json(&update::sweep(budget_ns)))
+unsafe extern "C" fn sweep(sweep: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool {
+    Answer { sink, state }.with(|| json(&update::sweep(SweepId(sweep), budget_ns)))
 }
 
 unsafe extern "C" fn check(sink: Sink, state: *mut c_void) -> bool {

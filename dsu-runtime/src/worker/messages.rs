@@ -1,7 +1,7 @@
 //! What supervisor and worker say to each other, one JSON message a packet on a socket pair.
 
 use crate::abi::ReportKind;
-use crate::ids::VersionId;
+use crate::ids::{SweepId, VersionId};
 use crate::version::Binding;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub enum ToWorker {
     /// The barrier is off: go on with the version that runs.
     Revert,
     /// Convert what nobody has touched, until told otherwise.
-    Sweep(bool),
+    Sweep(Option<SweepId>),
     /// This build was refused or superseded. It stays loaded, for live values may be in its form.
     Forget {
         /// Digest of the build.
@@ -110,9 +110,11 @@ pub enum FromWorker {
         /// Its name.
         update_point: String,
     },
-    /// A pass of the sweep over everything is over. Another follows by itself while one converted
-    /// something; one that converted nothing says that nothing is left but what it names.
+    /// A pass of the sweep is over. One that went over everything and converted nothing says that
+    /// nothing is left but what it names; until then another follows by itself.
     Swept {
+        /// It went over everything, leaving nothing to other workers.
+        is_whole: bool,
         /// Elements and tuples that this pass converted.
         converted: u64,
         /// Elements without a form in the target version.

@@ -123,7 +123,9 @@ impl<K: Hash + Eq, C> Table<K, C> {
             for (position, (hash, mut slot)) in entries.iter().copied().enumerate() {
                 // SAFETY: a used slot; the walk has the map to itself.
                 let Slot { key, cell } = unsafe { slot.as_mut() };
-                visit_key(key, visitor);
+                if !visitor.wants_boxes_only() {
+                    visit_key(key, visitor);
+                }
                 visit_cell(cell, visitor);
                 seen += 1;
                 if visitor.stopped_inside() {
@@ -200,6 +202,9 @@ impl<K: Hash + Eq, C> Table<K, C> {
             return false;
         };
         visitor.block(segment.block(), layout);
+        if visitor.wants_boxes_only() {
+            return true;
+        }
         let mut watch = Watch {
             visitor,
             is_damaged: false,

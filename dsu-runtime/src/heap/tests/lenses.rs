@@ -202,6 +202,7 @@ pub(super) fn bind() {
             Representation::pointer(tag).write(Representation {
                 size: size_of::<T>() as u32,
                 align: align_of::<T>() as u32,
+                holds_boxes: false,
                 drop: Some(drop_value::<T>),
                 visit: Some(visit_value::<T>),
                 converters,

@@ -4,4 +4,5 @@ mod access;
 mod death;
 mod flips;
 mod order;
+mod sweeps;
 mod world;

@@ -68,7 +68,12 @@ impl Life {
             held: Held::default(),
         };
         self.disarm();
-        self.tell_all(Order::Sweep(true), out);
+        self.begin_sweep(out);
+    }
+
+    pub(super) fn begin_sweep(&mut self, out: &mut Vec<Effect>) {
+        self.sweep.0 += 1;
+        self.tell_all(Order::Sweep(Some(self.sweep)), out);
     }
 
     pub(super) fn fail(&mut self, reason: String, out: &mut Vec<Effect>) {
@@ -94,7 +99,7 @@ impl Life {
             "paused: {reason}; dsu resume or dsu rollback"
         )));
         if from == Stage::Sweeping {
-            self.tell_all(Order::Sweep(false), out);
+            self.tell_all(Order::Sweep(None), out);
         }
         self.phase = Phase::Paused { reason, from };
         self.disarm();
@@ -122,7 +127,7 @@ impl Life {
         }
         out.push(Effect::Progress(format!("rolling back: {reason}")));
         if matches!(self.phase, Phase::Sweeping { .. }) {
-            self.tell_all(Order::Sweep(false), out);
+            self.tell_all(Order::Sweep(None), out);
         }
         self.phase = Phase::Returning { reason };
         let running = self.running;
@@ -150,7 +155,7 @@ impl Life {
         out: &mut Vec<Effect>,
     ) {
         if !matches!(answer, Answer::Refused(_)) && self.phase != Phase::Gathering {
-            self.tell_all(Order::Sweep(false), out);
+            self.tell_all(Order::Sweep(None), out);
         }
         // A build that live data may still need is kept, also when an attempt to reach it anew failed.
         if let Some(build) = forgotten.filter(|b| *b != self.running && Some(*b) != self.companion)

@@ -33,7 +33,7 @@ impl Life {
             }
             (Phase::Gathering, Some(target)) => self.tell_to_cross(slot, target, true, out),
             (Phase::Sweeping { .. } | Phase::SweepingBack { .. }, _) => {
-                out.push(Effect::Send(slot, Order::Sweep(true)));
+                out.push(Effect::Send(slot, Order::Sweep(Some(self.sweep))));
             }
             _ => self.catch_up(slot, out),
         }
@@ -136,15 +136,9 @@ impl Life {
         }
     }
 
-    pub(super) fn swept(
-        &mut self,
-        slot: WorkerSlot,
-        converted: u64,
-        found: Held,
-        out: &mut Vec<Effect>,
-    ) {
-        if converted > 0 || !self.hands.contains_key(&slot) {
-            return; // another pass follows by itself
+    pub(super) fn swept(&mut self, slot: WorkerSlot, found: Held, out: &mut Vec<Effect>) {
+        if !self.hands.contains_key(&slot) {
+            return;
         }
         if let Some(text) = found.text() {
             match &mut self.phase {

@@ -35,7 +35,7 @@ unsafe extern "C" fn runs(_: *const RunArguments) -> RunOutcome {
     RunOutcome::Failed
 }
 
-unsafe extern "C" fn sweeps(_: u64, sink: Sink, state: *mut c_void) -> bool {
+unsafe extern "C" fn sweeps(_: u32, _: u64, sink: Sink, state: *mut c_void) -> bool {
     // SAFETY: as in `answers`.
     unsafe { sink(state, b"x".as_ptr(), 1) };
     false
