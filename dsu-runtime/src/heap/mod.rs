@@ -45,9 +45,11 @@ mod allocator_tests;
 #[cfg(test)]
 mod regions_tests;
 #[cfg(test)]
+pub(crate) mod stepping;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod transaction_tests;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod boxes;
 mod complements;
 mod copies;
+mod crashes;
 mod cursor;
 mod everything;
 mod frozen;
@@ -69,7 +70,7 @@ fn allocated() -> Vec<(NonNull<u8>, usize)> {
 
 /// Everything that a value owns.
 #[derive(Default)]
-struct Owned {
+pub(crate) struct Owned {
     blocks: Vec<(NonNull<u8>, Layout)>,
     damage: Vec<String>,
     reached: BlockMap,
@@ -109,6 +110,11 @@ impl Visitor for Owned {
 }
 
 impl Owned {
+    /// What is wrong with what was shown.
+    pub(crate) fn damage(&self) -> &[String] {
+        &self.damage
+    }
+
     /// What `value` owns; fails where something is damaged, or a block is not allocated or has two
     /// owners.
     fn of<T: Shared>(value: &mut T) -> Owned {
