@@ -17,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -386,11 +387,16 @@ impl Supervisor {
                 );
                 // The counts tell it too, and save the pass that would only look.
                 let is_last = is_whole && converted == 0 || self.left_to_sweep() == 0;
+                // One that was poisoned behind the sweep holds the commit up as well (R30).
+                let mut poisoned: BTreeSet<String> = poisoned.into_iter().collect();
+                if is_last {
+                    poisoned.extend(self.poisoned_guards());
+                }
                 self.event(Event::Swept {
                     slot,
                     is_last,
                     failed,
-                    poisoned,
+                    poisoned: poisoned.into_iter().collect(),
                 });
             }
             FromWorker::Checked { walked, findings } => self.checked(slot, walked, &findings),
