@@ -56,6 +56,10 @@ impl Supervisor {
             ));
         }
         self.compare(running, &candidate.digest, &candidate.manifest)?;
+        candidate
+            .statics
+            .judge()
+            .map_err(|refusal| refusal.to_string())?;
         if let Some(wanted) = &wanted {
             self.listeners.open(wanted)?;
         }

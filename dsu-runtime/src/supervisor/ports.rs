@@ -4,7 +4,7 @@
 //! so that its loop is tested with scripted workers and libraries.
 
 use crate::ids::{GuardIndex, Tag, WorkerSlot};
-use crate::version::{Binding, Manifest};
+use crate::version::{Binding, Manifest, Statics};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub struct Candidate {
     pub copy: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// Its writable statics.
+    pub statics: Statics,
 }
 
 /// A probe at work.

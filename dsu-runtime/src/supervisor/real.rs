@@ -169,12 +169,14 @@ impl Probing for RunningProbe {
                     manifest,
                     digest,
                     copy,
+                    statics,
                     ..
                 } = probed;
                 Some(Ok(Candidate {
                     digest,
                     copy,
                     manifest,
+                    statics,
                 }))
             }
         }

@@ -534,7 +534,12 @@ impl Supervisor {
 /// The first version passes the same probe as any other.
 fn probe_first(config: &Config, ports: &Ports) -> Result<Candidate, String> {
     let probe = ports.libraries.probe(&config.application)?;
-    finish_probe(probe)
+    let first = finish_probe(probe)?;
+    first
+        .statics
+        .judge()
+        .map_err(|refusal| refusal.to_string())?;
+    Ok(first)
 }
 
 /// Waits for a probe's end. Blocks until its deadline at the longest.

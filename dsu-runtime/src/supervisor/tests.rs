@@ -5,7 +5,7 @@ use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Pro
 use super::{Config, Mode, Reply, Request, UpdateRequest, Verdict, read_records, serve};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::sys::net::Channel;
-use crate::version::{Binding, CarryManifest, Manifest};
+use crate::version::{Binding, CarryManifest, Manifest, Statics};
 use crate::worker::{Build, FromWorker, ToWorker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -67,11 +67,14 @@ impl Libraries for Scripted {
                 path: "()".to_owned(),
             },
             carry_lenses: Vec::new(),
+            statics: Default::default(),
         };
+        let statics = Statics::of(Ok(Vec::new()), &manifest.statics);
         Ok(Box::new(Read(Some(Ok(Candidate {
             digest: text,
             copy,
             manifest,
+            statics,
         })))))
     }
 

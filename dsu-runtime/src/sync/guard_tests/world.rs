@@ -246,6 +246,7 @@ fn version_1() -> Manifest {
             schema: <() as crate::worker::Carried>::schema(),
         },
         carry_lenses: Vec::new(),
+        statics: Default::default(),
     }
 }
 
