@@ -3,7 +3,7 @@
 //! The supervisor reaches regions, recovery, probe, registry and comparison only through these traits,
 //! so that its loop is tested with scripted workers and libraries.
 
-use crate::ids::{GuardIndex, Tag, WorkerSlot};
+use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::version::{Binding, Manifest, Statics};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -96,11 +96,12 @@ pub trait Libraries {
     /// # Errors
     /// The reason for a refusal.
     fn twin(&self, copy: &Path, number: usize) -> Result<PathBuf, String>;
-    /// Gives slots and tags to everything that the manifest names.
+    /// Gives slots and tags to everything that the manifest names; those of the version that runs stay.
     ///
     /// # Errors
     /// The reason for a refusal.
-    fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String>;
+    fn admit(&mut self, manifest: &Manifest, running: Option<VersionId>)
+    -> Result<Binding, String>;
     /// Source text of the frozen types and lens stubs that `new` needs to follow `old`.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
     let mut listeners = Listeners::default();
     let keys = listeners.open(&config.listen)?;
     let candidate = probe_first(&config, &ports)?;
-    let binding = ports.libraries.admit(&candidate.manifest)?;
+    let binding = ports.libraries.admit(&candidate.manifest, None)?;
     let mut builds = Builds::default();
     let (app, version) = (candidate.manifest.app.clone(), candidate.manifest.version);
     let copy = candidate.copy.clone();

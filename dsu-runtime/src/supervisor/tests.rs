@@ -94,13 +94,14 @@ impl Libraries for Scripted {
         Ok(twin)
     }
 
-    fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String> {
+    fn admit(&mut self, manifest: &Manifest, _: Option<VersionId>) -> Result<Binding, String> {
         let version = manifest.version;
         Ok(Binding {
             version,
             guards: Vec::new(),
             representations: Vec::new(),
             older: None,
+            forgets: Vec::new(),
         })
     }
 

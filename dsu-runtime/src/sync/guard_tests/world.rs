@@ -218,6 +218,7 @@ fn bind() {
         guards,
         representations,
         older: Some(version_1()),
+        forgets: Vec::new(),
     };
     update::bind(&binding).expect("everything has a slot and a tag");
 }
