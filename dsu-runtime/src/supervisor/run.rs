@@ -181,12 +181,10 @@ impl Supervisor {
             let others = neighbours.iter().map(|i| self.builds.get(*i).build.clone());
             let others: Vec<_> = others.collect();
             let mut keys = known.listeners.clone();
-            let listen = self.listeners.addresses(&keys);
             keys.extend(others.iter().flat_map(|build| build.listeners.clone()));
             let message = ToWorker::Start {
                 build: Box::new(known.clone()),
                 neighbours: others,
-                listen,
             };
             self.fleet.send(
                 slot,
