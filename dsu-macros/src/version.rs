@@ -2,7 +2,7 @@
 
 use crate::errors::{Errors, emit};
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -162,11 +162,14 @@ fn expansion(input: TokenStream) -> syn::Result<TokenStream> {
         from,
         crates,
     } = read(input)?;
+    let externs = crates
+        .iter()
+        .map(|name| quote_spanned! { name.span()=> extern crate #name as _; });
     let names = crates.iter().map(|name| name.unraw().to_string());
     Ok(quote! {
         const _: () = {
             // A name that no dependency has would leave its statics unlooked at.
-            #( extern crate #crates as _; )*
+            #( #externs )*
 
             #[used]
             #[unsafe(link_section = ".dsu.header")]
