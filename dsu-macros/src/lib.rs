@@ -74,12 +74,18 @@ pub fn worker(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Without `from` it is a first version. Emits the header section that the supervisor reads before it loads
 /// anything, and the entry symbol `dsu_library`.
+///
+/// `crates: [engine, codec]` names dependencies whose writable statics are the application's own, to be marked
+/// like those of this crate (R4). Crates that use this runtime's macros need not be named.
 #[proc_macro]
 pub fn version(input: TokenStream) -> TokenStream {
     version::expand(input.into()).into()
 }
 
 /// Marks a writable static as private to a worker: it starts anew at every crossing, and that is meant (R4).
+///
+/// A cache, say, or a counter for the log. An update to a version with writable statics that are not marked is
+/// refused. Inside `thread_local!` it goes on each static.
 #[proc_macro_attribute]
 pub fn private(arguments: TokenStream, item: TokenStream) -> TokenStream {
     private::expand(arguments.into(), item.into()).into()

@@ -1,9 +1,9 @@
-//! `#[dsu::private]`: the static as it is, and its name for `dsu check` (R4).
+//! `#[dsu::private]`: the static as it is, and where it is for `dsu check` (R4).
 
 use crate::errors::emit;
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::ItemStatic;
+use quote::{ToTokens, quote};
+use syn::{Item, Type};
 
 /// The attribute.
 pub fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -17,16 +17,41 @@ fn expansion(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStre
             "`#[dsu::private]` takes no arguments",
         ));
     }
-    let item: ItemStatic = syn::parse2(item)
-        .map_err(|error| syn::Error::new(error.span(), "`#[dsu::private]` goes on a static"))?;
-    let name = format!("::{}", item.ident);
+    let (ident, address) = match syn::parse2(item.clone())? {
+        Item::Static(item) => {
+            let ident = item.ident;
+            let address = quote! { ::core::option::Option::Some(|| (&raw const #ident).cast()) };
+            (ident, address)
+        }
+        // What `thread_local!` makes of a static: its key, which the threads' own copies go by.
+        Item::Const(item) if is_key(&item.ty) => {
+            (item.ident, quote! { ::core::option::Option::None })
+        }
+        _ => {
+            return Err(syn::Error::new_spanned(
+                item,
+                "`#[dsu::private]` goes on a static, inside `thread_local!` too",
+            ));
+        }
+    };
+    let name = format!(
+        "::{}",
+        ident.to_token_stream().to_string().trim_start_matches("r#")
+    );
     Ok(quote! {
         #item
 
         ::dsu_runtime::__private::inventory::submit! {
             ::dsu_runtime::abi::PrivateStaticRegistration {
                 name: ::core::concat!(::core::module_path!(), #name),
+                address: #address,
             }
         }
     })
+}
+
+fn is_key(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let last = path.path.segments.last();
+    last.is_some_and(|segment| segment.ident == "LocalKey")
 }

@@ -2,10 +2,11 @@
 
 use crate::errors::{Errors, emit};
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Ident, Lit, LitInt, LitStr, Token};
+use syn::{Ident, Lit, LitInt, LitStr, Token, bracketed, token};
 
 /// Bytes of a name in the header; the last one stays zero.
 const MAX_APP_BYTES: usize = 63;
@@ -17,7 +18,25 @@ pub fn expand(input: TokenStream) -> TokenStream {
 
 struct Entry {
     key: Ident,
-    value: Lit,
+    value: Value,
+}
+
+/// `crates: [engine, codec]`, or a literal for any other key.
+enum Value {
+    Lit(Lit),
+    Crates(Vec<Ident>),
+}
+
+impl Parse for Value {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        if !input.peek(token::Bracket) {
+            return input.parse().map(Value::Lit);
+        }
+        let names;
+        bracketed!(names in input);
+        let names = Punctuated::<Ident, Token![,]>::parse_terminated(&names)?;
+        Ok(Value::Crates(names.into_iter().collect()))
+    }
 }
 
 impl Parse for Entry {
@@ -37,34 +56,47 @@ struct Version {
     app: String,
     version: u32,
     from: u32,
+    crates: Vec<Ident>,
 }
 
 fn read(input: TokenStream) -> syn::Result<Version> {
     let mut errors = Errors::default();
-    let (mut app, mut version, mut from) = (None, None, None);
+    let (mut app, mut version, mut from, mut crates) = (None, None, None, None);
     for Entry { key, value } in Punctuated::<Entry, Token![,]>::parse_terminated.parse2(input)? {
         let twice = match (key.to_string().as_str(), value) {
-            ("app", Lit::Str(name)) => app.replace(checked_name(&name, &mut errors)).is_some(),
-            ("app", other) => {
-                errors.at(other, "the application's name is a string");
+            ("app", Value::Lit(Lit::Str(name))) => {
+                app.replace(checked_name(&name, &mut errors)).is_some()
+            }
+            ("app", _) => {
+                errors.at(&key, "the application's name is a string");
                 app.replace(String::new()).is_some()
             }
-            ("version", Lit::Int(number)) => version
+            ("version", Value::Lit(Lit::Int(number))) => version
                 .replace(checked_number(&number, &mut errors))
                 .is_some(),
-            ("from", Lit::Int(number)) => {
+            ("from", Value::Lit(Lit::Int(number))) => {
                 let checked = checked_number(&number, &mut errors);
                 from.replace((checked, number)).is_some()
             }
-            ("version" | "from", other) => {
-                errors.at(other, "a version is a number");
+            ("version" | "from", _) => {
+                errors.at(&key, "a version is a number");
                 version.get_or_insert(1);
+                false
+            }
+            ("crates", Value::Crates(names)) => crates.replace(names).is_some(),
+            ("crates", _) => {
+                errors.at(
+                    &key,
+                    "the application's crates are a list of names, `[engine, codec]`",
+                );
                 false
             }
             (other, _) => {
                 errors.at(
                     &key,
-                    format!("unknown key `{other}`: there are `app`, `version` and `from`"),
+                    format!(
+                        "unknown key `{other}`: there are `app`, `version`, `from` and `crates`"
+                    ),
                 );
                 false
             }
@@ -96,6 +128,7 @@ fn read(input: TokenStream) -> syn::Result<Version> {
         app: app.unwrap_or_default(),
         version,
         from: from.map_or(0, |(from, _)| from),
+        crates: crates.unwrap_or_default(),
     })
 }
 
@@ -123,16 +156,33 @@ fn checked_number(number: &LitInt, errors: &mut Errors) -> u32 {
 }
 
 fn expansion(input: TokenStream) -> syn::Result<TokenStream> {
-    let Version { app, version, from } = read(input)?;
+    let Version {
+        app,
+        version,
+        from,
+        crates,
+    } = read(input)?;
+    let externs = crates
+        .iter()
+        .map(|name| quote_spanned! { name.span()=> extern crate #name as _; });
+    let names = crates.iter().map(|name| name.unraw().to_string());
     Ok(quote! {
         const _: () = {
+            // A name that no dependency has would leave its statics unlooked at.
+            #( #externs )*
+
             #[used]
             #[unsafe(link_section = ".dsu.header")]
             static HEADER: ::dsu_runtime::abi::LibraryHeader =
                 ::dsu_runtime::abi::LibraryHeader::new(#app, #version, #from);
 
             ::dsu_runtime::__private::inventory::submit! {
-                ::dsu_runtime::abi::VersionRegistration { app: #app, version: #version, from: #from }
+                ::dsu_runtime::abi::VersionRegistration {
+                    app: #app,
+                    version: #version,
+                    from: #from,
+                    crates: &[ #( #names ),* ],
+                }
             }
 
             #[unsafe(no_mangle)]
@@ -159,8 +209,10 @@ mod tests {
     #[test]
     fn everything_wrong_is_reported_at_once() {
         let errors =
-            expand(quote! { app: 3, version: 2, version: 2, from: 2, form: 1 }).to_string();
+            expand(quote! { app: 3, version: 2, version: 2, from: 2, form: 1, crates: "kv" })
+                .to_string();
         for expected in [
+            "a list of names",
             "is a string",
             "given twice",
             "cannot come from",

@@ -259,7 +259,9 @@ fn main() {
     Regions::map(fds, Role::Worker).expect("no regions");
     WorkerContext::current().attach(WorkerSlot(3));
     let manifest = version::collect().expect("a manifest");
-    let binding = Registry::new(0..16).admit(&manifest).expect("a binding");
+    let binding = Registry::new(0..16)
+        .admit(&manifest, None)
+        .expect("a binding");
     update::bind(&binding).expect("a bound library");
     run_application(measure, |_| Ok(()), None).expect("the worker function ended well");
 }

@@ -3,7 +3,7 @@
 //! Without the usual harness, because a probe runs this executable again: `main` plays that part first.
 
 use dsu_runtime::version::probe::{self, Pace, Probe, Probed, Request};
-use dsu_runtime::version::{Library, LoadError, Refusal, inspect};
+use dsu_runtime::version::{Library, LoadError, Refusal, Statics, inspect, writable_statics};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,6 +84,15 @@ fn main() {
             "same_code_is_not_loaded_twice",
             same_code_is_not_loaded_twice,
         ),
+        (
+            "writable_statics_are_listed_by_who_must_mark_them",
+            writable_statics_are_listed,
+        ),
+        (
+            "stripped_library_is_not_checked_for_statics_and_not_refused",
+            stripped_library,
+        ),
+        ("mutated_symbols_give_a_list_or_none", mutated_symbols),
         (
             "mutated_libraries_are_judged_without_harm",
             mutated_libraries,
@@ -520,6 +529,158 @@ fn same_code_is_not_loaded_twice(scratch: &Scratch) {
     );
 }
 
+/// A probe's word on a library that was built with this test.
+fn statics_of(scratch: &Scratch, name: &str) -> (Probed, Statics) {
+    let path = scratch.0.join(name);
+    fs::write(&path, built(name)).unwrap();
+    let probed = Probe::start(&scratch.request(&path))
+        .unwrap()
+        .wait()
+        .unwrap();
+    let statics = probed.statics.clone();
+    (probed, statics)
+}
+
+// R4
+fn writable_statics_are_listed(scratch: &Scratch) {
+    let (probed, statics) = statics_of(scratch, "libfixture_statics.so");
+    let Statics::Found {
+        private,
+        unmarked,
+        elsewhere,
+    } = &statics
+    else {
+        panic!("{statics}")
+    };
+    let last = |names: &[String]| -> Vec<String> {
+        let last = names.iter().map(|name| name.rsplit("::").next().unwrap());
+        let mut last: Vec<_> = last.map(str::to_owned).collect();
+        last.sort();
+        last
+    };
+    assert_eq!(
+        last(private),
+        [
+            "KEPT_ATOMIC",
+            "KEPT_EAGER",
+            "KEPT_FOR_FOREIGN",
+            "KEPT_IN_GENERIC",
+            "KEPT_LAZILY",
+            "KEPT_MUT",
+            "WOKEN",
+        ]
+    );
+    assert_eq!(
+        last(unmarked),
+        [
+            "LOST_ATOMIC",
+            "LOST_EAGER",
+            "LOST_FOR_FOREIGN",
+            "LOST_IN_CLOSURE",
+            "LOST_IN_GENERIC",
+            "LOST_LAZILY",
+            "LOST_LAZY",
+            "LOST_MUT",
+            "LOST_ONCE",
+            "LOST_ZERO",
+        ]
+    );
+    assert!(unmarked.contains(&"fixture_statics::LOST_LAZY".to_owned()));
+    assert_eq!(
+        elsewhere["fixture_statics_engine"],
+        ["fixture_statics_engine::CALLS"]
+    );
+    assert!(elsewhere.contains_key("std"));
+    let refusal = statics.judge().unwrap_err();
+    let Refusal::UnmarkedStatics { names } = &refusal else {
+        panic!("{refusal}")
+    };
+    assert_eq!(names, unmarked);
+
+    // A version that names the crate of its application that does not use the runtime.
+    let mut stated = probed.manifest.statics;
+    assert_eq!(stated.crates, ["fixture_statics"]);
+    stated.crates.push("fixture_statics_engine".to_owned());
+    let bytes = built("libfixture_statics.so");
+    let Statics::Found { unmarked, .. } = Statics::of(writable_statics(&bytes), &stated) else {
+        panic!("it was read before")
+    };
+    assert_eq!(unmarked.len(), 11, "{unmarked:?}");
+    assert!(unmarked.contains(&"fixture_statics_engine::CALLS".to_owned()));
+}
+
+// R4
+fn stripped_library(scratch: &Scratch) {
+    use goblin::elf::{Elf, section_header::SHT_SYMTAB};
+    let mut bytes = built("libfixture_statics.so");
+    let elf = Elf::parse(&bytes).unwrap();
+    let table = elf
+        .section_headers
+        .iter()
+        .position(|s| s.sh_type == SHT_SYMTAB);
+    let at = elf.header.e_shoff as usize + 64 * table.unwrap();
+    bytes[at + 4..at + 8].fill(0);
+    let path = scratch.0.join("libstripped.so");
+    fs::write(&path, bytes).unwrap();
+    let probed = Probe::start(&scratch.request(&path))
+        .unwrap()
+        .wait()
+        .unwrap();
+    assert!(
+        matches!(probed.statics, Statics::Unchecked(_)),
+        "{:?}",
+        probed.statics
+    );
+    assert_eq!(probed.statics.judge(), Ok(()));
+}
+
+fn mutated_symbols(_: &Scratch) {
+    use goblin::elf::{Elf, section_header::SHT_SYMTAB};
+    let mut bytes = built("libfixture_statics.so");
+    let elf = Elf::parse(&bytes).unwrap();
+    let sections = &elf.section_headers;
+    let symbols = sections.iter().find(|s| s.sh_type == SHT_SYMTAB).unwrap();
+    let names = &sections[symbols.sh_link as usize];
+    let headers = elf.header.e_shoff as usize;
+    let ranges = [
+        headers..headers + 64 * sections.len(),
+        symbols.file_range().unwrap(),
+        names.file_range().unwrap(),
+    ];
+    let whole = writable_statics(&bytes).unwrap();
+    let mut random = random_numbers();
+    let mut told = 0;
+    for round in 0..300 {
+        let range = ranges[round % 3].clone();
+        // Much of it at once: one symbol of ten thousand is seldom one that counts.
+        let changes = [1, 3000][round % 2];
+        let kept = bytes[range.clone()].to_vec();
+        for _ in 0..changes {
+            let at = range.start + random(range.len());
+            bytes[at] = random(256) as u8;
+        }
+        match writable_statics(&bytes) {
+            Ok(list) => told += usize::from(list != whole),
+            Err(why) => assert!(!why.contains("confuses"), "{why} in round {round}"),
+        }
+        bytes[range].copy_from_slice(&kept);
+    }
+    println!("     {told} of 300 told something else");
+    assert!(told > 30);
+    assert_eq!(writable_statics(&bytes).unwrap(), whole);
+}
+
+/// Numbers below a limit, the same in every run.
+fn random_numbers() -> impl FnMut(usize) -> usize {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    }
+}
+
 fn mutated_libraries(_: &Scratch) {
     let mut bytes = fixture();
     let word = |bytes: &[u8], at: usize| {
@@ -536,13 +697,7 @@ fn mutated_libraries(_: &Scratch) {
     let (_, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
     setrlimit(Resource::RLIMIT_AS, pages * 4096 + (128 << 20), hard).unwrap();
 
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
+    let mut random = random_numbers();
     let mut refused = 0;
     for round in 0..600 {
         let range = match round % 4 {
@@ -560,6 +715,9 @@ fn mutated_libraries(_: &Scratch) {
         ][random(5)];
         let width = [1, 2, 4, 8][random(4)];
         bytes[at..at + width].copy_from_slice(&forged.to_le_bytes()[..width]);
+        if let Err(why) = writable_statics(&bytes) {
+            assert!(!why.contains("confuses"), "{why} in round {round} at {at}");
+        }
         if let Err(refusal) = inspect(&bytes) {
             let text = refusal.to_string();
             assert!(

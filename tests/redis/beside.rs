@@ -1,6 +1,7 @@
 //! Random commands to the running server and to a real Redis: the replies are equal, whichever version
 //! runs and while versions change.
 
+use crate::agreement::{agree, length, only_in_2, seed, show};
 use crate::conversation::Conversation;
 use crate::generator::{Comparison, Generator, Request, Version};
 use crate::real::Redis;
@@ -13,22 +14,8 @@ const PIPELINE: usize = 40;
 const LOOK_EVERY: usize = 1000;
 /// Commands between two changes of the version. The commands go on while it changes.
 const CHANGE_EVERY: usize = 2500;
-/// Times may differ by this much, in whatever unit they are told.
-const TOLERANCE: i64 = 120_000;
-
-/// Commands in each test; `KV_DIFFERENTIAL_COMMANDS` asks for more.
-fn length() -> usize {
-    number("KV_DIFFERENTIAL_COMMANDS").unwrap_or(20_000) as usize
-}
-
-/// `KV_DIFFERENTIAL_SEED` asks for other chances.
-fn seed() -> u64 {
-    number("KV_DIFFERENTIAL_SEED").unwrap_or(20_250_301)
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
+/// Chances, unless others are asked for.
+const SEED: u64 = 20_250_301;
 
 /// Both servers: one connection to Redis, one to each worker of the server under test.
 struct Pair {
@@ -130,33 +117,6 @@ fn is_of_the_connection(request: &Request) -> bool {
     names.contains(&name.as_slice())
 }
 
-/// Version 1 does not know these.
-fn expires(request: &Request) -> bool {
-    let name = request[0].to_ascii_uppercase();
-    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
-    has(b"EXPIRE") || has(b"TTL") || has(b"PERSIST") || has(b"SETEX") || has(b"GETEX")
-}
-
-fn show(request: &Request) -> String {
-    let words = request
-        .iter()
-        .map(|arg| format!("\"{}\"", arg.escape_ascii()));
-    words.collect::<Vec<_>>().join(" ")
-}
-
-fn agree(comparison: Comparison, ours: &Value, theirs: &Value) -> bool {
-    match (comparison, ours, theirs) {
-        (_, Value::Error(_), _) | (_, _, Value::Error(_)) => ours == theirs,
-        (Comparison::Exact, ..) => ours.clone().sorted_sets() == theirs.clone().sorted_sets(),
-        (Comparison::Sorted, ..) => ours.clone().sorted() == theirs.clone().sorted(),
-        (Comparison::Shape, ..) => std::mem::discriminant(ours) == std::mem::discriminant(theirs),
-        (Comparison::Time, Value::Integer(ours), Value::Integer(theirs)) => {
-            ours == theirs || (*ours >= 0 && *theirs >= 0 && (ours - theirs).abs() < TOLERANCE)
-        }
-        (Comparison::Time, ..) => ours == theirs,
-    }
-}
-
 /// Runs the commands of `version`; `every` is called with the number of commands run so far.
 fn compare(fleet: &Fleet, redis: Redis, version: Version, mut every: impl FnMut(usize)) {
     let mut pair = Pair {
@@ -165,13 +125,13 @@ fn compare(fleet: &Fleet, redis: Redis, version: Version, mut every: impl FnMut(
         turn: 0,
         version,
     };
-    let mut generator = Generator::new(seed(), version);
+    let mut generator = Generator::new(seed(SEED), version);
     let (mut run, mut looked) = (0, 0);
     while run < length() {
         every(run);
         let batch: Vec<(Request, Comparison)> = (0..PIPELINE)
             .map(|_| generator.next())
-            .filter(|(request, _)| version == Version::Two || !expires(request))
+            .filter(|(request, _)| version == Version::Two || !only_in_2(request))
             .collect();
         pair.exchange(&batch);
         run += batch.len();

@@ -8,6 +8,8 @@ mod malformed;
 mod peers;
 
 // What the command layer is compared with, here seen through sockets and processes.
+#[path = "../../sample-app/engine/tests/engine/agreement.rs"]
+mod agreement;
 #[path = "../../sample-app/engine/tests/engine/generator.rs"]
 mod generator;
 #[path = "../../sample-app/engine/tests/engine/redis.rs"]

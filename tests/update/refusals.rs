@@ -1,8 +1,8 @@
 //! Bad input: each is refused with its reason, and the running server is untouched.
 
 use dsu_runtime::abi::{CONTAINER_ABI, LibraryHeader, RUNTIME_ABI};
-use dsu_tests::{Fleet, Patch, behave, kv, ledger, library};
-use sample_app::server::Status;
+use dsu_tests::{Fleet, Patch, behave, host, kv, ledger, library};
+use sample_app::server::{Server, Status};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -165,6 +165,53 @@ fn a_guard_that_is_gone_without_a_word_is_refused() {
         &["PEERS", "removed!"],
     );
     fleet.finish();
+}
+
+// R4
+#[test]
+fn writable_statics_must_be_marked_and_are_listed() {
+    const WORDS: &[&str] = &[
+        "fixture_statics::LOST_ATOMIC",
+        "LOST_LAZILY",
+        "dsu::private",
+    ];
+    let fleet = fleet("statics");
+    let unmarked = library("fixture_statics");
+    refused(&fleet, &unmarked, WORDS);
+    let check = fleet.ask(&["check", &unmarked.to_string_lossy()]);
+    assert_eq!((check.code, &*check.word), (1, "refused"), "{}", check.text);
+    let found = &check.data["statics"]["found"];
+    let names = found["unmarked"].as_array().expect("a list");
+    assert!(
+        names.contains(&"fixture_statics::LOST_ATOMIC".into()),
+        "{names:?}"
+    );
+    for word in WORDS {
+        assert!(check.text.contains(word), "no {word:?} in {}", check.text);
+    }
+    // One whose statics are all marked, or those of other crates.
+    let marked = library("fixture_ledger_v2");
+    let check = fleet.accepted(&["check", &marked.to_string_lossy()]);
+    let found = &check.data["statics"]["found"];
+    assert_eq!(found["private"][0], "fixture_ledger_v2::worker::WOKEN");
+    assert_eq!(found["unmarked"].as_array().map(Vec::len), Some(0));
+    assert!(found["elsewhere"]["std"].is_array(), "{found}");
+    assert!(check.text.contains("WOKEN"), "{}", check.text);
+    // A crate of the application that uses none of the macros is named by the version.
+    let store = fleet.accepted(&["check", &library("kv_v2").to_string_lossy()]);
+    let crates = &store.data["manifest"]["statics"]["crates"];
+    assert_eq!(*crates, serde_json::json!(["kv_engine", "kv_v2"]));
+    fleet.updated(&marked, &["--probation", "0", "--wait"]);
+    fleet.finish();
+    // A server does not begin with what it could not update from without losing it.
+    let mut settings = ledger();
+    settings.library = unmarked;
+    let refusal = Server::start(host(), &settings)
+        .err()
+        .expect("it is refused");
+    for word in WORDS {
+        assert!(refusal.contains(word), "no {word:?} in {refusal}");
+    }
 }
 
 #[test]

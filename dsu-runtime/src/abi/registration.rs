@@ -3,6 +3,7 @@
 use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
 use super::schema::TypeSchema;
 use crate::ids::Tag;
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// The representation id that one type has in this copy of the library; set when it is bound.
@@ -201,12 +202,16 @@ pub struct VersionRegistration {
     pub version: u32,
     /// The version it updates from; 0 for none.
     pub from: u32,
+    /// Crates that are the application's though they use none of the runtime's macros (R4).
+    pub crates: &'static [&'static str],
 }
 inventory::collect!(VersionRegistration);
 
 /// A static marked `#[dsu::private]`: it starts anew at every crossing, and that is meant (R4).
 pub struct PrivateStaticRegistration {
-    /// Its path, `crate::module::NAME`.
+    /// Its module, or that of the function it is in, and its name: `crate::module::NAME`.
     pub name: &'static str,
+    /// Where it is; `None` if each thread has one of its own.
+    pub address: Option<fn() -> *const c_void>,
 }
 inventory::collect!(PrivateStaticRegistration);

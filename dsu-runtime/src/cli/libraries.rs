@@ -46,41 +46,51 @@ fn with_libraries<T>(look: impl FnOnce(&dyn Libraries) -> Result<T, String>) -> 
 pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
     let looked = with_libraries(|libraries| {
         let new = probe(libraries, &arguments.new)?;
-        let Some(old) = &arguments.against else {
-            return Ok((new, None));
-        };
-        let old = probe(libraries, old)?;
-        let advice = libraries
-            .compare(&old.manifest, &new.manifest)
-            .map_err(|reasons| reasons.join("\n"))?;
-        Ok((new, Some(advice)))
-    });
-    match looked {
-        Err(why) => printer.refused(&why),
-        Ok((new, advice)) => {
-            let manifest = &new.manifest;
-            let mut text = format!(
-                "{} {}, {} guards, {} shared types, build {}",
-                manifest.app,
-                manifest.version,
-                manifest.guards.len(),
-                manifest.types.len(),
-                manifest.build_id
-            );
-            if let Some(advice) = &advice {
-                text.push_str(&advice_text(advice));
+        let advice = match &arguments.against {
+            None => Ok(None),
+            Some(old) => {
+                let old = probe(libraries, old)?;
+                libraries.compare(&old.manifest, &new.manifest).map(Some)
             }
-            let data = json!({
-                "manifest": manifest,
-                "digest": new.digest,
-                "strategy": advice.as_ref().map(|advice| if advice.barrier.is_some() { "barrier" } else { "rolling" }),
-                "why": advice.as_ref().and_then(|advice| advice.barrier.clone()),
-                "one_way": advice.as_ref().and_then(|advice| advice.one_way.clone()),
-                "notes": advice.map(|advice| advice.notes).unwrap_or_default(),
-            });
-            printer.answer(Verdict::Accepted, &text, &data)
+        };
+        Ok((new, advice))
+    });
+    let (new, advice) = match looked {
+        Ok(looked) => looked,
+        Err(why) => return printer.refused(&why),
+    };
+    let mut wrong = advice.as_ref().err().cloned().unwrap_or_default();
+    wrong.extend(new.statics.judge().err().map(|refusal| refusal.to_string()));
+    let advice = match advice {
+        Ok(advice) if wrong.is_empty() => advice,
+        _ => {
+            let data = json!({ "statics": new.statics });
+            return printer.answer(Verdict::Refused, &wrong.join("\n"), &data);
         }
+    };
+    let manifest = &new.manifest;
+    let mut text = format!(
+        "{} {}, {} guards, {} shared types, build {}\nwritable statics: {}",
+        manifest.app,
+        manifest.version,
+        manifest.guards.len(),
+        manifest.types.len(),
+        manifest.build_id,
+        new.statics
+    );
+    if let Some(advice) = &advice {
+        text.push_str(&advice_text(advice));
     }
+    let data = json!({
+        "manifest": manifest,
+        "digest": new.digest,
+        "statics": new.statics,
+        "strategy": advice.as_ref().map(|advice| if advice.barrier.is_some() { "barrier" } else { "rolling" }),
+        "why": advice.as_ref().and_then(|advice| advice.barrier.clone()),
+        "one_way": advice.as_ref().and_then(|advice| advice.one_way.clone()),
+        "notes": advice.map(|advice| advice.notes).unwrap_or_default(),
+    });
+    printer.answer(Verdict::Accepted, &text, &data)
 }
 
 fn advice_text(advice: &Advice) -> String {

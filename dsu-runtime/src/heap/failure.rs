@@ -21,6 +21,13 @@ type Told = (Tag, Tag, Nanos);
 
 thread_local! {
     static TOLD: Cell<([Option<Told>; PAIRS], usize)> = const { Cell::new(([None; PAIRS], 0)) };
+    /// Names of the guards that this worker holds: a question to whoever knows guards.
+    static HELD: Cell<fn() -> Vec<String>> = const { Cell::new(Vec::new) };
+}
+
+/// Says who knows which guards this worker holds. Asked only when something has failed and is told.
+pub(crate) fn ask_for_guards(held: fn() -> Vec<String>) {
+    HELD.set(held);
 }
 
 /// Whether it is time to tell of this pair; then it is noted as told.
@@ -48,8 +55,14 @@ fn is_due(from: Tag, to: Tag, now: Nanos) -> bool {
     })
 }
 
+/// The guards under one of which an element lies, or nothing where nobody knows.
+fn held() -> Option<String> {
+    let names = HELD.get()();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 /// `forward` where the way from one representation to another begins with an older side.
-fn direction(from: Tag, to: Tag) -> &'static str {
+pub(crate) fn direction(from: Tag, to: Tag) -> &'static str {
     let entry = Representation::of(from);
     let mut ways = entry.converters.iter().filter(|way| way.target != 0);
     let way = entry.converter_to(to).or_else(|| ways.next());
@@ -81,7 +94,12 @@ pub(super) fn report_element(from: Tag, to: Tag, error: &AccessError) {
         .find(|ty| [from, to].contains(&ty.tag.get()))
         .map(|ty| ty.name);
     let direction = direction(from, to);
-    tell(&json!({ "direction": direction, "element": element, "reason": reason }));
+    tell(&json!({
+        "direction": direction,
+        "element": element,
+        "guard": held(),
+        "reason": reason,
+    }));
 }
 
 fn tell(content: &serde_json::Value) {

@@ -56,6 +56,10 @@ impl Supervisor {
             ));
         }
         self.compare(running, &candidate.digest, &candidate.manifest)?;
+        candidate
+            .statics
+            .judge()
+            .map_err(|refusal| refusal.to_string())?;
         if let Some(wanted) = &wanted {
             self.listeners.open(wanted)?;
         }
@@ -66,7 +70,8 @@ impl Supervisor {
                 .libraries
                 .twin(&candidate.copy, self.builds.count())?,
         };
-        let binding = self.ports.libraries.admit(&candidate.manifest)?;
+        let running = Some(running.build.version);
+        let binding = self.ports.libraries.admit(&candidate.manifest, running)?;
         Ok(self.builds.add(candidate, path, binding, arguments, keys))
     }
 
@@ -94,10 +99,17 @@ impl Supervisor {
         };
         underway.record.to_version = Some(new.build.version.0);
         underway.record.to_digest = Some(new.file.clone());
+        let (forgets, version) = (new.build.binding.forgets.clone(), new.build.version);
         let (plan, strategy) = plan(&underway.asked, target, &advice, self.config.workers)?;
         underway.record.strategy.clone_from(&strategy);
         for note in advice.notes.iter().chain([&strategy]) {
             self.progress(note);
+        }
+        if !forgets.is_empty() {
+            self.progress(&format!(
+                "lossy: {}: what another build of {version} has kept of it is not read by this one's lens, which keeps something else",
+                forgets.join(", ")
+            ));
         }
         let poisoned = self.poisoned_guards();
         if !poisoned.is_empty() {
@@ -109,15 +121,14 @@ impl Supervisor {
         Ok(plan)
     }
 
-    /// Both sides of an update know each other: the newer one, which has the lenses, is bound when
-    /// the registry has met the older one, whichever of them came first.
+    /// Both sides of an update know each other. The registry has met the one that runs, so the target
+    /// comes first: whichever is newer, and has the lenses, is bound when the older one is known.
     fn bind_both(&mut self, target: BuildIndex) -> Result<(), String> {
         let running = self.life.running();
-        let mut both = [running, target];
-        both.sort_by_key(|index| self.builds.get(*index).build.version);
-        for index in both {
+        let stays = self.builds.get(running).build.version;
+        for index in [target, running] {
             let manifest = self.builds.get(index).manifest.clone();
-            let binding = self.ports.libraries.admit(&manifest)?;
+            let binding = self.ports.libraries.admit(&manifest, Some(stays))?;
             let is_new = self.builds.rebind(index, binding);
             if let Some(underway) = self.underway.as_mut().filter(|_| index == running) {
                 underway.rebinds |= is_new;

@@ -3,8 +3,8 @@
 //! The supervisor reaches regions, recovery, probe, registry and comparison only through these traits,
 //! so that its loop is tested with scripted workers and libraries.
 
-use crate::ids::{GuardIndex, Tag, WorkerSlot};
-use crate::version::{Binding, Manifest};
+use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::version::{Binding, Manifest, Statics};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub struct Candidate {
     pub copy: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// Its writable statics.
+    pub statics: Statics,
 }
 
 /// A probe at work.
@@ -94,11 +96,12 @@ pub trait Libraries {
     /// # Errors
     /// The reason for a refusal.
     fn twin(&self, copy: &Path, number: usize) -> Result<PathBuf, String>;
-    /// Gives slots and tags to everything that the manifest names.
+    /// Gives slots and tags to everything that the manifest names; those of the version that runs stay.
     ///
     /// # Errors
     /// The reason for a refusal.
-    fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String>;
+    fn admit(&mut self, manifest: &Manifest, running: Option<VersionId>)
+    -> Result<Binding, String>;
     /// Source text of the frozen types and lens stubs that `new` needs to follow `old`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use crate::abi::{GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, SlotState, WorkerRecord};
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role};
-use crate::ids::{GuardIndex, Tag, WorkerSlot};
+use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::sync;
 use crate::version::{self, Binding, Manifest, Registry, probe};
 use std::cell::Cell;
@@ -169,12 +169,14 @@ impl Probing for RunningProbe {
                     manifest,
                     digest,
                     copy,
+                    statics,
                     ..
                 } = probed;
                 Some(Ok(Candidate {
                     digest,
                     copy,
                     manifest,
+                    statics,
                 }))
             }
         }
@@ -212,10 +214,14 @@ impl Libraries for CheckedLibraries {
             .map_err(|refusal| refusal.to_string())
     }
 
-    fn admit(&mut self, manifest: &Manifest) -> Result<Binding, String> {
+    fn admit(
+        &mut self,
+        manifest: &Manifest,
+        running: Option<VersionId>,
+    ) -> Result<Binding, String> {
         let binding = self
             .registry
-            .admit(manifest)
+            .admit(manifest, running)
             .map_err(|refusal| refusal.to_string())?;
         let guards = self.registry.slots_in_use();
         Regions::commit_control(GUARDS_OFFSET, guards as usize * GUARD_STRIDE)

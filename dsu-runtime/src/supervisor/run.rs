@@ -74,7 +74,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
     let mut listeners = Listeners::default();
     let keys = listeners.open(&config.listen)?;
     let candidate = probe_first(&config, &ports)?;
-    let binding = ports.libraries.admit(&candidate.manifest)?;
+    let binding = ports.libraries.admit(&candidate.manifest, None)?;
     let mut builds = Builds::default();
     let (app, version) = (candidate.manifest.app.clone(), candidate.manifest.version);
     let copy = candidate.copy.clone();
@@ -182,12 +182,10 @@ impl Supervisor {
             let others = neighbours.iter().map(|i| self.builds.get(*i).build.clone());
             let others: Vec<_> = others.collect();
             let mut keys = known.listeners.clone();
-            let listen = self.listeners.addresses(&keys);
             keys.extend(others.iter().flat_map(|build| build.listeners.clone()));
             let message = ToWorker::Start {
                 build: Box::new(known.clone()),
                 neighbours: others,
-                listen,
             };
             self.fleet.send(
                 slot,
@@ -543,7 +541,12 @@ impl Supervisor {
 /// The first version passes the same probe as any other.
 fn probe_first(config: &Config, ports: &Ports) -> Result<Candidate, String> {
     let probe = ports.libraries.probe(&config.application)?;
-    finish_probe(probe)
+    let first = finish_probe(probe)?;
+    first
+        .statics
+        .judge()
+        .map_err(|refusal| refusal.to_string())?;
+    Ok(first)
 }
 
 /// Waits for a probe's end. Blocks until its deadline at the longest.

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // items by address
 
 use super::slot::{GuardSlot, Root};
-use super::{Class, GuardMutex};
+use super::{Class, GuardMutex, Name};
 use crate::abi::{
     ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind, WorkerContext,
 };
@@ -74,10 +74,9 @@ fn explain(cell: &GuardCell, from: Tag, to: Tag, error: AccessError) -> LockErro
     };
     heap::report_guard(&describe(cell), from, to, &reason);
     LockError::TransformFailed(format!(
-        "guard {} from representation {} to {}: {reason}",
+        "guard {}, {}: {reason}",
         describe(cell),
-        from.0,
-        to.0
+        heap::direction(from, to)
     ))
 }
 
@@ -150,6 +149,24 @@ pub(super) fn describe(cell: &GuardCell) -> String {
         Some((guard, _)) => guard.name.to_owned(),
         None => "(unnamed)".to_owned(),
     }
+}
+
+/// Names of this library's guards that the worker holds. Looks at every guard: for what has failed.
+pub(crate) fn held_guards() -> Vec<String> {
+    let owner = WorkerContext::current().owner();
+    let is_held = |cell: &&'static GuardCell| {
+        let is_bound = cell.slot.load(Ordering::Relaxed) != 0;
+        is_bound && owner != 0 && {
+            let lock = &erased(cell).slot().lock;
+            lock.owner() == Some(Name::of_owner(owner))
+        }
+    };
+    inventory::iter::<GuardRegistration>
+        .into_iter()
+        .flat_map(|guard| guard.cells)
+        .filter(is_held)
+        .map(describe)
+        .collect()
 }
 
 /// This library's guards, by name.

@@ -27,4 +27,4 @@ pub use recovery::recover;
 pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
 
-pub(crate) use flip::{erased, sorted_guards};
+pub(crate) use flip::{erased, held_guards, sorted_guards};

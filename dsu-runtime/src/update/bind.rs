@@ -8,7 +8,9 @@ use crate::abi::{
     GuardRegistration, LensDirections, Representation, TransformerRegistration, TypeKind,
     TypeRegistration, TypeSchema,
 };
+use crate::heap;
 use crate::ids::{Tag, VersionId};
+use crate::sync;
 use crate::version::{Binding, digest};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,6 +22,7 @@ use std::sync::atomic::Ordering;
 /// # Errors
 /// A sentence about what the binding lacks; nothing of the application runs then.
 pub fn bind(binding: &Binding) -> Result<(), String> {
+    heap::ask_for_guards(sync::held_guards);
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;
     bind_lenses(&tags)?;

@@ -17,6 +17,9 @@ pub struct Binding {
     /// Manifest of the version that this one's lenses start from, when there is one: the library with
     /// the lenses lays out the tuple transformers from both.
     pub older: Option<Manifest>,
+    /// Names of types and tuples for which another build keeps something else beside the boxes, with
+    /// which this one can do nothing (R1, R10).
+    pub forgets: Vec<String>,
 }
 
 /// Where a guard's slots are.

@@ -29,18 +29,30 @@ pub(super) fn in_notes(mut notes: &[u8]) -> Option<String> {
 
 /// The build id stated by the loaded object that contains `address`, hex.
 pub fn at_address(address: *const c_void) -> Option<String> {
+    search(address).build_id
+}
+
+/// `address` as the symbols of its object's file state it.
+pub(super) fn address_in_file(address: *const c_void) -> Option<u64> {
+    Some((address as u64).wrapping_sub(search(address).loaded_at?))
+}
+
+fn search(address: *const c_void) -> Search {
     let mut search = Search {
         address: address as u64,
-        found: None,
+        loaded_at: None,
+        build_id: None,
     };
     // SAFETY: `visit` matches the signature and gets `search`, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
-    search.found
+    search
 }
 
 struct Search {
     address: u64,
-    found: Option<String>,
+    /// What the loader added to every address of the file.
+    loaded_at: Option<u64>,
+    build_id: Option<String>,
 }
 
 unsafe extern "C" fn visit(
@@ -48,7 +60,7 @@ unsafe extern "C" fn visit(
     _size: usize,
     search: *mut c_void,
 ) -> i32 {
-    // SAFETY: the loader passes a valid description, and `at_address` its own `Search`.
+    // SAFETY: the loader passes a valid description, and `search` its own `Search`.
     let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
     if info.dlpi_phdr.is_null() {
         return 0;
@@ -62,6 +74,7 @@ unsafe extern "C" fn visit(
     if !contains {
         return 0;
     }
+    search.loaded_at = Some(info.dlpi_addr);
     for header in headers
         .iter()
         .filter(|header| header.p_type == libc::PT_NOTE)
@@ -70,7 +83,7 @@ unsafe extern "C" fn visit(
         // SAFETY: a note segment of a loaded object is mapped and readable for `p_memsz` bytes.
         let notes = unsafe { std::slice::from_raw_parts(start, header.p_memsz as usize) };
         if let Some(id) = in_notes(notes) {
-            search.found = Some(id);
+            search.build_id = Some(id);
             break;
         }
     }

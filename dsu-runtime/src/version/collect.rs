@@ -8,7 +8,7 @@ use super::digest::digest;
 use super::manifest::*;
 use crate::abi::*;
 use crate::ids::VersionId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::fmt;
 
@@ -147,7 +147,39 @@ pub fn collect() -> Result<Manifest, CollectError> {
         carry_lenses: sorted("carry transformer", carry_lenses, |l| {
             lens_key(&l.left, &l.right)
         })?,
+        statics: statics(version, worker),
     })
+}
+
+/// What the check of writable statics has to know (R4).
+fn statics(version: &VersionRegistration, worker: &WorkerRegistration) -> StaticsManifest {
+    let privates = || inventory::iter::<PrivateStaticRegistration>();
+    let using = std::iter::once(worker.module)
+        .chain(inventory::iter::<TypeRegistration>().map(|ty| ty.path))
+        .chain(privates().map(|private| private.name))
+        .map(|path| path.split("::").next().unwrap_or(path));
+    let crates: BTreeSet<_> = using.chain(version.crates.iter().copied()).collect();
+    let cells = inventory::iter::<GuardRegistration>().map(|guard| guard.cells.as_ptr().cast());
+    let tags = inventory::iter::<TypeRegistration>().map(|ty| std::ptr::from_ref(ty.tag).cast());
+    let mut made: Vec<u64> = cells
+        .chain(tags)
+        .filter_map(build_id::address_in_file)
+        .collect();
+    made.sort_unstable();
+    let mut private: Vec<_> = privates()
+        .map(|private| PrivateStatic {
+            name: private.name.to_owned(),
+            address: private
+                .address
+                .and_then(|address| build_id::address_in_file(address())),
+        })
+        .collect();
+    private.sort_by(|a, b| a.name.cmp(&b.name));
+    StaticsManifest {
+        crates: crates.into_iter().map(str::to_owned).collect(),
+        made,
+        private,
+    }
 }
 
 fn only<T>(mut found: impl Iterator<Item = T>) -> Result<T, usize> {

@@ -126,7 +126,7 @@ struct Pair<'a> {
     elements: Vec<Part>,
 }
 
-fn fields(schema: &TypeSchema) -> &[FieldSchema] {
+pub(super) fn fields(schema: &TypeSchema) -> &[FieldSchema] {
     match &schema.kind {
         TypeKind::Struct(fields) => fields,
         _ => &[],
@@ -423,7 +423,7 @@ fn way(both_ways: bool) -> Passage {
 }
 
 /// The first part whose layout a compiler may choose anew: a container, or a std type as a leaf.
-fn compiler_dependent(schema: &TypeSchema) -> Option<&TypeSchema> {
+pub(super) fn compiler_dependent(schema: &TypeSchema) -> Option<&TypeSchema> {
     const FIXED: &[&str] = &[
         "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
         "f32", "f64", "bool", "char", "()",

@@ -1,18 +1,17 @@
 //! Checks a library as bytes, before anything of it is loaded or trusted.
 //!
-//! Owns what a file must look like to be probed. Never loads, and never takes a number from the file
-//! for a size to allocate: tables are bounded first, symbols are read one at a time.
+//! Owns what a file must look like to be probed. Never loads.
 
 use super::build_id;
+use super::elf::{CONTEXT, MAX_SECTIONS, Sections, slice, text_at};
 use super::refusal::Refusal;
 use crate::abi::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI};
 use crate::ids::VersionId;
-use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::dynamic::{self, Dynamic};
 use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self, ProgramHeader};
-use goblin::elf::section_header::{self, SectionHeader};
-use goblin::elf::sym::{STV_HIDDEN, Symtab};
+use goblin::elf::section_header;
+use goblin::elf::sym::STV_HIDDEN;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Read};
@@ -36,11 +35,6 @@ const ALLOWED: &[&str] = &[
     "librt.so.1",
 ];
 const MAX_PROGRAM_HEADERS: usize = 128;
-const MAX_SECTIONS: usize = 4096;
-const CONTEXT: Ctx = Ctx {
-    container: Container::Big,
-    le: Endian::Little,
-};
 
 /// What the file says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -148,23 +142,20 @@ fn inspect_bytes(bytes: &[u8]) -> Result<Inspected, Refusal> {
     })?;
     check_segments(bytes, &segments)?;
     check_dynamic(bytes, &segments)?;
-    let sections = Sections::read(bytes, &header)?;
+    let sections = Sections::read(bytes, &header).ok_or_else(|| Refusal::Truncated {
+        what: "section headers".into(),
+    })?;
     check_symbols(bytes, &sections)?;
     let build_id = segments
         .iter()
         .filter(|segment| segment.p_type == program_header::PT_NOTE)
         .find_map(|segment| build_id::in_notes(slice(bytes, segment.p_offset, segment.p_filesz)?))
         .ok_or(Refusal::NoBuildId)?;
-    let (section, _) = sections.named(HEADER_SECTION).ok_or(Refusal::NoHeader)?;
+    let section = sections.named(HEADER_SECTION).ok_or(Refusal::NoHeader)?;
     let content = slice(bytes, section.sh_offset, section.sh_size).ok_or(Refusal::Truncated {
         what: "header section".into(),
     })?;
     read_header(content, build_id)
-}
-
-fn slice(bytes: &[u8], offset: u64, len: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    bytes.get(start..start.checked_add(usize::try_from(len).ok()?)?)
 }
 
 fn check_header(bytes: &[u8]) -> Result<Header, Refusal> {
@@ -259,58 +250,6 @@ fn check_dynamic(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), Refusal
         }
     }
     Ok(())
-}
-
-fn text_at(table: &[u8], offset: u64) -> Option<&str> {
-    let rest = table.get(usize::try_from(offset).ok()?..)?;
-    let end = rest.iter().position(|byte| *byte == 0)?;
-    std::str::from_utf8(&rest[..end]).ok()
-}
-
-struct Sections<'a> {
-    headers: Vec<SectionHeader>,
-    names: &'a [u8],
-}
-
-impl<'a> Sections<'a> {
-    fn read(bytes: &'a [u8], header: &Header) -> Result<Sections<'a>, Refusal> {
-        let truncated = || Refusal::Truncated {
-            what: "section headers".into(),
-        };
-        let headers = SectionHeader::parse(
-            bytes,
-            header.e_shoff as usize,
-            header.e_shnum.into(),
-            CONTEXT,
-        )
-        .map_err(|_| truncated())?;
-        let names = headers
-            .get(usize::from(header.e_shstrndx))
-            .ok_or_else(truncated)?;
-        let names = slice(bytes, names.sh_offset, names.sh_size).ok_or_else(truncated)?;
-        Ok(Sections { headers, names })
-    }
-
-    fn named(&self, name: &str) -> Option<(&SectionHeader, &str)> {
-        self.headers.iter().find_map(|section| {
-            let found = text_at(self.names, section.sh_name as u64)?;
-            (found == name).then_some((section, found))
-        })
-    }
-
-    /// Symbols of the first table of this type, with their names' table.
-    fn symbols(&self, bytes: &'a [u8], kind: u32) -> Option<(Symtab<'a>, &'a [u8])> {
-        let table = self
-            .headers
-            .iter()
-            .find(|section| section.sh_type == kind)?;
-        let names = self.headers.get(table.sh_link as usize)?;
-        let names = slice(bytes, names.sh_offset, names.sh_size)?;
-        slice(bytes, table.sh_offset, table.sh_size)?;
-        let count = table.sh_size as usize / goblin::elf64::sym::SIZEOF_SYM;
-        let table = Symtab::parse(bytes, table.sh_offset as usize, count, CONTEXT).ok()?;
-        Some((table, names))
-    }
 }
 
 fn check_symbols(bytes: &[u8], sections: &Sections) -> Result<(), Refusal> {

@@ -33,6 +33,8 @@ pub struct Manifest {
     pub carry: CarryManifest,
     /// Lenses between carries.
     pub carry_lenses: Vec<CarryLensManifest>,
+    /// What it says of its writable statics.
+    pub statics: StaticsManifest,
 }
 
 /// A guard, or a family of them.
@@ -90,4 +92,25 @@ pub struct CarryLensManifest {
     pub left: TypeSchema,
     /// Newer side.
     pub right: TypeSchema,
+}
+
+/// What a version says of its writable statics (R4). Addresses are those of the file's symbols.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct StaticsManifest {
+    /// The application's crates: those that use the runtime's macros, and those that
+    /// `dsu::version!` names.
+    pub crates: Vec<String>,
+    /// Where the statics are that the runtime's macros made.
+    pub made: Vec<u64>,
+    /// Those marked `#[dsu::private]`.
+    pub private: Vec<PrivateStatic>,
+}
+
+/// A static marked `#[dsu::private]`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PrivateStatic {
+    /// The module that it is in, or its function is in, and its name: `crate::module::NAME`.
+    pub name: String,
+    /// Where it is; `None` if each thread has one of its own.
+    pub address: Option<u64>,
 }

@@ -8,6 +8,7 @@ mod collect;
 mod compare;
 mod copy;
 mod digest;
+mod elf;
 mod incompatible;
 mod inspect;
 mod layout_text;
@@ -19,6 +20,7 @@ mod registry;
 #[cfg(test)]
 mod samples;
 mod similar;
+mod statics;
 mod xfgen;
 
 pub use binding::{Binding, GuardBinding, RepresentationBinding};
@@ -31,8 +33,10 @@ pub use incompatible::{Incompatibilities, Incompatible, Side};
 pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
 pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
-    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, TypeManifest,
+    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, PrivateStatic,
+    StaticsManifest, TypeManifest,
 };
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
+pub use statics::{Statics, WritableStatic, find as writable_statics};
 pub use xfgen::xfgen;

@@ -1,5 +1,6 @@
 //! Why a library is declined before anything has changed. Each variant says the reason and what to do.
 
+use super::statics::shown;
 use crate::abi::{CONTAINER_ABI, RUNTIME_ABI};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -105,6 +106,10 @@ pub enum Refusal {
     ProbeFailed {
         reason: String,
     },
+    // ---- what it says of itself
+    UnmarkedStatics {
+        names: Vec<String>,
+    },
     // ---- the registry
     FamilyResized {
         guard: String,
@@ -155,6 +160,7 @@ impl fmt::Display for Refusal {
             StartedThreads { threads } => write!(f, "loading the library started {threads} thread(s): start none before main, workers have one thread"),
             Garbage { bytes } => write!(f, "loading the library wrote {bytes} bytes into a descriptor that is not its own: write only to what the library opened"),
             ProbeFailed { reason } => write!(f, "the probe could not be run ({reason}): see to the machine and try again"),
+            UnmarkedStatics { names } => write!(f, "the library has writable statics that begin anew when a worker crosses, and nothing says that this is meant: {}: mark with #[dsu::private] what may be lost, move the rest into a guard's items or the carry", shown(names)),
             FamilyResized { guard, was, now } => write!(f, "guard family {guard} has {now} members and had {was}: keep the number, or declare a family of another name"),
             TooManyGuards { limit } => write!(f, "more than {limit} guards were declared since the server started: restart it from a snapshot"),
             TooManyRepresentations => f.write_str("all representation ids are given out: restart the server from a snapshot"),

@@ -4,8 +4,9 @@
 //! anything else again: old roots, boxes and complements may still carry it.
 
 use super::binding::{Binding, GuardBinding, RepresentationBinding};
+use super::compare::{compiler_dependent, fields};
 use super::digest::digest;
-use super::manifest::{GuardManifest, Manifest};
+use super::manifest::{GuardManifest, LensManifest, Manifest};
 use super::refusal::Refusal;
 use crate::abi::TypeSchema;
 use crate::ids::{GuardIndex, Tag, VersionId};
@@ -17,7 +18,15 @@ pub fn tuple_name(guard: &str) -> String {
     format!("guard:{guard}")
 }
 
+/// The name of a form and the digest of its schema.
+type Form = (String, String);
+
 /// Gives out guard slots and representation ids.
+///
+/// A form has one id, and a lens is known by the ids of its two sides, wherever complements lie. So where
+/// two builds of a version agree on a form, but the lenses that lead to it keep complements of different
+/// schemas, the form gets another id with the second build (R1): what the first has kept is never taken
+/// for the second's. A build that comes back finds its ids again.
 ///
 /// The class of a representation is the parity of its id (`sync::word`), and two neighbours should
 /// differ in it. So a new representation takes an id of the parity that the adjacent version's
@@ -28,10 +37,21 @@ pub struct Registry {
     slots: Range<u32>,
     next_slot: u32,
     guards: BTreeMap<String, (GuardIndex, u32)>,
-    tags: BTreeMap<(String, String), Tag>,
+    /// Ids of each form, the oldest first.
+    tags: BTreeMap<Form, Vec<Tag>>,
+    /// Digests of what lenses keep, by the ids of older and newer side.
+    kept: BTreeMap<(Tag, Tag), String>,
     /// Next free id of each parity; wider than an id, so that the end is seen.
     next_tag: [u32; 2],
-    manifests: BTreeMap<VersionId, Manifest>,
+    /// The last build of each version.
+    admitted: BTreeMap<VersionId, Admitted>,
+}
+
+#[derive(Clone, Debug)]
+struct Admitted {
+    manifest: Manifest,
+    /// Ids of its own item tuples and element types.
+    own: BTreeMap<Form, Tag>,
 }
 
 impl Registry {
@@ -42,21 +62,27 @@ impl Registry {
             slots,
             guards: BTreeMap::new(),
             tags: BTreeMap::new(),
+            kept: BTreeMap::new(),
             next_tag: [2, 1],
-            manifests: BTreeMap::new(),
+            admitted: BTreeMap::new(),
         }
     }
 
-    /// Takes a version in and says where everything of it is. Admitting the same manifest again gives
-    /// the same slots and ids; `older` is then what is known by now, so a version whose predecessor
-    /// was admitted after it must be admitted, and bound, again.
+    /// Takes a version in and says where everything of it is. `running` is the version whose values
+    /// live: its ids stay as they are, and those of an adjacent version follow from them. `older` in the
+    /// answer is what is known by now, so a version whose predecessor was admitted after it must be
+    /// admitted, and bound, again.
     ///
     /// # Errors
     /// [`Refusal::FamilyResized`], [`Refusal::TooManyGuards`], [`Refusal::TooManyRepresentations`];
     /// nothing is changed then.
-    pub fn admit(&mut self, manifest: &Manifest) -> Result<Binding, Refusal> {
+    pub fn admit(
+        &mut self,
+        manifest: &Manifest,
+        running: Option<VersionId>,
+    ) -> Result<Binding, Refusal> {
         let mut next = self.clone();
-        let binding = next.admit_in_place(manifest)?;
+        let binding = next.admit_in_place(manifest, running)?;
         *self = next;
         Ok(binding)
     }
@@ -71,73 +97,114 @@ impl Registry {
         self.next_slot
     }
 
-    /// Id of a representation.
-    pub fn tag(&self, name: &str, schema: &TypeSchema) -> Option<Tag> {
-        self.tags.get(&(name.to_owned(), digest(schema))).copied()
-    }
-
-    fn admit_in_place(&mut self, manifest: &Manifest) -> Result<Binding, Refusal> {
-        let older = manifest
-            .from
-            .and_then(|from| self.manifests.get(&from))
-            .cloned();
+    fn admit_in_place(
+        &mut self,
+        manifest: &Manifest,
+        running: Option<VersionId>,
+    ) -> Result<Binding, Refusal> {
+        let older = manifest.from.and_then(|from| self.admitted.get(&from));
+        let older = older.cloned();
+        let running = running.and_then(|version| self.admitted.get(&version));
+        let running = running.cloned();
         let avoid = self.parities_of_neighbours(manifest);
-        let parity = |name: &str| avoid.get(name).and_then(free_parity);
+
+        let own_passages = passages(manifest, older.as_ref().map(|older| &older.manifest));
+        let newer = running
+            .as_ref()
+            .filter(|running| running.manifest.from == Some(manifest.version));
+        let newer_passages =
+            newer.map_or_else(Vec::new, |newer| passages(&newer.manifest, Some(manifest)));
+        let all_passages: Vec<&Passage> = own_passages.iter().chain(&newer_passages).collect();
+
+        let own: Vec<Form> = named_schemas(manifest)
+            .map(|(name, schema)| (name, digest(schema)))
+            .collect();
+        let older_own = older.as_ref().map(|older| older.own.clone());
+        let older_own = older_own.unwrap_or_default();
+        let frozen = manifest.frozen.iter().map(|ty| form(&ty.schema));
+        let sides = own_passages
+            .iter()
+            .flat_map(|passage| [&passage.left, &passage.right]);
+        let wanted: Vec<Form> = own
+            .iter()
+            .chain(older_own.keys())
+            .chain(sides)
+            .cloned()
+            .chain(frozen)
+            .collect();
+        let mut known = running.map_or_else(BTreeMap::new, |running| running.own);
+        for form in &wanted {
+            if !known.contains_key(form) {
+                let parity = avoid.get(&form.0).and_then(free_parity);
+                let preferred = older_own.get(form).copied();
+                let tag = self.represent(form, preferred, &all_passages, &known, parity)?;
+                known.insert(form.clone(), tag);
+            }
+        }
+        let forms: BTreeMap<Form, Tag> = wanted
+            .into_iter()
+            .map(|form| (form.clone(), known[&form]))
+            .collect();
+        let forgets = self.note_what_is_kept(&own_passages, &forms);
 
         let mut guards = Vec::with_capacity(manifest.guards.len());
-        let mut representations = BTreeMap::new();
         for guard in &manifest.guards {
             let (first, count) = self.place(guard)?;
-            let name = tuple_name(&guard.name);
-            let tag = self.represent(&name, &guard.items, parity(&name))?;
             guards.push(GuardBinding {
                 name: guard.name.clone(),
                 first,
                 count,
-                tag,
+                tag: forms[&(tuple_name(&guard.name), digest(&guard.items))],
             });
-            representations.insert((name, digest(&guard.items)), tag);
         }
-        let older_parts = older.iter().flat_map(named_schemas);
-        let lens_sides = manifest
-            .lenses
-            .iter()
-            .flat_map(|lens| [&lens.left, &lens.right]);
-        let parts = named_schemas(manifest)
-            .chain(
-                manifest
-                    .frozen
-                    .iter()
-                    .map(|ty| (ty.schema.name.clone(), &ty.schema)),
-            )
-            .chain(lens_sides.map(|schema| (schema.name.clone(), schema)))
-            .chain(older_parts);
-        for (name, schema) in parts {
-            let tag = self.represent(&name, schema, parity(&name))?;
-            representations.insert((name, digest(schema)), tag);
-        }
-        self.manifests.insert(manifest.version, manifest.clone());
+        let own = own.into_iter().map(|form| (form.clone(), forms[&form]));
+        let admitted = Admitted {
+            manifest: manifest.clone(),
+            own: own.collect(),
+        };
+        self.admitted.insert(manifest.version, admitted);
         Ok(Binding {
             version: manifest.version,
             guards,
-            representations: representations
+            representations: forms
                 .into_iter()
                 .map(|((name, digest), tag)| RepresentationBinding { name, digest, tag })
                 .collect(),
-            older,
+            older: older.map(|older| older.manifest),
+            forgets,
         })
+    }
+
+    /// Remembers what each lens keeps. Names the forms for which another build keeps something else.
+    fn note_what_is_kept(
+        &mut self,
+        passages: &[Passage],
+        forms: &BTreeMap<Form, Tag>,
+    ) -> Vec<String> {
+        let mut forgets = BTreeSet::new();
+        for Passage { left, right, kept } in passages {
+            let (older, newer) = (forms[left], forms[right]);
+            self.kept
+                .entry((older, newer))
+                .or_insert_with(|| kept.clone());
+            let others = self.tags.get(right).into_iter().flatten();
+            let mut keeps = others.filter_map(|tag| self.kept.get(&(older, *tag)));
+            if keeps.any(|other| other != kept) {
+                forgets.insert(right.0.clone());
+            }
+        }
+        forgets.into_iter().collect()
     }
 
     /// Parities that the adjacent versions' representations of each name have.
     fn parities_of_neighbours(&self, manifest: &Manifest) -> BTreeMap<String, BTreeSet<u16>> {
         let mut taken: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
-        let adjacent = self.manifests.values().filter(|other| {
+        let adjacent = self.admitted.values().filter(|other| {
+            let other = &other.manifest;
             manifest.from == Some(other.version) || other.from == Some(manifest.version)
         });
-        for (name, schema) in adjacent.flat_map(named_schemas) {
-            if let Some(tag) = self.tag(&name, schema) {
-                taken.entry(name).or_default().insert(tag.0 & 1);
-            }
+        for ((name, _), tag) in adjacent.flat_map(|other| &other.own) {
+            taken.entry(name.clone()).or_default().insert(tag.0 & 1);
         }
         // Under its new name a renamed guard stands beside what its old name had.
         for guard in manifest
@@ -185,15 +252,30 @@ impl Registry {
         Ok((first, count))
     }
 
+    /// An id of a form at which nothing else is kept for the forms that have their ids already: the
+    /// preferred one, the oldest, or a new one.
     fn represent(
         &mut self,
-        name: &str,
-        schema: &TypeSchema,
+        form: &Form,
+        preferred: Option<Tag>,
+        passages: &[&Passage],
+        known: &BTreeMap<Form, Tag>,
         parity: Option<u16>,
     ) -> Result<Tag, Refusal> {
-        let key = (name.to_owned(), digest(schema));
-        if let Some(tag) = self.tags.get(&key) {
-            return Ok(*tag);
+        let agrees = |tag: &Tag| {
+            passages.iter().all(|Passage { left, right, kept }| {
+                let ends = match (left == form, right == form) {
+                    (true, false) => known.get(right).map(|newer| (*tag, *newer)),
+                    (false, true) => known.get(left).map(|older| (*older, *tag)),
+                    _ => None,
+                };
+                let other = ends.and_then(|ends| self.kept.get(&ends));
+                other.is_none_or(|other| other == kept)
+            })
+        };
+        let given = self.tags.get(form).into_iter().flatten();
+        if let Some(tag) = preferred.into_iter().chain(given.copied()).find(agrees) {
+            return Ok(tag);
         }
         let lower = usize::from(self.next_tag[1] < self.next_tag[0]);
         let wanted = parity.map_or(lower, usize::from);
@@ -206,9 +288,76 @@ impl Registry {
                 tag
             })
             .ok_or(Refusal::TooManyRepresentations)?;
-        self.tags.insert(key, tag);
+        self.tags.entry(form.clone()).or_default().push(tag);
         Ok(tag)
     }
+}
+
+/// A lens, by the forms of its sides, and the digest of what it keeps.
+struct Passage {
+    left: Form,
+    right: Form,
+    kept: String,
+}
+
+fn form(schema: &TypeSchema) -> Form {
+    (schema.name.clone(), digest(schema))
+}
+
+/// What a complement is, by digest. Where a compiler may lay it out anew, it is another one for each.
+fn kept(lens: &LensManifest, rustc: &str) -> String {
+    let digest = digest(&lens.complement);
+    match compiler_dependent(&lens.complement) {
+        Some(_) => format!("{digest} {rustc}"),
+        None => digest,
+    }
+}
+
+/// The lenses of a version, and those between its item tuples and the older version's, which the
+/// runtime makes of them (`update::tuple`).
+fn passages(manifest: &Manifest, older: Option<&Manifest>) -> Vec<Passage> {
+    let lenses = manifest.lenses.iter().map(|lens| Passage {
+        left: form(&lens.left),
+        right: form(&lens.right),
+        kept: kept(lens, &manifest.rustc),
+    });
+    let guards = older.map_or(&[][..], |older| &older.guards);
+    let tuples = manifest.guards.iter().filter_map(|guard| {
+        let former = match guard.renamed_from.is_empty() {
+            true => &guard.name,
+            false => &guard.renamed_from,
+        };
+        let before = guards
+            .iter()
+            .find(|g| g.name == *former || g.name == guard.name)?;
+        Some(Passage {
+            left: (tuple_name(&before.name), digest(&before.items)),
+            right: (tuple_name(&guard.name), digest(&guard.items)),
+            kept: kept_of_items(manifest, before, guard),
+        })
+    });
+    lenses
+        .chain(tuples)
+        .filter(|passage| passage.left != passage.right)
+        .collect()
+}
+
+/// What a tuple's complement is made of, but for the items that only one side has: those follow from
+/// the schemas of the sides.
+fn kept_of_items(manifest: &Manifest, older: &GuardManifest, newer: &GuardManifest) -> String {
+    let mut parts = String::new();
+    for item in fields(&newer.items) {
+        let before = fields(&older.items).iter().find(|f| f.name == item.name);
+        let lens = before.and_then(|before| {
+            let lenses = manifest.lenses.iter();
+            let mut lenses = lenses.filter(|lens| lens.left == before.ty && lens.right == item.ty);
+            lenses.next().filter(|_| before.ty != item.ty)
+        });
+        if let Some(lens) = lens {
+            parts.push_str(&format!("{} {};", item.name, kept(lens, &manifest.rustc)));
+        }
+    }
+    parts
 }
 
 fn free_parity(taken: &BTreeSet<u16>) -> Option<u16> {
@@ -233,131 +382,4 @@ fn named_schemas(manifest: &Manifest) -> impl Iterator<Item = (String, &TypeSche
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::version::samples::*;
-
-    fn stats(fields: &[&str]) -> TypeSchema {
-        let fields: Vec<_> = fields.iter().map(|name| (*name, leaf("u64", 8))).collect();
-        record("Stats", &fields)
-    }
-
-    fn version(number: u32, fields: &[&str]) -> Manifest {
-        let stats = stats(fields);
-        let mut shards = guard("SHARDS", &[("shard", leaf("u64", 8))]);
-        shards.family = Some(16);
-        manifest(
-            number,
-            vec![shards, guard("TOTALS", &[("stats", stats.clone())])],
-            vec![stats],
-        )
-    }
-
-    fn tag_of(binding: &Binding, name: &str) -> Tag {
-        binding.guards.iter().find(|g| g.name == name).unwrap().tag
-    }
-
-    #[test] // R1
-    fn equal_schemas_share_an_id_and_changed_ones_never_do() {
-        let mut registry = Registry::new(0..100);
-        let one = registry.admit(&version(1, &["hits"])).unwrap();
-        let two = registry.admit(&version(2, &["hits", "misses"])).unwrap();
-        assert_eq!(tag_of(&one, "SHARDS"), tag_of(&two, "SHARDS"));
-        assert_ne!(tag_of(&one, "TOTALS"), tag_of(&two, "TOTALS"));
-        // A repaired v2 with another layout, after a rollback.
-        let repaired = registry
-            .admit(&version(2, &["hits", "misses", "expired"]))
-            .unwrap();
-        assert_ne!(tag_of(&repaired, "TOTALS"), tag_of(&two, "TOTALS"));
-        assert_ne!(tag_of(&repaired, "TOTALS"), tag_of(&one, "TOTALS"));
-        assert_eq!(
-            registry.admit(&version(1, &["hits"])).unwrap().guards,
-            one.guards
-        );
-    }
-
-    #[test]
-    fn adjacent_representations_differ_in_parity() {
-        let mut registry = Registry::new(0..100);
-        let mut previous = registry.admit(&version(1, &["f0"])).unwrap();
-        for number in 2..20 {
-            let field = format!("f{number}");
-            let next = registry.admit(&version(number, &[&field])).unwrap();
-            let (a, b) = (tag_of(&previous, "TOTALS"), tag_of(&next, "TOTALS"));
-            assert_ne!(a.0 & 1, b.0 & 1, "v{number}: {a:?} {b:?}");
-            let stats = |b: &Binding, fields: &[&str]| {
-                let wanted = digest(&stats(fields));
-                b.representations
-                    .iter()
-                    .find(|r| r.name == "Stats" && r.digest == wanted)
-                    .unwrap()
-                    .tag
-            };
-            let repaired = registry.admit(&version(number, &[&field, "more"])).unwrap();
-            assert_ne!(tag_of(&repaired, "TOTALS").0 & 1, a.0 & 1);
-            assert_ne!(stats(&repaired, &[&field, "more"]), stats(&next, &[&field]));
-            previous = repaired;
-        }
-    }
-
-    #[test]
-    fn guards_keep_their_slots_under_a_new_name_and_families_are_contiguous() {
-        let mut registry = Registry::new(10..100);
-        let one = registry.admit(&version(1, &["hits"])).unwrap();
-        assert_eq!(one.guards[0].first, GuardIndex(10));
-        assert_eq!(one.guards[1].first, GuardIndex(26));
-        let mut second = version(2, &["hits"]);
-        second.guards[1].name = "SUMS".into();
-        second.guards[1].renamed_from = "TOTALS".into();
-        second.guards.insert(0, guard("EXTRA", &[]));
-        let two = registry.admit(&second).unwrap();
-        let places: Vec<_> = two
-            .guards
-            .iter()
-            .map(|g| (g.name.as_str(), g.first.0))
-            .collect();
-        assert_eq!(places, [("EXTRA", 27), ("SHARDS", 10), ("SUMS", 26)]);
-        assert_eq!(two.older.as_ref().map(|m| m.version), Some(VersionId(1)));
-    }
-
-    #[test]
-    fn refusal_changes_nothing() {
-        let mut registry = Registry::new(0..17);
-        let first = version(1, &["hits"]);
-        let one = registry.admit(&first).unwrap();
-        let mut crowded = version(2, &["misses"]);
-        crowded.guards.push(guard("Z", &[]));
-        assert_eq!(
-            registry.admit(&crowded),
-            Err(Refusal::TooManyGuards { limit: 17 })
-        );
-        assert_eq!(registry.tag("Stats", &crowded.types[0].schema), None);
-        let mut resized = version(2, &["misses"]);
-        resized.guards[0].family = Some(8);
-        let refusal = registry.admit(&resized).unwrap_err();
-        assert_eq!(
-            refusal,
-            Refusal::FamilyResized {
-                guard: "SHARDS".into(),
-                was: 16,
-                now: 8
-            }
-        );
-        assert_eq!(registry.admit(&first).unwrap(), one);
-    }
-
-    #[test]
-    fn ids_end_in_a_refusal_and_never_in_a_reserved_one() {
-        let mut registry = Registry::new(0..1);
-        let mut seen = BTreeSet::new();
-        let refusal = loop {
-            match registry.represent(&format!("T{}", seen.len()), &leaf("u8", 1), Some(0)) {
-                Ok(tag) => assert!(seen.insert(tag)),
-                Err(refusal) => break refusal,
-            }
-        };
-        assert_eq!(refusal, Refusal::TooManyRepresentations);
-        assert_eq!(seen.len(), usize::from(Tag::LAST.0));
-        assert!(!seen.contains(&Tag::NONE) && !seen.contains(&Tag::IMPOSSIBLE));
-    }
-}
+mod tests;

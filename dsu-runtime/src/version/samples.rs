@@ -105,6 +105,7 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
             path: "crate::Connections".into(),
         },
         carry_lenses: Vec::new(),
+        statics: StaticsManifest::default(),
     }
 }
 

@@ -37,8 +37,6 @@ pub enum ToWorker {
         /// Other versions whose representations may be met: that of a mixed server, and the one that
         /// the last update came from. The descriptors of their listeners come after those of `build`.
         neighbours: Vec<Build>,
-        /// Addresses of the listeners, for `cx.listener`.
-        listen: Vec<String>,
     },
     /// Load this library, run nothing of it yet.
     Load(Box<Build>),

@@ -38,4 +38,4 @@ fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
     }
 }
 
-dsu::version! { app: "kv", version: 1 }
+dsu::version! { app: "kv", version: 1, crates: [kv_engine] }

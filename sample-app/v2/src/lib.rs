@@ -44,4 +44,4 @@ fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
     }
 }
 
-dsu::version! { app: "kv", version: 2, from: 1 }
+dsu::version! { app: "kv", version: 2, from: 1, crates: [kv_engine] }

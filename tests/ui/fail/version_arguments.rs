@@ -16,4 +16,14 @@ mod third {
     dsu::version! {}
 }
 
+mod fourth {
+    use super::*;
+    dsu::version! { app: "kv", version: 1, crates: "kv_engine" }
+}
+
+mod fifth {
+    use super::*;
+    dsu::version! { app: "kv", version: 1, crates: [kv_motor] }
+}
+
 fn main() {}

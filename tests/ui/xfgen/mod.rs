@@ -79,5 +79,6 @@ fn manifest(number: u32, types: Vec<TypeSchema>, carry: TypeSchema) -> Manifest 
             schema: carry,
         },
         carry_lenses: Vec::new(),
+        statics: Default::default(),
     }
 }

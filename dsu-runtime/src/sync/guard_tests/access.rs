@@ -3,8 +3,8 @@
 use super::world::*;
 use crate::abi::WorkerContext;
 use crate::error::{LockError, WorkerError};
-use crate::heap::testing::{fork_worker, kill, reap, test_name};
-use crate::sync::GuardSlot;
+use crate::heap::testing::{Actor, fork_worker, kill, reap, test_name};
+use crate::sync::{GuardSlot, held_guards};
 use crate::worker::Worker;
 use std::time::Duration;
 
@@ -131,5 +131,27 @@ fn an_item_that_cannot_be_made_leaves_nothing_behind_and_is_tried_again() {
             lens_shall(Manner::Succeed);
             assert_eq!(WORLD_HARD.lock(cx).expect("made").hard, 9);
         });
+    });
+}
+
+// R28
+#[test]
+fn the_guards_that_a_worker_holds_are_known_by_name() {
+    let name = test_name!("the_guards_that_a_worker_holds_are_known_by_name");
+    with_world(name, || {
+        let (mut holder, mut other) = (Actor::start(0), Actor::start(1));
+        let none = Vec::<String>::new();
+        holder.act(|| {
+            let cx = Worker::of_runtime();
+            assert_eq!(held_guards(), none);
+            drop(WORLD_FAMILY[0].lock(&cx).expect("free"));
+            // Kept beyond this turn.
+            std::mem::forget(WORLD_FAMILY[1].lock(&cx).expect("free"));
+            std::mem::forget(WORLD_HARD.lock(&cx).expect("free"));
+        });
+        assert_eq!(other.act(held_guards), none);
+        let mut held = holder.act(held_guards);
+        held.sort();
+        assert_eq!(held, ["WORLD_FAMILY[1]", "WORLD_HARD"]);
     });
 }

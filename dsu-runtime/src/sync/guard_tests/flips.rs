@@ -43,7 +43,12 @@ fn a_transformer_that_fails_or_panics_leaves_root_items_and_heap_as_they_were() 
                 lens_shall(manner);
                 match WORLD_NEW.lock(cx).err() {
                     Some(LockError::TransformFailed(what)) => {
-                        assert!(what.contains("WORLD_NEW") && what.contains("as it was told"));
+                        // R28: guard, direction, item, reason
+                        let named = "guard WORLD_NEW, forward: item totals: ";
+                        assert!(
+                            what.contains(named) && what.contains("as it was told"),
+                            "{what}"
+                        );
                     }
                     other => panic!("it did not fail: {other:?}"),
                 }

@@ -218,6 +218,7 @@ fn bind() {
         guards,
         representations,
         older: Some(version_1()),
+        forgets: Vec::new(),
     };
     update::bind(&binding).expect("everything has a slot and a tag");
 }
@@ -246,6 +247,7 @@ fn version_1() -> Manifest {
             schema: <() as crate::worker::Carried>::schema(),
         },
         carry_lenses: Vec::new(),
+        statics: Default::default(),
     }
 }
 

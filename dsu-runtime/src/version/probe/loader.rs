@@ -7,6 +7,7 @@ use crate::version::inspect::{Inspected, inspect, read_library};
 use crate::version::load::{Library, LoadError};
 use crate::version::manifest::Manifest;
 use crate::version::refusal::Refusal;
+use crate::version::statics::{self, Statics};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::dup2_stdout;
 use std::fs::File;
@@ -67,6 +68,7 @@ fn probe() -> Result<Probed, Refusal> {
     let bytes = read_library(&library)?;
     let header = inspect(&bytes)?;
     let copied = copy(&bytes, &library, &run_dir)?;
+    let statics = statics::find(&bytes);
     drop(bytes);
 
     let own = std::process::id();
@@ -94,12 +96,14 @@ fn probe() -> Result<Probed, Refusal> {
                 reason
             },
         })?;
-    let manifest = serde_json::from_slice(&text).map_err(|error| Refusal::NoManifest {
-        reason: format!("it is not readable: {error}"),
-    })?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| Refusal::NoManifest {
+            reason: format!("it is not readable: {error}"),
+        })?;
     check_agreement(&header, &manifest)?;
     check_what_it_started()?;
     Ok(Probed {
+        statics: Statics::of(statics, &manifest.statics),
         manifest,
         digest: copied.digest,
         copy: copied.path,

@@ -8,6 +8,7 @@ use crate::sys::process::PidFd;
 use crate::version::inspect::Inspected;
 use crate::version::manifest::Manifest;
 use crate::version::refusal::Refusal;
+use crate::version::statics::Statics;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,8 @@ pub struct Probed {
     pub copy: PathBuf,
     /// What its file states.
     pub header: Inspected,
+    /// Its writable statics; a judgement is left to who goes over to it.
+    pub statics: Statics,
 }
 
 /// A probe that runs. Dropping it kills it.

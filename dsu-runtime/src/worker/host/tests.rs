@@ -63,6 +63,7 @@ fn build(digest: &str) -> Build {
             guards: Vec::new(),
             representations: Vec::new(),
             older: None,
+            forgets: Vec::new(),
         },
         arguments: Vec::new(),
         listeners: Vec::new(),

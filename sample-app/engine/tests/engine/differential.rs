@@ -2,30 +2,15 @@
 
 use kv_engine::tables;
 
+use crate::agreement::{agree, length, only_in_2, seed, show};
 use crate::generator::{Comparison, Dice, Generator, Request, Version};
 use crate::redis::Redis;
 use crate::server::Local;
 use crate::value::{Value, encode};
 
-/// Commands per version; `KV_DIFFERENTIAL_COMMANDS` asks for more.
-fn length() -> usize {
-    std::env::var("KV_DIFFERENTIAL_COMMANDS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(20_000)
-}
-
-/// `KV_DIFFERENTIAL_SEED` asks for other chances.
-fn seed() -> u64 {
-    std::env::var("KV_DIFFERENTIAL_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(20_240_229)
-}
-
 const PIPELINE: usize = 40;
-/// Times may differ by this much, in whatever unit they are told.
-const TOLERANCE: i64 = 120_000;
+/// Chances, unless others are asked for.
+const SEED: u64 = 20_240_229;
 
 #[test]
 fn version_1_answers_random_commands_as_redis_does() {
@@ -43,7 +28,7 @@ fn sums_of_floats_have_the_digits_that_redis_gives_them() {
         return;
     };
     let mut local = Local::new(tables::v1());
-    let mut dice = Dice(seed());
+    let mut dice = Dice(seed(SEED));
     for _ in 0..length() / 400 {
         let pairs: Vec<[String; 2]> = (0..100)
             .map(|_| [float(&mut dice), float(&mut dice)])
@@ -102,7 +87,7 @@ fn compare(version: Version) {
         Version::One => tables::v1(),
         Version::Two => tables::v2(),
     });
-    let mut generator = Generator::new(seed(), version);
+    let mut generator = Generator::new(seed(SEED), version);
     let mut run = 0;
     while run < length() {
         let batch: Vec<(Request, Comparison)> = (0..PIPELINE)
@@ -128,46 +113,6 @@ fn compare(version: Version) {
         if run % (PIPELINE * 25) < PIPELINE {
             same_contents(&mut local, &mut redis, version);
         }
-    }
-}
-
-/// Version 1 does not know these; that it says so in Redis's words is tested in `errors`.
-fn only_in_2(request: &Request) -> bool {
-    let name = request[0].to_ascii_uppercase();
-    let names: [&[u8]; 12] = [
-        b"SETEX",
-        b"PSETEX",
-        b"GETEX",
-        b"EXPIRE",
-        b"PEXPIRE",
-        b"EXPIREAT",
-        b"PEXPIREAT",
-        b"TTL",
-        b"PTTL",
-        b"EXPIRETIME",
-        b"PEXPIRETIME",
-        b"PERSIST",
-    ];
-    names.contains(&name.as_slice())
-}
-
-fn show(request: &Request) -> String {
-    let words = request
-        .iter()
-        .map(|arg| format!("\"{}\"", arg.escape_ascii()));
-    words.collect::<Vec<_>>().join(" ")
-}
-
-fn agree(comparison: Comparison, ours: &Value, theirs: &Value) -> bool {
-    match (comparison, ours, theirs) {
-        (_, Value::Error(_), _) | (_, _, Value::Error(_)) => ours == theirs,
-        (Comparison::Exact, ..) => ours.clone().sorted_sets() == theirs.clone().sorted_sets(),
-        (Comparison::Sorted, ..) => ours.clone().sorted() == theirs.clone().sorted(),
-        (Comparison::Shape, ..) => std::mem::discriminant(ours) == std::mem::discriminant(theirs),
-        (Comparison::Time, Value::Integer(ours), Value::Integer(theirs)) => {
-            ours == theirs || (*ours >= 0 && *theirs >= 0 && (ours - theirs).abs() < TOLERANCE)
-        }
-        (Comparison::Time, ..) => ours == theirs,
     }
 }
 

@@ -1,0 +1,246 @@
+use super::*;
+use crate::version::samples::*;
+
+fn stats(fields: &[&str]) -> TypeSchema {
+    let fields: Vec<_> = fields.iter().map(|name| (*name, leaf("u64", 8))).collect();
+    record("Stats", &fields)
+}
+
+fn version(number: u32, fields: &[&str]) -> Manifest {
+    let stats = stats(fields);
+    let mut shards = guard("SHARDS", &[("shard", leaf("u64", 8))]);
+    shards.family = Some(16);
+    manifest(
+        number,
+        vec![shards, guard("TOTALS", &[("stats", stats.clone())])],
+        vec![stats],
+    )
+}
+
+fn tag_of(binding: &Binding, name: &str) -> Tag {
+    binding.guards.iter().find(|g| g.name == name).unwrap().tag
+}
+
+#[test] // R1
+fn equal_schemas_share_an_id_and_changed_ones_never_do() {
+    let mut registry = Registry::new(0..100);
+    let one = registry.admit(&version(1, &["hits"]), None).unwrap();
+    let two = registry
+        .admit(&version(2, &["hits", "misses"]), Some(VersionId(1)))
+        .unwrap();
+    assert_eq!(tag_of(&one, "SHARDS"), tag_of(&two, "SHARDS"));
+    assert_ne!(tag_of(&one, "TOTALS"), tag_of(&two, "TOTALS"));
+    // A repaired v2 with another layout, after a rollback.
+    let repaired = registry
+        .admit(
+            &version(2, &["hits", "misses", "expired"]),
+            Some(VersionId(1)),
+        )
+        .unwrap();
+    assert_ne!(tag_of(&repaired, "TOTALS"), tag_of(&two, "TOTALS"));
+    assert_ne!(tag_of(&repaired, "TOTALS"), tag_of(&one, "TOTALS"));
+    assert_eq!(
+        registry
+            .admit(&version(1, &["hits"]), Some(VersionId(1)))
+            .unwrap()
+            .guards,
+        one.guards
+    );
+}
+
+#[test]
+fn adjacent_representations_differ_in_parity() {
+    let mut registry = Registry::new(0..100);
+    let mut previous = registry.admit(&version(1, &["f0"]), None).unwrap();
+    for number in 2..20 {
+        let field = format!("f{number}");
+        let running = Some(VersionId(number - 1));
+        let next = registry
+            .admit(&version(number, &[&field]), running)
+            .unwrap();
+        let (a, b) = (tag_of(&previous, "TOTALS"), tag_of(&next, "TOTALS"));
+        assert_ne!(a.0 & 1, b.0 & 1, "v{number}: {a:?} {b:?}");
+        let stats = |b: &Binding, fields: &[&str]| {
+            let wanted = digest(&stats(fields));
+            b.representations
+                .iter()
+                .find(|r| r.name == "Stats" && r.digest == wanted)
+                .unwrap()
+                .tag
+        };
+        let repaired = registry
+            .admit(&version(number, &[&field, "more"]), running)
+            .unwrap();
+        assert_ne!(tag_of(&repaired, "TOTALS").0 & 1, a.0 & 1);
+        assert_ne!(stats(&repaired, &[&field, "more"]), stats(&next, &[&field]));
+        previous = repaired;
+    }
+}
+
+#[test]
+fn guards_keep_their_slots_under_a_new_name_and_families_are_contiguous() {
+    let mut registry = Registry::new(10..100);
+    let one = registry.admit(&version(1, &["hits"]), None).unwrap();
+    assert_eq!(one.guards[0].first, GuardIndex(10));
+    assert_eq!(one.guards[1].first, GuardIndex(26));
+    let mut second = version(2, &["hits"]);
+    second.guards[1].name = "SUMS".into();
+    second.guards[1].renamed_from = "TOTALS".into();
+    second.guards.insert(0, guard("EXTRA", &[]));
+    let two = registry.admit(&second, Some(VersionId(1))).unwrap();
+    let places: Vec<_> = two
+        .guards
+        .iter()
+        .map(|g| (g.name.as_str(), g.first.0))
+        .collect();
+    assert_eq!(places, [("EXTRA", 27), ("SHARDS", 10), ("SUMS", 26)]);
+    assert_eq!(two.older.as_ref().map(|m| m.version), Some(VersionId(1)));
+}
+
+#[test]
+fn refusal_changes_nothing() {
+    let mut registry = Registry::new(0..17);
+    let first = version(1, &["hits"]);
+    let one = registry.admit(&first, None).unwrap();
+    let mut crowded = version(2, &["misses"]);
+    crowded.guards.push(guard("Z", &[]));
+    assert_eq!(
+        registry.admit(&crowded, Some(VersionId(1))),
+        Err(Refusal::TooManyGuards { limit: 17 })
+    );
+    assert!(!registry.tags.contains_key(&form(&crowded.types[0].schema)));
+    let mut resized = version(2, &["misses"]);
+    resized.guards[0].family = Some(8);
+    let refusal = registry.admit(&resized, Some(VersionId(1))).unwrap_err();
+    assert_eq!(
+        refusal,
+        Refusal::FamilyResized {
+            guard: "SHARDS".into(),
+            was: 16,
+            now: 8
+        }
+    );
+    assert_eq!(registry.admit(&first, None).unwrap(), one);
+}
+
+#[test]
+fn ids_end_in_a_refusal_and_never_in_a_reserved_one() {
+    let mut registry = Registry::new(0..1);
+    let mut seen = BTreeSet::new();
+    let refusal = loop {
+        let form = form(&leaf(&format!("T{}", seen.len()), 1));
+        match registry.represent(&form, None, &[], &BTreeMap::new(), Some(0)) {
+            Ok(tag) => assert!(seen.insert(tag)),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal, Refusal::TooManyRepresentations);
+    assert_eq!(seen.len(), usize::from(Tag::LAST.0));
+    assert!(!seen.contains(&Tag::NONE) && !seen.contains(&Tag::IMPOSSIBLE));
+}
+
+/// Ids of what version 2 states, where version 1 is older: of its tuple and of its element type.
+fn ids(binding: &Binding) -> (Tag, Tag) {
+    let wanted = digest(&stats(&["hits", "misses"]));
+    let mut all = binding.representations.iter();
+    let element = all.find(|r| r.name == "Stats" && r.digest == wanted);
+    (tag_of(binding, "TOTALS"), element.expect("it has one").tag)
+}
+
+/// Version 2, whose lens from version 1 keeps something of this schema.
+fn keeping(kept: TypeSchema) -> Manifest {
+    let mut second = version(2, &["hits", "misses"]);
+    let mut lens = lens(&stats(&["hits"]), &stats(&["hits", "misses"]));
+    lens.complement = kept;
+    second.lenses.push(lens);
+    second
+}
+
+const ONE: Option<VersionId> = Some(VersionId(1));
+const TWO: Option<VersionId> = Some(VersionId(2));
+
+// R1
+#[test]
+fn a_repaired_lens_that_keeps_something_else_has_ids_of_its_own() {
+    let mut registry = Registry::new(0..100);
+    let first = version(1, &["hits"]);
+    let one = registry.admit(&first, None).unwrap();
+    let two = registry.admit(&keeping(leaf("u64", 8)), ONE).unwrap();
+    assert!(two.forgets.is_empty());
+    // Another lens that keeps the same goes on with what the first has kept.
+    let mut patched = keeping(leaf("u64", 8));
+    patched.build_id = "another".into();
+    assert_eq!(ids(&registry.admit(&patched, ONE).unwrap()), ids(&two));
+    // One that keeps something else must not meet it, in tuples or in elements.
+    let repaired = registry.admit(&keeping(leaf("u32", 4)), ONE).unwrap();
+    assert_ne!(ids(&repaired).0, ids(&two).0);
+    assert_ne!(ids(&repaired).1, ids(&two).1);
+    assert_eq!(repaired.forgets, ["Stats", "guard:TOTALS"]);
+    // Neither changes what is live, and each finds its ids again.
+    let again = registry.admit(&first, ONE).unwrap();
+    assert_eq!(again.guards, one.guards);
+    let back = registry.admit(&keeping(leaf("u64", 8)), ONE).unwrap();
+    assert_eq!(ids(&back), ids(&two));
+    assert_eq!(tag_of(&back, "SHARDS"), tag_of(&one, "SHARDS"));
+}
+
+// R1, R34
+#[test]
+fn what_a_compiler_lays_out_anew_is_another_complement_for_each() {
+    let mut registry = Registry::new(0..100);
+    registry.admit(&version(1, &["hits"]), None).unwrap();
+    let mut ids_of = |kept: TypeSchema, rustc: &str| {
+        let mut second = keeping(kept);
+        second.rustc = rustc.into();
+        ids(&registry.admit(&second, ONE).unwrap())
+    };
+    let option = leaf("Option<u64>", 16);
+    let (a, b) = ("rustc 1.95.0", "rustc 1.96.0");
+    assert_ne!(ids_of(option.clone(), a), ids_of(option, b));
+    assert_eq!(ids_of(leaf("u64", 8), a), ids_of(leaf("u64", 8), b));
+}
+
+// R1
+#[test]
+fn the_version_after_a_repaired_one_shares_its_ids() {
+    let mut registry = Registry::new(0..100);
+    registry.admit(&version(1, &["hits"]), None).unwrap();
+    let two = registry.admit(&keeping(leaf("u64", 8)), ONE).unwrap();
+    let third = version(3, &["hits", "misses"]);
+    let after_two = registry.admit(&third, TWO).unwrap();
+    assert_eq!(ids(&after_two), ids(&two));
+    let repaired = registry.admit(&keeping(leaf("u32", 4)), ONE).unwrap();
+    let after_repaired = registry.admit(&third, TWO).unwrap();
+    assert_eq!(ids(&after_repaired), ids(&repaired));
+}
+
+// R1
+#[test]
+fn ids_of_the_version_that_runs_stay_whatever_it_is_to_go_to() {
+    // The server begins with version 3, which still has the lens that led to version 2.
+    let mut registry = Registry::new(0..100);
+    let mut third = version(3, &["hits", "misses"]);
+    third.lenses = keeping(leaf("u32", 4)).lenses;
+    let three = registry.admit(&third, None).unwrap();
+    // Version 2 kept something else on that way. Nothing that lives may change its id for it.
+    let two = registry
+        .admit(&keeping(leaf("u64", 8)), Some(VersionId(3)))
+        .unwrap();
+    assert_eq!(ids(&two), ids(&three));
+    let rebound = registry.admit(&third, Some(VersionId(3))).unwrap();
+    assert_eq!(ids(&rebound), ids(&three));
+    // The two lenses do not lead to one id from one id.
+    let older = |binding: &Binding| {
+        let wanted = digest(&stats(&["hits"]));
+        let mut all = binding.representations.iter();
+        let older = all.find(|r| r.name == "Stats" && r.digest == wanted);
+        older.expect("a side of the lens").tag
+    };
+    assert_ne!(older(&two), older(&rebound));
+    // On to version 1, whose form must be the one that version 2, which runs, leads to.
+    let one = registry.admit(&version(1, &["hits"]), TWO).unwrap();
+    assert_eq!(older(&one), older(&two));
+    let running = registry.admit(&keeping(leaf("u64", 8)), TWO).unwrap();
+    assert_eq!(ids(&running), ids(&two));
+    assert!(running.older.is_some());
+}
