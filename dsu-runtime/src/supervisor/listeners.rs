@@ -2,6 +2,7 @@
 //! is refused while either changes.
 
 use super::config::ListenAddress;
+use crate::sys::accept::{close_queue, drop_arrivals, has_queued};
 use nix::sys::socket::{Backlog, listen};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,6 +11,8 @@ struct Open {
     asked: ListenAddress,
     bound: SocketAddr,
     socket: TcpListener,
+    /// Accepts no more connections: nobody can connect.
+    is_shut: bool,
 }
 
 /// Open listeners. Each is known by a key, `NAME=ADDR` as it was asked for.
@@ -53,6 +56,7 @@ impl Listeners {
                 asked: asked.clone(),
                 bound,
                 socket,
+                is_shut: false,
             });
         }
         self.0.extend(fresh);
@@ -65,6 +69,29 @@ impl Listeners {
             kept.iter()
                 .any(|keys| keys.contains(&open.asked.to_string()))
         });
+    }
+
+    /// From now on the kernel takes in no more connections; those that it has queued can be accepted.
+    /// Who tries to connect meanwhile tries again, until [`close_empty`](Self::close_empty) has closed
+    /// the listener. So none is queued between the last that a worker accepts and the end.
+    pub fn keep_newcomers_out(&mut self) {
+        for open in &self.0 {
+            if let Err(error) = drop_arrivals(open.socket.as_fd()) {
+                tracing::debug!("{}: newcomers may be reset: {error}", open.asked);
+            }
+        }
+    }
+
+    /// Closes, for all processes that have it, each listener whose queue is empty: who connects now is
+    /// refused. True while there are others.
+    pub fn close_empty(&mut self) -> bool {
+        for open in self.0.iter_mut().filter(|open| !open.is_shut) {
+            open.is_shut = !has_queued(open.socket.as_fd());
+            if open.is_shut {
+                close_queue(open.socket.as_fd());
+            }
+        }
+        self.0.iter().any(|open| !open.is_shut)
     }
 
     /// The descriptors of these keys, in order.

@@ -278,7 +278,7 @@ impl ScriptedWorker {
                 walked: 7,
                 findings: Vec::new(),
             }),
-            ToWorker::Drain => std::process::exit(0),
+            ToWorker::Drain { .. } => std::process::exit(0),
             ToWorker::Sweep(false) | ToWorker::Forget { .. } | ToWorker::Reconfigure => {}
         }
     }

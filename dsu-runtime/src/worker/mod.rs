@@ -21,7 +21,7 @@ pub use carried::{Carried, Carry};
 pub use carry::{Crossing, Step, run_application};
 pub use cx::{InheritedListener, Surroundings, Worker};
 pub use descriptor::Descriptor;
-pub use events::{Event, Events};
+pub use events::{Event, Events, Notice};
 pub use library::library_calls;
 pub use main::{WorkerInheritance, main};
 pub use messages::{Build, FromWorker, ToWorker};

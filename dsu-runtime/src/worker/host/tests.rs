@@ -100,7 +100,7 @@ fn heard(channel: &Channel) -> Vec<FromWorker> {
 }
 
 fn update_point() -> Directive {
-    with_host(|host| host.at_update_point("loop"))
+    with_host(|host| host.at_update_point("loop", NoticeUse::Unknown))
 }
 
 fn cross(digest: &str, together: bool) -> ToWorker {
