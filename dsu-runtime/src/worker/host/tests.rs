@@ -221,3 +221,103 @@ fn a_supervisor_that_dies_ends_the_worker_though_its_channel_stays_open() {
         reap(child);
     });
 }
+
+fn taking() -> Directive {
+    with_host(|host| host.at_update_point("loop", NoticeUse::Takes))
+}
+
+fn due() -> u32 {
+    WorkerContext::current().record().due.load(Ordering::SeqCst)
+}
+
+const FAR: u64 = u64::MAX;
+
+// R33
+#[test]
+fn a_worker_that_is_told_to_end_crosses_no_more_and_leaves_when_it_has_finished() {
+    let name =
+        test_name!("a_worker_that_is_told_to_end_crosses_no_more_and_leaves_when_it_has_finished");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        for together in [false, true] {
+            tell(&supervisor, &cross("new", together));
+        }
+        tell(&supervisor, &ToWorker::Drain { until_ns: FAR });
+        tell(&supervisor, &cross("new", false));
+        tell(&supervisor, &ToWorker::Go);
+        assert_eq!(taking(), Directive::Continue);
+        let said = heard(&supervisor);
+        assert!(
+            matches!(
+                &said[..],
+                [
+                    FromWorker::AtBarrier { .. },
+                    FromWorker::CrossingFailed { .. }
+                ]
+            ),
+            "{said:?}"
+        );
+        assert_ne!(due() & WorkerRecord::DUE_NOTICE, 0);
+        assert_eq!((CALLS.take_notices)(), HostCalls::NOTICE_DRAIN);
+        // It may sleep while it finishes, but each update point looks at the clock.
+        assert_eq!(due(), WorkerRecord::DUE_DRAIN);
+        assert_eq!(taking(), Directive::Continue);
+        (CALLS.drained)();
+        assert_ne!(
+            due() & !WorkerRecord::DUE_AWAKE_ONLY,
+            0,
+            "no wait comes now"
+        );
+        assert_eq!(taking(), Directive::Exit);
+    });
+}
+
+// R33, R24
+#[test]
+fn a_drain_that_comes_behind_a_crossing_takes_it_back() {
+    let name = test_name!("a_drain_that_comes_behind_a_crossing_takes_it_back");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        tell(&supervisor, &cross("new", false));
+        tell(&supervisor, &ToWorker::Drain { until_ns: FAR });
+        assert_eq!(taking(), Directive::Continue);
+        let said = heard(&supervisor);
+        assert!(
+            matches!(&said[..], [FromWorker::CrossingFailed { digest, .. }] if digest == "new"),
+            "{said:?}"
+        );
+        // Its time is over before it has done anything.
+        tell(&supervisor, &ToWorker::Drain { until_ns: 1 });
+        assert_eq!(taking(), Directive::Exit);
+    });
+}
+
+#[test]
+fn a_worker_whose_supervisor_dies_has_time_to_finish_and_hears_nobody_any_more() {
+    let name =
+        test_name!("a_worker_whose_supervisor_dies_has_time_to_finish_and_hears_nobody_any_more");
+    with_regions(name, ROOMY, || {
+        let child = fork_worker(1, || {
+            loop {
+                std::thread::park()
+            }
+        });
+        let supervisor = worker(PidFd::open(child as u32).expect("a child"));
+        with_host(|host| host.drain = Duration::from_secs(3600));
+        let set = crate::sys::epoll::Epoll::create().expect("an epoll descriptor");
+        WorkerContext::current()
+            .epoll
+            .set(std::os::fd::IntoRawFd::into_raw_fd(set));
+        kill(child);
+        reap(child);
+        doorbell();
+        assert_eq!(taking(), Directive::Continue);
+        assert_eq!((CALLS.take_notices)(), HostCalls::NOTICE_DRAIN);
+        // What somebody else says through the channel's other end is not taken in.
+        tell(&supervisor, &cross("new", true));
+        doorbell();
+        assert_eq!(taking(), Directive::Continue);
+        (CALLS.drained)();
+        assert_eq!(taking(), Directive::Exit);
+    });
+}
