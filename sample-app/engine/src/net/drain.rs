@@ -58,7 +58,7 @@ impl Intake {
 
 impl Connection {
     /// Whether commands or replies wait: then an event or the next turn brings it on.
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.has_backlog || self.watches_output
     }
 
