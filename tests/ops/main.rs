@@ -3,4 +3,5 @@
 
 mod answers;
 mod canaries;
+mod orphans;
 mod ways_back;

@@ -118,6 +118,9 @@ impl Listeners {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind;
+    use std::net::TcpStream;
+    use std::time::Duration;
 
     fn wanted(texts: &[&str]) -> Vec<ListenAddress> {
         texts
@@ -154,5 +157,25 @@ mod tests {
             "{error}"
         );
         assert!(listeners.0.is_empty());
+    }
+
+    // R33
+    #[test]
+    fn a_server_that_ends_leaves_nobody_in_a_queue_and_refuses_who_comes_later() {
+        let mut listeners = Listeners::default();
+        let keys = listeners.open(&wanted(&["127.0.0.1:0"])).expect("free");
+        let address = listeners.0[0].bound;
+        let workers = listeners.descriptors(&keys)[0].try_clone_to_owned();
+        let workers = TcpListener::from(workers.expect("a descriptor"));
+        let _queued = TcpStream::connect(address).expect("it listens");
+        listeners.keep_newcomers_out();
+        assert!(listeners.close_empty(), "somebody waits");
+        let moment = Duration::from_millis(50);
+        let kept_out = TcpStream::connect_timeout(&address, moment);
+        assert_eq!(kept_out.expect_err("kept out").kind(), ErrorKind::TimedOut);
+        workers.accept().expect("who has connected is served");
+        assert!(!listeners.close_empty());
+        let refused = TcpStream::connect(address).expect_err("closed");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
 }

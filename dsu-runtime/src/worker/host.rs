@@ -9,12 +9,14 @@ mod channel;
 mod crossing;
 mod inherited;
 mod notices;
+mod orphan;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 pub(super) use channel::say;
 pub(super) use crossing::run;
+pub(super) use orphan::{attend, watch_supervisor};
 
 use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};

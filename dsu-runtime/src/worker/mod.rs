@@ -23,6 +23,6 @@ pub use cx::{InheritedListener, Surroundings, Worker};
 pub use descriptor::Descriptor;
 pub use events::{Event, Events, Notice};
 pub use library::library_calls;
-pub use main::{WorkerInheritance, main};
+pub use main::{WorkerInheritance, main, meet_supervisor};
 pub use messages::{Build, FromWorker, ToWorker};
 pub use net::{Listener, Stream};

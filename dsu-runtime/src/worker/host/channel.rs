@@ -2,6 +2,7 @@
 //!
 //! Apart from the host, for a library reports while the host is in use: it is called from there.
 
+use super::orphan::has_died;
 use crate::sys::epoll::Epoll;
 use crate::sys::net::{Channel, Packet};
 use crate::sys::process::PidFd;
@@ -85,10 +86,11 @@ fn wait(channel: &Channel, flags: PollFlags) {
 }
 
 pub(super) fn is_supervisor_dead() -> bool {
-    SUPERVISOR.with(|supervisor| {
-        supervisor.get().is_some_and(|fd| {
-            let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    has_died()
+        || SUPERVISOR.with(|supervisor| {
+            supervisor.get().is_some_and(|fd| {
+                let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+                poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+            })
         })
-    })
 }
