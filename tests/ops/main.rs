@@ -4,4 +4,5 @@
 mod answers;
 mod canaries;
 mod orphans;
+mod stumbles;
 mod ways_back;
