@@ -9,6 +9,7 @@ use super::events::Events;
 use super::net::Listener;
 use crate::abi::{Directive, HostCalls, NoticeUse, WatchChange, WorkerContext, WorkerRecord};
 use crate::error::WorkerError;
+use crate::heap;
 use crate::ids::{VersionId, WorkerSlot};
 use crate::sync::{Name, Seat};
 use crate::sys::epoll::{Epoll, Interest};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Tokens from here on are the runtime's own.
 pub(super) const FIRST_RESERVED_TOKEN: u64 = u64::MAX - 15;
@@ -25,6 +26,9 @@ pub(super) const FIRST_RESERVED_TOKEN: u64 = u64::MAX - 15;
 pub(super) const DOORBELL: u64 = FIRST_RESERVED_TOKEN;
 /// The supervisor is gone.
 pub(super) const SUPERVISOR_DEATH: u64 = FIRST_RESERVED_TOKEN + 1;
+
+/// What others have freed is taken back when the last time was this long ago.
+const BETWEEN_COLLECTIONS: Duration = Duration::from_millis(10);
 
 /// What a run of a version is told of its surroundings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -58,6 +62,8 @@ pub struct Worker {
     is_leaving: bool,
     /// What the last wait asked for.
     notice_use: NoticeUse,
+    /// When it last took back what others had freed.
+    collected: Nanos,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -75,6 +81,7 @@ impl Worker {
             surroundings,
             is_leaving: false,
             notice_use: NoticeUse::Unknown,
+            collected: Nanos(0),
             not_send: PhantomData,
         }
     }
@@ -210,6 +217,7 @@ impl Worker {
         if !events.is_empty() {
             return Ok(());
         }
+        let deadline = self.collect(deadline);
         self.record.waiting.store(1, Ordering::SeqCst);
         let outcome = if self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY) {
             Ok(())
@@ -254,6 +262,21 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Takes back what others have freed, for nobody else can use it; not too often, and if it was done
+    /// a moment ago, the wait ends when it may be done again.
+    fn collect(&mut self, deadline: Option<Nanos>) -> Option<Nanos> {
+        if !heap::has_freed_blocks() {
+            return deadline;
+        }
+        let (now, next) = (Nanos::now(), self.collected.after(BETWEEN_COLLECTIONS));
+        if now < next {
+            return deadline.into_iter().chain([next]).min();
+        }
+        heap::collect();
+        self.collected = now;
+        deadline
     }
 
     fn answer_doorbell(&mut self, events: &mut Events) {

@@ -1,11 +1,17 @@
 use super::*;
 use crate::abi::{LibraryCalls, RUNTIME_ABI, RunArguments, RunOutcome, Sink};
-use crate::heap::testing::{ROOMY, fork_worker, kill, reap, test_name, with_regions};
+use crate::heap::testing::{Actor, ROOMY, fork_worker, kill, reap, test_name, with_regions};
+use crate::heap::{allocate, deallocate, has_freed_blocks};
 use crate::ids::{VersionId, WorkerSlot};
+use crate::sys::epoll::Epoll;
 use crate::version::Binding;
+use crate::worker::{Events, Surroundings, Worker};
+use std::alloc::Layout;
 use std::ffi::c_void;
+use std::os::fd::IntoRawFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 static BINDS: AtomicBool = AtomicBool::new(true);
 
@@ -82,6 +88,11 @@ fn worker(supervisor: PidFd) -> Channel {
         host.running = "old".to_owned();
     });
     ours
+}
+
+fn open_epoll() {
+    let set = Epoll::create().expect("an epoll descriptor");
+    WorkerContext::current().epoll.set(set.into_raw_fd());
 }
 
 fn alive() -> PidFd {
@@ -319,5 +330,30 @@ fn a_worker_whose_supervisor_dies_has_time_to_finish_and_hears_nobody_any_more()
         assert_eq!(taking(), Directive::Continue);
         (CALLS.drained)();
         assert_eq!(taking(), Directive::Exit);
+    });
+}
+
+#[test]
+fn a_worker_that_is_about_to_sleep_takes_back_what_others_have_freed() {
+    let name = test_name!("a_worker_that_is_about_to_sleep_takes_back_what_others_have_freed");
+    with_regions(name, ROOMY, || {
+        let mut other = Actor::start(1);
+        let _supervisor = worker(alive());
+        open_epoll();
+        let mut cx = Worker::enter(Surroundings::default());
+        let mut events = Events::with_capacity(4);
+        let layout = Layout::new::<u64>();
+        for _ in 0..3 {
+            let block = allocate(layout).expect("room");
+            // SAFETY: allocated above, and freed once.
+            other.act(|| unsafe { deallocate(block, layout) });
+            WorkerContext::current().attach(WorkerSlot(0));
+            assert!(has_freed_blocks());
+            // At once, or when the last time is long enough ago.
+            while has_freed_blocks() {
+                cx.wait(&mut events, Some(Instant::now())).expect("waited");
+                assert!(events.is_empty());
+            }
+        }
     });
 }
