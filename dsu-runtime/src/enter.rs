@@ -5,7 +5,6 @@
 
 use crate::heap::RegionFds;
 use crate::ids::WorkerSlot;
-use crate::sys::process::PidFd;
 use crate::version::probe::ROLE_VARIABLE;
 use crate::worker::{self, WorkerInheritance};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -44,8 +43,8 @@ pub fn enter() {
 /// What the supervisor left in the environment for a worker.
 fn inherit() -> Result<WorkerInheritance, String> {
     let slot = number("DSU_SLOT")?;
-    let supervisor = PidFd::open(std::os::unix::process::parent_id())
-        .map_err(|error| format!("the supervisor is gone: {error}"))?;
+    let supervisor = worker::meet_supervisor(number("DSU_SUPERVISOR")?)
+        .map_err(|error| format!("the supervisor cannot be watched: {error}"))?;
     Ok(WorkerInheritance {
         slot: WorkerSlot(slot),
         channel: descriptor("DSU_CHANNEL_FD")?,

@@ -9,7 +9,7 @@ pub use crate::ids::VersionId;
 pub use crate::sync::{Guard, GuardFamily, GuardMutex};
 pub use crate::sys::epoll::Interest;
 pub use crate::worker::{
-    Carry, Crossing, Descriptor, Event, Events, Listener, Step, Stream, Worker,
+    Carry, Crossing, Descriptor, Event, Events, Listener, Notice, Step, Stream, Worker,
 };
 pub use crate::{carry_lens, guards, lock_all, removed, transformer, update_point};
 pub use dsu_macros::{Carry, Shared};

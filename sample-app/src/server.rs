@@ -288,8 +288,16 @@ impl Server {
     ///
     /// # Errors
     /// It could not be waited for.
-    pub fn stop(mut self) -> Result<ExitStatus, String> {
+    pub fn stop(self) -> Result<ExitStatus, String> {
         self.signal(Signal::SIGTERM)?;
+        self.wait()
+    }
+
+    /// Its end, whatever brings it about.
+    ///
+    /// # Errors
+    /// It could not be waited for.
+    pub fn wait(mut self) -> Result<ExitStatus, String> {
         self.child.wait().map_err(|error| error.to_string())
     }
 }

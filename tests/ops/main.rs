@@ -3,4 +3,6 @@
 
 mod answers;
 mod canaries;
+mod orphans;
+mod stumbles;
 mod ways_back;

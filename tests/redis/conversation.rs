@@ -82,7 +82,8 @@ impl Conversation {
         number.unwrap_or_else(|| panic!("no {name} in {text}"))
     }
 
-    fn process(&mut self) -> u32 {
+    /// The worker that serves it.
+    pub fn process(&mut self) -> u32 {
         self.fact("server", "process_id") as u32
     }
 }

@@ -3,6 +3,7 @@
 mod beside;
 mod client;
 mod conversation;
+mod drain;
 mod full_heap;
 mod malformed;
 mod peers;

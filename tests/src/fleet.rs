@@ -125,6 +125,15 @@ impl Fleet {
         panic!("of {ATTEMPTS} connections none is at process {pid}");
     }
 
+    /// Its end after a signal that was sent before, and what it had logged by then.
+    pub fn until_ended(self) -> (Option<i32>, String) {
+        let log = self.folder().join("log");
+        let file = std::fs::File::open(log).expect("every server logs");
+        let ended = self.server.wait().expect("it was running");
+        let text = std::io::read_to_string(file).expect("a log in text");
+        (ended.code(), text)
+    }
+
     /// Checks all shared memory, ends the server, and demands that it ends well. The last line of a test.
     pub fn finish(self) {
         let check = self.ask(&["status", "--check"]);

@@ -42,6 +42,11 @@ pub fn ledger() -> Settings {
     settings
 }
 
+/// Version 1 of a server that sends back what it gets.
+pub fn echo() -> Settings {
+    small(library("fixture_echo_v1"), 2)
+}
+
 /// Tests run side by side, so each server is content with a little memory.
 fn small(library: PathBuf, workers: u32) -> Settings {
     let mut settings = Settings::new(library);

@@ -16,6 +16,30 @@ pub enum Directive {
     Exit = 2,
 }
 
+/// What the running code does with notices, as far as its waits have shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum NoticeUse {
+    /// It has not waited yet.
+    Unknown = 0,
+    /// Its buffer of events has no room for them.
+    Ignores = 1,
+    /// It takes them.
+    Takes = 2,
+}
+
+/// A change to what the worker's epoll set watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum WatchChange {
+    /// Watch one more descriptor.
+    Add = 0,
+    /// Watch it under another token or for something else.
+    Modify = 1,
+    /// Watch it no longer.
+    Delete = 2,
+}
+
 /// What a version tells the host, as JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -32,7 +56,8 @@ pub enum ReportKind {
 #[repr(C)]
 pub struct HostCalls {
     /// Something is due at the update point of this name (UTF-8).
-    pub at_update_point: unsafe extern "C" fn(name: *const u8, len: usize) -> Directive,
+    pub at_update_point:
+        unsafe extern "C" fn(name: *const u8, len: usize, notices: NoticeUse) -> Directive,
     /// Loads whatever library knows the representation `tag`; true if it is known afterwards.
     pub load_representation: extern "C" fn(tag: u16) -> bool,
     /// Hands on a report (JSON, UTF-8).
@@ -45,6 +70,20 @@ pub struct HostCalls {
     /// A descriptor from a carry was dropped before the new code is confirmed: it is closed then,
     /// and kept if the old version has to go on with it (R24).
     pub close_when_confirmed: extern "C" fn(fd: i32),
+    /// Hands the waiting notices over, as bits of [`HostCalls::NOTICE_DRAIN`] and the like.
+    pub take_notices: extern "C" fn() -> u32,
+    /// The application has finished what it had when it was told to drain.
+    pub drained: extern "C" fn(),
+    /// Changes the epoll set, in a way that is undone if the crossing fails (R24): `(change, descriptor,
+    /// token, epoll's event bits)`. 0, or the system's error number.
+    pub watch: extern "C" fn(WatchChange, fd: i32, token: u64, interest: u32) -> i32,
+}
+
+impl HostCalls {
+    /// The worker is to end; until when is in its record.
+    pub const NOTICE_DRAIN: u32 = 1;
+    /// The configuration may have changed.
+    pub const NOTICE_RECONFIGURE: u32 = 2;
 }
 
 /// Receives bytes from the other side: `(state, bytes, length)`.

@@ -16,7 +16,7 @@ mod slot;
 
 pub use calls::{
     Conversion, ConversionStatus, ConvertFn, Converter, Directive, DropFn, ErrorText, HostCalls,
-    LibraryCalls, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
+    LibraryCalls, NoticeUse, ReportKind, RunArguments, RunOutcome, Sink, VisitFn, WatchChange,
 };
 pub use context::WorkerContext;
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};

@@ -43,6 +43,8 @@ pub struct WorkerRecord {
     pub flips: AtomicU64,
     /// Elements that this worker converted.
     pub conversions: AtomicU64,
+    /// Monotonic time by which a worker that drains has to leave, in nanoseconds; 0 while none does.
+    pub leave_by_ns: AtomicU64,
 }
 
 impl WorkerRecord {
@@ -52,4 +54,10 @@ impl WorkerRecord {
     pub const DUE_CONFIRM: u32 = 2;
     /// In `due`: a sweep is on.
     pub const DUE_SWEEP: u32 = 4;
+    /// In `due`: the application has a notice to take in its next wait.
+    pub const DUE_NOTICE: u32 = 8;
+    /// In `due`: the worker drains; each update point looks whether its time is up.
+    pub const DUE_DRAIN: u32 = 16;
+    /// Bits of `due` that do not keep a worker from sleeping.
+    pub const DUE_AWAKE_ONLY: u32 = Self::DUE_SWEEP | Self::DUE_DRAIN;
 }

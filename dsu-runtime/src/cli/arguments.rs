@@ -65,6 +65,9 @@ pub(super) struct RunArguments {
     /// HOST:PORT or NAME=HOST:PORT to listen on; may be repeated.
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<ListenAddress>,
+    /// Seconds for workers to finish what they have when the server is told to end [default: 10]
+    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
+    pub drain: Option<f64>,
     /// Arguments of the application.
     #[arg(last = true)]
     pub arguments: Vec<String>,
@@ -147,6 +150,9 @@ impl RunArguments {
         config.heap_bytes = self.heap.unwrap_or(config.heap_bytes);
         config.listen = self.listen;
         config.arguments = self.arguments;
+        config.drain = self
+            .drain
+            .map_or(config.drain, std::time::Duration::from_secs_f64);
         config
     }
 }

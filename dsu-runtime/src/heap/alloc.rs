@@ -137,6 +137,13 @@ pub unsafe fn grow_in_place(pointer: NonNull<u8>, old: Layout, new_size: usize) 
     }
 }
 
+/// Whether others have freed blocks of this worker that it has not taken back: no other worker can use
+/// them until it has. One load.
+pub fn has_freed_blocks() -> bool {
+    let worker = WorkerContext::current();
+    worker.is_attached() && pending::is_pending(worker.owner())
+}
+
 /// Takes in what others freed, adopts what the dead left, and gives empty superblocks back to the
 /// machine: for idle moments.
 pub fn collect() {

@@ -266,6 +266,32 @@ fn blocks_freed_by_others_come_back_to_their_owner() {
 }
 
 #[test]
+fn what_others_freed_is_theirs_to_use_once_an_idle_owner_has_collected() {
+    let limits = HeapLimits {
+        heap_bytes: 8 << 20,
+        reserve_bytes: 2 << 20,
+    };
+    let name = test_name!("what_others_freed_is_theirs_to_use_once_an_idle_owner_has_collected");
+    with_regions(name, limits, || {
+        let (mut owner, mut other) = (Actor::start(0), Actor::start(1));
+        let blocks =
+            owner.act(|| std::iter::from_fn(|| allocate(bytes(1000)).ok()).collect::<Vec<_>>());
+        assert!(!owner.act(has_freed_blocks));
+        other.act(|| {
+            blocks
+                .into_iter()
+                .for_each(|block| free(block, bytes(1000)))
+        });
+        assert!(other.act(|| allocate(bytes(100_000))).is_err());
+        assert!(owner.act(has_freed_blocks));
+        owner.act(collect);
+        assert!(!owner.act(has_freed_blocks));
+        let block = other.act(|| allocate(bytes(100_000))).unwrap();
+        other.act(|| free(block, bytes(100_000)));
+    });
+}
+
+#[test]
 fn a_free_whose_notice_was_lost_with_its_freer_is_found_by_rescan() {
     with_regions(
         test_name!("a_free_whose_notice_was_lost_with_its_freer_is_found_by_rescan"),

@@ -57,7 +57,8 @@ mod worker_death_tests;
 
 pub use account::{Activity, ClassAccount, HeapAccount, SlotAccount};
 pub use alloc::{
-    allocate, allocate_root, collect, deallocate, deallocate_root, grow_in_place, usable_size,
+    allocate, allocate_root, collect, deallocate, deallocate_root, grow_in_place, has_freed_blocks,
+    usable_size,
 };
 pub use blocks::BlockMap;
 pub use boxed::SharedBox;

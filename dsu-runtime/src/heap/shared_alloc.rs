@@ -46,3 +46,25 @@ unsafe impl Allocator for SharedAlloc {
         Ok(block)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::{Activity, HeapAccount};
+    use super::super::testing::{Actor, ROOMY, test_name, with_regions};
+    use super::*;
+
+    #[test]
+    fn a_collection_is_filled_by_one_worker_and_grown_by_another() {
+        let name = test_name!("a_collection_is_filled_by_one_worker_and_grown_by_another");
+        with_regions(name, ROOMY, || {
+            let (mut one, mut other) = (Actor::start(0), Actor::start(1));
+            let mut numbers = allocator_api2::vec::Vec::new_in(SharedAlloc);
+            one.act(|| numbers.extend(0..1000_u64));
+            other.act(|| numbers.extend(1000..100_000));
+            assert!(numbers.iter().copied().eq(0..100_000));
+            assert!(HeapAccount::take(Activity::Quiescent).used_bytes >= 800_000);
+            one.act(|| drop(numbers));
+            assert_eq!(HeapAccount::take(Activity::Quiescent).used_bytes, 0);
+        });
+    }
+}

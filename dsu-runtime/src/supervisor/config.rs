@@ -59,7 +59,7 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// What to execute as a worker; role, slot and descriptors are added to the environment.
     pub worker: Program,
-    /// How long a drain may take before workers are killed.
+    /// How long workers may drain before they have to leave.
     pub drain: Duration,
 }
 

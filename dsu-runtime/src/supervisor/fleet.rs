@@ -173,6 +173,9 @@ impl Fleet {
         program
             .environment
             .push(("DSU_SLOT".to_owned(), slot.0.to_string()));
+        program
+            .environment
+            .push(("DSU_SUPERVISOR".to_owned(), std::process::id().to_string()));
         let descriptors: Vec<_> = inherited.iter().map(|(_, fd)| *fd).collect();
         let child = Child::start(&program, &descriptors)?;
         Ok(Process {

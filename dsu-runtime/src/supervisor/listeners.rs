@@ -2,6 +2,7 @@
 //! is refused while either changes.
 
 use super::config::ListenAddress;
+use crate::sys::accept::{close_queue, drop_arrivals, has_queued};
 use nix::sys::socket::{Backlog, listen};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,6 +11,8 @@ struct Open {
     asked: ListenAddress,
     bound: SocketAddr,
     socket: TcpListener,
+    /// Accepts no more connections: nobody can connect.
+    is_shut: bool,
 }
 
 /// Open listeners. Each is known by a key, `NAME=ADDR` as it was asked for.
@@ -53,6 +56,7 @@ impl Listeners {
                 asked: asked.clone(),
                 bound,
                 socket,
+                is_shut: false,
             });
         }
         self.0.extend(fresh);
@@ -65,6 +69,29 @@ impl Listeners {
             kept.iter()
                 .any(|keys| keys.contains(&open.asked.to_string()))
         });
+    }
+
+    /// From now on the kernel takes in no more connections; those that it has queued can be accepted.
+    /// Who tries to connect meanwhile tries again, until [`close_empty`](Self::close_empty) has closed
+    /// the listener. So none is queued between the last that a worker accepts and the end.
+    pub fn keep_newcomers_out(&mut self) {
+        for open in &self.0 {
+            if let Err(error) = drop_arrivals(open.socket.as_fd()) {
+                tracing::debug!("{}: newcomers may be reset: {error}", open.asked);
+            }
+        }
+    }
+
+    /// Closes, for all processes that have it, each listener whose queue is empty: who connects now is
+    /// refused. True while there are others.
+    pub fn close_empty(&mut self) -> bool {
+        for open in self.0.iter_mut().filter(|open| !open.is_shut) {
+            open.is_shut = !has_queued(open.socket.as_fd());
+            if open.is_shut {
+                close_queue(open.socket.as_fd());
+            }
+        }
+        self.0.iter().any(|open| !open.is_shut)
     }
 
     /// The descriptors of these keys, in order.
@@ -91,6 +118,9 @@ impl Listeners {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind;
+    use std::net::TcpStream;
+    use std::time::Duration;
 
     fn wanted(texts: &[&str]) -> Vec<ListenAddress> {
         texts
@@ -127,5 +157,25 @@ mod tests {
             "{error}"
         );
         assert!(listeners.0.is_empty());
+    }
+
+    // R33
+    #[test]
+    fn a_server_that_ends_leaves_nobody_in_a_queue_and_refuses_who_comes_later() {
+        let mut listeners = Listeners::default();
+        let keys = listeners.open(&wanted(&["127.0.0.1:0"])).expect("free");
+        let address = listeners.0[0].bound;
+        let workers = listeners.descriptors(&keys)[0].try_clone_to_owned();
+        let workers = TcpListener::from(workers.expect("a descriptor"));
+        let _queued = TcpStream::connect(address).expect("it listens");
+        listeners.keep_newcomers_out();
+        assert!(listeners.close_empty(), "somebody waits");
+        let moment = Duration::from_millis(50);
+        let kept_out = TcpStream::connect_timeout(&address, moment);
+        assert_eq!(kept_out.expect_err("kept out").kind(), ErrorKind::TimedOut);
+        workers.accept().expect("who has connected is served");
+        assert!(!listeners.close_empty());
+        let refused = TcpStream::connect(address).expect_err("closed");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
 }

@@ -114,6 +114,7 @@ impl Memory for MappedMemory {
         }
         record.update_point_ns.store(0, SeqCst);
         record.due_since_ns.store(0, SeqCst);
+        record.leave_by_ns.store(0, SeqCst);
         record.state.store(SlotState::Free as u32, SeqCst);
     }
 

@@ -3,21 +3,20 @@
 use super::builds::Builds;
 use super::config::Config;
 use super::control::{ClientId, Control};
+use super::drain::Draining;
 use super::fleet::Fleet;
 use super::listeners::Listeners;
 use super::ports::{Candidate, Ports, Probing};
 use super::protocol::Reply;
 use super::verbs::Underway;
-use crate::abi::ReportKind;
 use crate::ids::WorkerSlot;
 use crate::update::{BuildIndex, Effect, Event, Life, Order, TimerId};
-use crate::worker::{FromWorker, ToWorker};
+use crate::worker::ToWorker;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -25,8 +24,6 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_WANTED: u64 = 16_384;
 /// Early deaths in one slot after which a version that never ran is given up.
 const START_ATTEMPTS: u32 = 5;
-/// Pause before workers that were killed are killed again.
-const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// A moment far enough away to be never.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -46,9 +43,9 @@ pub(super) struct Supervisor {
     /// Clients that wait for a worker's walk over everything.
     pub(super) checks: Vec<(ClientId, WorkerSlot)>,
     pub(super) began: Instant,
-    draining: Option<Instant>,
-    has_served: bool,
-    last_death: String,
+    pub(super) draining: Option<Draining>,
+    pub(super) has_served: bool,
+    pub(super) last_death: String,
 }
 
 enum Wake {
@@ -135,14 +132,7 @@ impl Supervisor {
     fn housekeeping(&mut self, now: Instant) -> Result<(), String> {
         match self.draining {
             None => self.fill_seats(now)?,
-            Some(deadline) if now >= deadline => {
-                self.fleet
-                    .slots()
-                    .for_each(|slot| self.fleet.kill(slot, "it did not drain in time"));
-                // A process that the kernel holds up may take a while to die.
-                self.draining = Some(now + KILL_AGAIN);
-            }
-            Some(_) => {}
+            Some(_) => self.hurry_drain(now),
         }
         self.fleet.ping(&*self.ports.memory, now);
         self.control.tidy(now);
@@ -186,6 +176,7 @@ impl Supervisor {
             let message = ToWorker::Start {
                 build: Box::new(known.clone()),
                 neighbours: others,
+                drain_ms: self.config.drain.as_millis() as u64,
             };
             self.fleet.send(
                 slot,
@@ -232,10 +223,8 @@ impl Supervisor {
         if let Some(probe) = probe {
             until = until.min(now + probe.timeout());
         }
-        for moment in [self.timer.map(|t| t.1), self.draining]
-            .into_iter()
-            .flatten()
-        {
+        let drained = self.draining.as_ref().map(|draining| draining.next(now));
+        for moment in [self.timer.map(|t| t.1), drained].into_iter().flatten() {
             until = until.min(moment);
         }
         let millis = until.saturating_duration_since(now).as_millis() as u64 + 1;
@@ -288,170 +277,15 @@ impl Supervisor {
         match Signal::try_from(number) {
             Ok(Signal::SIGUSR2) => self.update_by_signal(),
             Ok(Signal::SIGHUP) => self.tell_all(&ToWorker::Reconfigure),
-            Ok(Signal::SIGTERM | Signal::SIGINT) => {
-                tracing::info!("draining");
-                let again = self.draining.is_some();
-                self.draining = Some(
-                    Instant::now()
-                        + if again {
-                            Duration::ZERO
-                        } else {
-                            self.config.drain
-                        },
-                );
-                self.tell_all(&ToWorker::Drain);
-            }
+            Ok(Signal::SIGTERM | Signal::SIGINT) => self.drain(Instant::now()),
             _ => {}
         }
     }
 
-    fn tell_all(&mut self, message: &ToWorker) {
+    pub(super) fn tell_all(&mut self, message: &ToWorker) {
         for slot in self.fleet.slots() {
             self.fleet.send(slot, message, &[], &*self.ports.memory);
         }
-    }
-
-    fn hear(&mut self, slot: WorkerSlot) {
-        for message in self.fleet.receive(slot) {
-            self.fleet.heard(slot, None);
-            self.understand(slot, message);
-        }
-    }
-
-    fn understand(&mut self, slot: WorkerSlot, message: FromWorker) {
-        let among = [Some(self.life.running()), self.life.target()];
-        let index = |builds: &Builds, digest: &str| builds.by_digest(digest, among);
-        match message {
-            FromWorker::Ready { build_id } => {
-                let runs = self.life.runs(slot);
-                if runs.is_some_and(|runs| self.builds.get(runs).build.build_id != build_id) {
-                    return self
-                        .fleet
-                        .kill(slot, "it runs other code than it was told to");
-                }
-                self.has_served = true;
-                self.fleet.set_ready(slot);
-                tracing::info!("{slot} is ready");
-                self.event(Event::Ready(slot));
-            }
-            FromWorker::Loaded { digest, error } => {
-                // One that runs was bound anew, for the sake of the one that is to follow.
-                let build = index(&self.builds, &digest).map(|build| match &error {
-                    Some(_) => self.life.target().unwrap_or(build),
-                    None => build,
-                });
-                if let Some(build) = build {
-                    self.event(Event::Loaded(slot, build, error.map_or(Ok(()), Err)));
-                }
-            }
-            FromWorker::Crossed {
-                digest,
-                build_id,
-                update_point,
-                pause_ns,
-            } => {
-                let Some(build) = index(&self.builds, &digest) else {
-                    return;
-                };
-                if self.builds.get(build).build.build_id != build_id {
-                    return self
-                        .fleet
-                        .kill(slot, "it crossed to other code than it was told to");
-                }
-                self.fleet.heard(slot, Some(&update_point));
-                if self.life.runs(slot) != Some(build) {
-                    self.note_crossing(slot, build, update_point, pause_ns);
-                }
-                self.event(Event::Crossed(slot, build));
-            }
-            FromWorker::CrossingFailed { digest, reason } => {
-                if let Some(build) = index(&self.builds, &digest) {
-                    self.event(Event::CrossingFailed(slot, build, reason));
-                }
-            }
-            FromWorker::AtBarrier { update_point } => {
-                self.fleet.heard(slot, Some(&update_point));
-                self.event(Event::AtBarrier(slot));
-            }
-            FromWorker::Swept {
-                is_whole,
-                converted,
-                parked,
-                failed,
-                poisoned,
-            } => {
-                tracing::debug!(
-                    "{slot} swept: {converted} converted, {parked} parked, {failed} failed"
-                );
-                // The counts tell it too, and save the pass that would only look.
-                let is_last = is_whole && converted == 0 || self.left_to_sweep() == 0;
-                // One that was poisoned behind the sweep holds the commit up as well (R30).
-                let mut poisoned: BTreeSet<String> = poisoned.into_iter().collect();
-                if is_last {
-                    poisoned.extend(self.poisoned_guards());
-                }
-                self.event(Event::Swept {
-                    slot,
-                    is_last,
-                    failed,
-                    poisoned: poisoned.into_iter().collect(),
-                });
-            }
-            FromWorker::Checked { walked, findings } => self.checked(slot, walked, &findings),
-            FromWorker::Pong { update_point } => {
-                self.fleet.heard(slot, Some(&update_point));
-                self.event(Event::Pong(slot));
-            }
-            FromWorker::Report { kind, text } => self.report(slot, kind, text),
-            FromWorker::Exiting { reason } => tracing::info!("{slot} exits: {reason}"),
-        }
-    }
-
-    fn report(&mut self, slot: WorkerSlot, kind: u32, text: String) {
-        if kind == ReportKind::TransformFailed as u32 {
-            tracing::error!("{slot}: a transformation failed: {text}");
-            if self.is_towards_target(&text) {
-                self.event(Event::TransformFailed(slot, text));
-            }
-        } else if kind == ReportKind::Panic as u32 {
-            tracing::error!("{slot} panicked: {text}");
-        } else {
-            tracing::info!("{slot}: {text}");
-        }
-    }
-
-    /// R28: only a failure on the way to the new version counts against the update.
-    fn is_towards_target(&self, report: &str) -> bool {
-        let Some(target) = self.life.target() else {
-            return false;
-        };
-        let version = |index| self.builds.get(index).build.version;
-        let way = if version(target) >= version(self.life.running()) {
-            "forward"
-        } else {
-            "backward"
-        };
-        let report: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
-        report
-            .get("direction")
-            .and_then(|direction| direction.as_str())
-            .is_none_or(|direction| direction == way)
-    }
-
-    fn mourn(&mut self, slot: WorkerSlot) {
-        let Some(how) = self.fleet.ended(slot) else {
-            return;
-        };
-        let ran = self.life.runs(slot).unwrap_or(self.life.running());
-        let pause = self
-            .fleet
-            .bury(slot, ran, &*self.ports.memory, Instant::now());
-        if self.draining.is_none() {
-            tracing::warn!("{slot} {how}; it is replaced in {} ms", pause.as_millis());
-        }
-        self.last_death.clone_from(&how);
-        self.check_failed(slot);
-        self.event(Event::Died(slot, how));
     }
 
     fn poll_probe(&mut self) {
@@ -466,6 +300,11 @@ impl Supervisor {
 
     /// Feeds the life of the update and carries out what it asks for.
     pub(super) fn event(&mut self, event: Event) {
+        if self.draining.is_some() {
+            // Whatever happens now is the end: nobody is to be sent, killed or waited for on account
+            // of an update.
+            return;
+        }
         let (life, effects) = self.life.clone().step(event);
         self.life = life;
         self.watch_sweep();

@@ -39,6 +39,10 @@ pub(super) struct Underway {
 impl Supervisor {
     /// Takes one request in; it is answered now or when its time has come.
     pub(super) fn request(&mut self, client: ClientId, request: Request) {
+        let changes = !matches!(request, Request::Status { .. } | Request::Blocking);
+        if changes && self.draining.is_some() {
+            return self.refuse(Some(client), "the server was told to end");
+        }
         match request {
             Request::Update(asked) => self.update(Some(client), asked),
             Request::Rollback { wait } => self.rollback(client, wait),
@@ -58,6 +62,9 @@ impl Supervisor {
 
     /// SIGUSR2: what the path given to `dsu run` holds now.
     pub(super) fn update_by_signal(&mut self) {
+        if self.draining.is_some() {
+            return self.refuse(None, "the server was told to end");
+        }
         let asked = UpdateRequest {
             path: self.config.application.clone(),
             ..UpdateRequest::default()

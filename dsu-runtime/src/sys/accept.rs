@@ -1,7 +1,8 @@
-#![allow(unsafe_code)] // takes ownership of a number that accept4 returned
-//! Accepting connections.
+#![allow(unsafe_code)] // takes ownership of a number that accept4 returned; a socket option with a pointer
+//! Accepting connections, and the end of accepting them.
 
-use nix::sys::socket::{SockFlag, accept4};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{Shutdown, SockFlag, accept4, shutdown};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -16,4 +17,55 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     )?;
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Lets the kernel drop every packet that comes for the listener itself: no connection is made any more,
+/// those that were made stay in its queue and work. Who connects sends the packet again later.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn drop_arrivals(listener: BorrowedFd<'_>) -> io::Result<()> {
+    /// BPF: the packet is kept up to this length.
+    const RETURN_NOTHING: libc::sock_filter = libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    };
+    let mut program = [RETURN_NOTHING];
+    let filter = libc::sock_fprog {
+        len: 1,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the kernel copies filter and program during the call; both outlive it, and the length
+    // given is that of the structure.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const filter).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether a connection waits to be accepted.
+pub fn has_queued(listener: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(listener, PollFlags::POLLIN)];
+    let found = poll(&mut fds, PollTimeout::ZERO);
+    found.is_ok()
+        && fds[0]
+            .revents()
+            .is_some_and(|r| r.contains(PollFlags::POLLIN))
+}
+
+/// Ends listening in every process that has the socket; connections still in its queue are reset.
+pub fn close_queue(listener: BorrowedFd<'_>) {
+    // It fails for a socket that listens no more: then there is nothing to end.
+    let _ = shutdown(listener.as_raw_fd(), Shutdown::Both);
 }

@@ -21,6 +21,16 @@ impl Interest {
     pub const WRITABLE: Interest = Interest(libc::EPOLLOUT as u32);
     /// Both.
     pub const BOTH: Interest = Interest(Self::READABLE.0 | Self::WRITABLE.0);
+
+    /// The kernel's bits, to pass an interest from one copy of the runtime to another.
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// What [`bits`](Self::bits) said.
+    pub(crate) fn from_bits(bits: u32) -> Interest {
+        Interest(bits)
+    }
 }
 
 /// One ready descriptor.

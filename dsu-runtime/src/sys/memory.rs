@@ -228,6 +228,9 @@ fn map(
 /// # Errors
 /// Whatever `fallocate` says: no memory, usually.
 pub fn commit(fd: BorrowedFd<'_>, offset: usize, bytes: usize) -> io::Result<()> {
+    if bytes == 0 {
+        return Ok(()); // nothing will be touched; the kernel refuses the question
+    }
     fallocate(fd, 0, offset, bytes)
 }
 

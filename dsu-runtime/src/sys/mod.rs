@@ -9,4 +9,5 @@ pub mod memory;
 pub mod net;
 pub mod process;
 pub mod spawn;
+pub mod stream;
 pub mod time;

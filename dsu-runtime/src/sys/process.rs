@@ -8,6 +8,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -83,6 +84,33 @@ impl AsFd for PidFd {
 /// None are known; the kernel's is passed on.
 pub fn die_with_parent() -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
+}
+
+/// The signal for [`signal_at_parents_death`]: a real-time signal that others seldom use.
+pub fn death_signal() -> c_int {
+    libc::SIGRTMAX() - 3
+}
+
+/// Has the kernel run `handler` in this process when the thread that started it ends. System calls that
+/// can go on do so afterwards.
+///
+/// `handler` must do nothing but what is safe in a signal handler.
+///
+/// # Errors
+/// What sigaction(2) and prctl(2) say.
+pub fn signal_at_parents_death(signal: c_int, handler: extern "C" fn(c_int)) -> io::Result<()> {
+    // SAFETY: all zero is a valid action: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the action lives through the call and names a function of the type that its flags say,
+    // which by the caller's promise may run at any moment; the old action is not asked for.
+    let installed = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    // SAFETY: takes numbers.
+    if installed < 0 || unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Orphans among the descendants of this process become its children.

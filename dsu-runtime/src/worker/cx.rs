@@ -7,17 +7,18 @@
 use super::descriptor::Descriptor;
 use super::events::Events;
 use super::net::Listener;
-use crate::abi::{Directive, HostCalls, WorkerContext, WorkerRecord};
+use crate::abi::{Directive, HostCalls, NoticeUse, WatchChange, WorkerContext, WorkerRecord};
 use crate::error::WorkerError;
+use crate::heap;
 use crate::ids::{VersionId, WorkerSlot};
 use crate::sync::{Name, Seat};
 use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Tokens from here on are the runtime's own.
 pub(super) const FIRST_RESERVED_TOKEN: u64 = u64::MAX - 15;
@@ -25,6 +26,9 @@ pub(super) const FIRST_RESERVED_TOKEN: u64 = u64::MAX - 15;
 pub(super) const DOORBELL: u64 = FIRST_RESERVED_TOKEN;
 /// The supervisor is gone.
 pub(super) const SUPERVISOR_DEATH: u64 = FIRST_RESERVED_TOKEN + 1;
+
+/// What others have freed is taken back when the last time was this long ago.
+const BETWEEN_COLLECTIONS: Duration = Duration::from_millis(10);
 
 /// What a run of a version is told of its surroundings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -56,6 +60,10 @@ pub struct Worker {
     surroundings: Surroundings,
     /// The last update point said that the worker is to end.
     is_leaving: bool,
+    /// What the last wait asked for.
+    notice_use: NoticeUse,
+    /// When it last took back what others had freed.
+    collected: Nanos,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -72,6 +80,8 @@ impl Worker {
             name: Name::of_owner(context.owner()),
             surroundings,
             is_leaving: false,
+            notice_use: NoticeUse::Unknown,
+            collected: Nanos(0),
             not_send: PhantomData,
         }
     }
@@ -155,7 +165,8 @@ impl Worker {
             return Err(WorkerError::GuardLeaked(name.to_owned()));
         }
         // SAFETY: the name is borrowed for the call.
-        let directive = unsafe { (self.host().at_update_point)(name.as_ptr(), name.len()) };
+        let directive =
+            unsafe { (self.host().at_update_point)(name.as_ptr(), name.len(), self.notice_use) };
         self.is_leaving = directive == Directive::Exit;
         Ok(directive)
     }
@@ -170,8 +181,9 @@ impl Worker {
         (self.host().doorbell)();
     }
 
-    /// Waits until a registered descriptor is ready, `deadline` has passed, or something is due; in
-    /// the last case it returns with no events, and the update point should come next (R19).
+    /// Waits until a registered descriptor is ready, `deadline` has passed, there is a notice, or
+    /// something is due; in the last case it returns with no events, and the update point should come
+    /// next (R19). While the worker drains it waits no longer than it has time.
     ///
     /// # Errors
     /// [`WorkerError::WaitBeforeUpdatePoint`] in new code that has not passed an update point (R24),
@@ -188,14 +200,26 @@ impl Worker {
         if self.context().depth.get() != 0 {
             return Err(WorkerError::GuardLeaked("(in wait)".to_owned()));
         }
-        let deadline = deadline
+        self.notice_use = events.notice_use();
+        let wanted = deadline
             .map(|instant| Nanos::now().after(instant.saturating_duration_since(Instant::now())));
+        let deadline = wanted.into_iter().chain(self.leave_by()).min();
+        if self.is_due_for(WorkerRecord::DUE_NOTICE) && self.notice_use == NoticeUse::Takes {
+            let notices = (self.host().take_notices)();
+            let left = self.leave_by().map(|by| by.since(Nanos::now()));
+            events.put(notices, left.map(|left| Instant::now() + left));
+            // With what is ready at this moment.
+            events.fill(self.epoll(), Some(Nanos(0)))?;
+            self.answer_doorbell(events);
+            return Ok(());
+        }
         self.idle_work(events, deadline)?;
         if !events.is_empty() {
             return Ok(());
         }
+        let deadline = self.collect(deadline);
         self.record.waiting.store(1, Ordering::SeqCst);
-        let outcome = if self.record.due.load(Ordering::SeqCst) & !WorkerRecord::DUE_SWEEP != 0 {
+        let outcome = if self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY) {
             Ok(())
         } else {
             events.fill(self.epoll(), deadline)
@@ -204,6 +228,22 @@ impl Worker {
         outcome?;
         self.answer_doorbell(events);
         Ok(())
+    }
+
+    /// Says that a drain is over: nothing is left to finish, and the next update point returns the
+    /// crossing that ends the worker. Without a [`Notice::Drain`](super::Notice::Drain) it says nothing.
+    pub fn drained(&mut self) {
+        (self.host().drained)();
+    }
+
+    fn is_due_for(&self, bits: u32) -> bool {
+        self.record.due.load(Ordering::SeqCst) & bits != 0
+    }
+
+    /// When a worker that drains has to leave.
+    fn leave_by(&self) -> Option<Nanos> {
+        let by = self.record.leave_by_ns.load(Ordering::Relaxed);
+        (by != 0).then_some(Nanos(by))
     }
 
     /// While there is nothing to serve, the sweep has half of the time (R29): a worker that never rests
@@ -220,7 +260,7 @@ impl Worker {
                 Some(deadline.map_or(rest, |end| rest.min(end))),
             )?;
             self.answer_doorbell(events);
-            let is_due = self.record.due.load(Ordering::Relaxed) & !WorkerRecord::DUE_SWEEP != 0;
+            let is_due = self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY);
             let is_late = deadline.is_some_and(|deadline| Nanos::now() >= deadline);
             let began = Nanos::now();
             if !events.is_empty() || is_due || is_late || !(self.host().sweep)() {
@@ -230,6 +270,21 @@ impl Worker {
             rest = ended.after(ended.since(began));
         }
         Ok(())
+    }
+
+    /// Takes back what others have freed, for nobody else can use it; not too often, and if it was done
+    /// a moment ago, the wait ends when it may be done again.
+    fn collect(&mut self, deadline: Option<Nanos>) -> Option<Nanos> {
+        if !heap::has_freed_blocks() {
+            return deadline;
+        }
+        let (now, next) = (Nanos::now(), self.collected.after(BETWEEN_COLLECTIONS));
+        if now < next {
+            return deadline.into_iter().chain([next]).min();
+        }
+        heap::collect();
+        self.collected = now;
+        deadline
     }
 
     fn answer_doorbell(&mut self, events: &mut Events) {
@@ -256,7 +311,7 @@ impl Worker {
             token < FIRST_RESERVED_TOKEN,
             "token {token} is one of the runtime's own"
         );
-        Ok(self.epoll().add(fd.as_fd(), token, interest)?)
+        self.watch(WatchChange::Add, fd.as_fd(), token, interest)
     }
 
     /// Changes what a registered descriptor is watched for.
@@ -276,7 +331,7 @@ impl Worker {
             token < FIRST_RESERVED_TOKEN,
             "token {token} is one of the runtime's own"
         );
-        Ok(self.epoll().modify(fd.as_fd(), token, interest)?)
+        self.watch(WatchChange::Modify, fd.as_fd(), token, interest)
     }
 
     /// Stops watching a descriptor.
@@ -284,7 +339,21 @@ impl Worker {
     /// # Errors
     /// It is not registered.
     pub fn deregister(&mut self, fd: impl AsFd) -> Result<(), WorkerError> {
-        Ok(self.epoll().delete(fd.as_fd())?)
+        self.watch(WatchChange::Delete, fd.as_fd(), 0, Interest::NONE)
+    }
+
+    /// Through the host, which can undo it if this code is unconfirmed and fails (R24).
+    fn watch(
+        &mut self,
+        change: WatchChange,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        interest: Interest,
+    ) -> Result<(), WorkerError> {
+        match (self.host().watch)(change, fd.as_raw_fd(), token, interest.bits()) {
+            0 => Ok(()),
+            number => Err(std::io::Error::from_raw_os_error(number).into()),
+        }
     }
 
     fn epoll(&self) -> Epoll<'static> {

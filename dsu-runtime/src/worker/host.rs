@@ -5,27 +5,36 @@
 //! point; whatever goes wrong before, the old version goes on with them.
 #![allow(unsafe_code)] // serves the call table
 
+mod channel;
 mod crossing;
+mod inherited;
+mod notices;
+mod orphan;
 #[cfg(test)]
 mod tests;
+mod watch;
 
+pub(super) use channel::say;
 pub(super) use crossing::run;
+pub(super) use orphan::{attend, watch_supervisor};
 
-use super::cx::InheritedListener;
 use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
 use super::threads::Threads;
-use crate::abi::{Directive, HostCalls, ReportKind, Representation, WorkerContext, WorkerRecord};
+use crate::abi::{
+    Directive, HostCalls, NoticeUse, ReportKind, Representation, WorkerContext, WorkerRecord,
+};
 use crate::ids::{SweepId, Tag};
 use crate::sys::net::Channel;
 use crate::sys::process::PidFd;
 use crate::sys::time::Nanos;
 use crate::update::SweepSlice;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::cell::{OnceCell, RefCell};
+use inherited::Inherited;
+use notices::Notices;
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -37,6 +46,9 @@ pub(super) static CALLS: HostCalls = HostCalls {
     sweep,
     doorbell,
     close_when_confirmed,
+    take_notices,
+    drained,
+    watch: watch::watch,
 };
 
 /// A slice of the sweep at an update point ends after this long (R29).
@@ -74,67 +86,23 @@ pub(super) struct Host {
     inbox: VecDeque<(ToWorker, Vec<OwnedFd>)>,
     turn: Option<Turn>,
     arrival: Option<Arrival>,
-    listeners: Vec<(InheritedListener, OwnedFd)>,
+    listeners: Inherited,
     /// Those that ran before any library was loaded.
     threads: Threads,
     pass: SweepSlice,
     last_slice: Nanos,
+    notices: Notices,
+    /// How long to drain when the supervisor dies.
+    drain: Duration,
+    /// The supervisor is dead.
+    is_orphan: bool,
 }
 
 thread_local! {
     static HOST: RefCell<Option<Host>> = const { RefCell::new(None) };
-    /// Apart from the host, for a library reports while the host is in use: it is called from there.
-    static CHANNEL: OnceCell<Channel> = const { OnceCell::new() };
-    /// Readable when the supervisor is dead: the channel alone does not say so while another process
-    /// holds a copy of its other end.
-    static SUPERVISOR: OnceCell<PidFd> = const { OnceCell::new() };
-    /// Descriptors to be closed when the new code is confirmed; apart for the same reason.
+    /// Descriptors to be closed when the new code is confirmed. Apart from the host, for a library
+    /// drops descriptors while the host is in use: it is called from there.
     static TO_CLOSE: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
-}
-
-fn with_channel<T>(body: impl FnOnce(&Channel) -> T) -> T {
-    CHANNEL.with(|channel| {
-        body(
-            channel
-                .get()
-                .expect("a worker's channel is set up before it runs"),
-        )
-    })
-}
-
-/// Tells the supervisor. Waits while it is slow; if it is gone, that is noticed where messages are read.
-pub(super) fn say(message: &FromWorker) {
-    let bytes = serde_json::to_vec(message).expect("a message is plain data");
-    with_channel(|channel| {
-        while let Err(error) = channel.send(&bytes, &[]) {
-            if error.kind() != io::ErrorKind::WouldBlock || is_supervisor_dead() {
-                return;
-            }
-            wait_for_channel(channel, PollFlags::POLLOUT);
-        }
-    });
-}
-
-/// Waits until the channel can do what `flags` say, or the supervisor is dead.
-fn wait_for_channel(channel: &Channel, flags: PollFlags) {
-    SUPERVISOR.with(|supervisor| {
-        let mut fds = vec![PollFd::new(channel.as_fd(), flags)];
-        fds.extend(
-            supervisor
-                .get()
-                .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)),
-        );
-        let _ = poll(&mut fds, PollTimeout::NONE);
-    });
-}
-
-fn is_supervisor_dead() -> bool {
-    SUPERVISOR.with(|supervisor| {
-        supervisor.get().is_some_and(|fd| {
-            let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-        })
-    })
 }
 
 fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
@@ -149,21 +117,20 @@ fn with_host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
 impl Host {
     /// Sets up the host of this thread.
     pub(super) fn set_up(channel: Channel, supervisor: PidFd) {
-        CHANNEL
-            .with(|cell| cell.set(channel))
-            .expect("a worker is set up once");
-        // Set together with the channel, so that it is not set already.
-        let _ = SUPERVISOR.with(|cell| cell.set(supervisor));
+        channel::set_up(channel, supervisor);
         HOST.set(Some(Host {
             builds: HashMap::new(),
             running: String::new(),
             inbox: VecDeque::new(),
             turn: None,
             arrival: None,
-            listeners: Vec::new(),
+            listeners: Inherited::default(),
             threads: Threads::now(),
             pass: SweepSlice::default(),
             last_slice: Nanos(0),
+            notices: Notices::default(),
+            drain: Duration::ZERO,
+            is_orphan: false,
         }));
         WorkerContext::current().host.set(&raw const CALLS);
     }
@@ -174,8 +141,8 @@ impl Host {
         record
             .due
             .fetch_and(!WorkerRecord::DUE_MESSAGE, Ordering::AcqRel);
-        loop {
-            match with_channel(Channel::receive) {
+        while !self.is_orphan {
+            match channel::receive() {
                 Ok(Some(packet)) => match serde_json::from_slice(&packet.bytes) {
                     Ok(message) => self.inbox.push_back((message, packet.descriptors)),
                     Err(error) => {
@@ -183,13 +150,15 @@ impl Host {
                     }
                 },
                 Err(error)
-                    if error.kind() == io::ErrorKind::WouldBlock && !is_supervisor_dead() =>
+                    if error.kind() == io::ErrorKind::WouldBlock
+                        && !channel::is_supervisor_dead() =>
                 {
                     return;
                 }
                 Ok(None) | Err(_) => {
-                    self.turn = Some(Turn::Exit("the supervisor is gone".to_owned()));
-                    return;
+                    self.is_orphan = true;
+                    channel::stop_watching(watch::epoll());
+                    self.begin_drain(Nanos::now().after(self.drain));
                 }
             }
         }
@@ -201,10 +170,10 @@ impl Host {
             if let Some(message) = self.inbox.pop_front() {
                 return Some(message);
             }
-            if self.turn.is_some() {
+            if self.is_orphan {
                 return None;
             }
-            with_channel(|channel| wait_for_channel(channel, PollFlags::POLLIN));
+            channel::wait_for_message();
             self.read_messages();
         }
     }
@@ -215,12 +184,16 @@ impl Host {
             loop {
                 let (message, fds) = host.wait_for_message()?;
                 if let ToWorker::Start {
-                    build, neighbours, ..
+                    build,
+                    neighbours,
+                    drain_ms,
+                    ..
                 } = message
                 {
+                    host.drain = Duration::from_millis(drain_ms);
                     let mut names = build.listeners.clone();
                     names.extend(neighbours.iter().flat_map(|n| n.listeners.clone()));
-                    host.take_listeners(&names, fds);
+                    host.listeners.take(&names, fds);
                     for neighbour in neighbours {
                         if let Some(reason) = host.load(neighbour) {
                             tracing::error!(reason, "a neighbouring version cannot be loaded");
@@ -235,26 +208,6 @@ impl Host {
                 }
             }
         })
-    }
-
-    fn take_listeners(&mut self, names: &[String], fds: Vec<OwnedFd>) {
-        for (name, fd) in names.iter().zip(fds) {
-            // Every message about a build brings its listeners, most of them known.
-            let is_known = |(listener, known): &(InheritedListener, OwnedFd)| {
-                listener.name == *name && is_same_socket(known, &fd)
-            };
-            if self.listeners.iter().any(is_known) {
-                continue;
-            }
-            // The name may stand for another socket than it did: the supervisor closed the old one.
-            self.listeners
-                .retain(|(listener, _)| listener.name != *name);
-            let listener = InheritedListener {
-                name: name.clone(),
-                fd: fd.as_raw_fd(),
-            };
-            self.listeners.push((listener, fd));
-        }
     }
 
     /// Loads and binds a build; the reason if that failed.
@@ -275,19 +228,20 @@ impl Host {
 
     fn load_and_answer(&mut self, build: Build, fds: Vec<OwnedFd>) {
         let digest = build.digest.clone();
-        self.take_listeners(&build.listeners, fds);
+        self.listeners.take(&build.listeners, fds);
         let error = self.load(build);
         say(&FromWorker::Loaded { digest, error });
     }
 
     /// What is due at this update point.
-    fn at_update_point(&mut self, name: &str) -> Directive {
+    fn at_update_point(&mut self, name: &str, notices: NoticeUse) -> Directive {
         let context = WorkerContext::current();
         let record = context.record();
         record
             .update_point_ns
             .store(Nanos::now().0, Ordering::Relaxed);
-        if context.unconfirmed.get() != 0 {
+        let is_first = context.unconfirmed.get() != 0;
+        if is_first {
             self.confirm(name);
         }
         if let Some(Turn::To(digest)) = self.turn.take_if(|turn| matches!(turn, Turn::To(_))) {
@@ -302,6 +256,10 @@ impl Host {
             }
         }
         record.due_since_ns.store(0, Ordering::Relaxed);
+        if let Some(why) = self.notices.settle(notices, is_first, Nanos::now()) {
+            self.turn = Some(Turn::Exit(why));
+        }
+        self.notices.publish(record);
         match &self.turn {
             Some(Turn::To(_)) => return Directive::Cross,
             Some(Turn::Exit(_)) => return Directive::Exit,
@@ -336,9 +294,6 @@ impl Host {
         match message {
             ToWorker::Load(build) => self.load_and_answer(*build, fds),
             ToWorker::Cross { digest, together } => {
-                if matches!(self.turn, Some(Turn::Exit(_))) {
-                    return None;
-                }
                 self.turn = None;
                 if self.may_cross(&digest, update_point) {
                     if together {
@@ -348,16 +303,26 @@ impl Host {
                 }
             }
             ToWorker::Sweep(sweep) => self.set_sweep(sweep),
-            ToWorker::Drain => self.turn = Some(Turn::Exit("drained".to_owned())),
+            ToWorker::Drain { until_ns } => self.begin_drain(Nanos(until_ns)),
             ToWorker::Check => say(&self.builds[&self.running].check()),
             ToWorker::Ping => say(&FromWorker::Pong {
                 update_point: update_point.to_owned(),
             }),
             // A barrier that is over, a first message that came twice; what is loaded stays loaded.
             ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
-            ToWorker::Reconfigure => tracing::info!("configuration event"),
+            ToWorker::Reconfigure => self.notices.reconfigure(),
         }
         None
+    }
+
+    /// The worker is to end: a crossing that it was told of is off.
+    fn begin_drain(&mut self, until: Nanos) {
+        self.notices.drain(until);
+        self.notices.publish(WorkerContext::current().record());
+        if let Some(Turn::To(digest)) = self.turn.take_if(|turn| matches!(turn, Turn::To(_))) {
+            let reason = "the worker is about to end".to_owned();
+            say(&FromWorker::CrossingFailed { digest, reason });
+        }
     }
 
     /// Whether there is anything to cross to; answers if not.
@@ -372,7 +337,9 @@ impl Host {
             return false;
         }
         let threads = self.threads.others();
-        let reason = if !self.builds.contains_key(digest) {
+        let reason = if self.notices.is_draining() {
+            Some("the worker is about to end".to_owned())
+        } else if !self.builds.contains_key(digest) {
             Some("the build is not loaded in this worker".to_owned())
         } else if !threads.is_empty() {
             // R26: they run code, and hold state, of the version that is left.
@@ -398,7 +365,7 @@ impl Host {
         say(&FromWorker::AtBarrier {
             update_point: update_point.to_owned(),
         });
-        while self.turn.is_none() {
+        while self.turn.is_none() && !self.notices.is_draining() {
             match self.wait_for_message() {
                 Some((ToWorker::Go, _)) => self.turn = Some(Turn::To(digest.clone())),
                 Some((ToWorker::Revert, _)) | None => return,
@@ -459,21 +426,15 @@ impl Host {
     }
 }
 
-/// Whether two descriptors are of one socket.
-fn is_same_socket(a: &OwnedFd, b: &OwnedFd) -> bool {
-    let place = |fd: &OwnedFd| nix::sys::stat::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
-    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
-}
-
 fn close(fd: i32) {
     // SAFETY: the number came from a `Descriptor` that was dropped and whose closing was left to us.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }
 
-unsafe extern "C" fn at_update_point(name: *const u8, len: usize) -> Directive {
+unsafe extern "C" fn at_update_point(name: *const u8, len: usize, notices: NoticeUse) -> Directive {
     // SAFETY: the library lends a UTF-8 name for this call.
     let name = unsafe { str::from_utf8_unchecked(std::slice::from_raw_parts(name, len)) };
-    with_host(|host| host.at_update_point(name))
+    with_host(|host| host.at_update_point(name, notices))
 }
 
 extern "C" fn load_representation(tag: u16) -> bool {
@@ -507,4 +468,19 @@ extern "C" fn doorbell() {
 
 extern "C" fn close_when_confirmed(fd: i32) {
     TO_CLOSE.with_borrow_mut(|fds| fds.push(fd));
+}
+
+extern "C" fn take_notices() -> u32 {
+    with_host(|host| {
+        let notices = host.notices.take();
+        host.notices.publish(WorkerContext::current().record());
+        notices
+    })
+}
+
+extern "C" fn drained() {
+    with_host(|host| {
+        host.notices.drained();
+        host.notices.publish(WorkerContext::current().record());
+    });
 }

@@ -10,6 +10,7 @@ use crate::ids::WorkerSlot;
 use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::net::Channel;
 use crate::sys::process::PidFd;
+use std::io;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
@@ -30,6 +31,18 @@ pub struct WorkerInheritance {
     pub supervisor: PidFd,
 }
 
+/// Names the supervisor, whose death is noticed from now on whatever the worker does. Comes before
+/// [`main`].
+///
+/// # Errors
+/// It is dead, or the system's.
+pub fn meet_supervisor(pid: u32) -> io::Result<PidFd> {
+    let supervisor = PidFd::open(pid)?;
+    // It is the parent, so that the number was and is its own.
+    host::watch_supervisor(pid)?;
+    Ok(supervisor)
+}
+
 /// Runs a worker to its end.
 ///
 /// Exit code 0 after a drain, 1 after a failure; the supervisor has been told why, if it lives.
@@ -45,6 +58,7 @@ pub fn main(inheritance: WorkerInheritance) -> u8 {
     context.attach(inheritance.slot);
     let record = context.record();
     record.pid.store(std::process::id(), Ordering::Release);
+    host::attend(record);
     let channel = Channel::from_descriptor(inheritance.channel);
     if let Err(error) = open_epoll(&channel, &inheritance.supervisor) {
         eprintln!(
@@ -70,7 +84,7 @@ pub fn main(inheritance: WorkerInheritance) -> u8 {
     code
 }
 
-fn open_epoll(channel: &Channel, supervisor: &PidFd) -> std::io::Result<()> {
+fn open_epoll(channel: &Channel, supervisor: &PidFd) -> io::Result<()> {
     let descriptor = Epoll::create()?;
     let epoll = Epoll(descriptor.as_fd());
     epoll.add(channel.as_fd(), DOORBELL, Interest::READABLE)?;

@@ -37,6 +37,8 @@ pub enum ToWorker {
         /// Other versions whose representations may be met: that of a mixed server, and the one that
         /// the last update came from. The descriptors of their listeners come after those of `build`.
         neighbours: Vec<Build>,
+        /// How long the worker may drain when the supervisor dies, in milliseconds.
+        drain_ms: u64,
     },
     /// Load this library, run nothing of it yet.
     Load(Box<Build>),
@@ -60,13 +62,16 @@ pub enum ToWorker {
         /// Digest of the build.
         digest: String,
     },
-    /// Finish what is begun, take no new connections, exit.
-    Drain,
+    /// Finish what is begun, take no new connections, exit. Of several of these the earliest counts.
+    Drain {
+        /// Monotonic time by which it has to have left, in nanoseconds.
+        until_ns: u64,
+    },
     /// Walk everything and report.
     Check,
     /// Answer at the next update point.
     Ping,
-    /// The configuration changed (SIGHUP).
+    /// The configuration may have changed (SIGHUP).
     Reconfigure,
 }
 

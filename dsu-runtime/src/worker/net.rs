@@ -3,9 +3,10 @@
 use super::carried::Carried;
 use super::descriptor::Descriptor;
 use crate::abi::TypeSchema;
-use crate::sys::accept::accept;
+use crate::sys::{accept::accept, stream};
 use nix::sys::socket::{
-    MsgFlags, SockaddrIn, SockaddrIn6, getpeername, getsockname, send, setsockopt, sockopt,
+    MsgFlags, Shutdown, SockaddrIn, SockaddrIn6, getpeername, getsockname, send, setsockopt,
+    shutdown, sockopt,
 };
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, Read, Write};
@@ -55,6 +56,32 @@ impl Stream {
         shown(getsockname::<SockaddrIn>(fd), || {
             getsockname::<SockaddrIn6>(fd)
         })
+    }
+
+    /// Bytes that have arrived and were not read yet.
+    ///
+    /// # Errors
+    /// What ioctl(2) says.
+    pub fn arrived(&self) -> io::Result<usize> {
+        stream::arrived(self.as_fd())
+    }
+
+    /// Ends the sending side: the peer reads the end of the stream behind all that was written.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub fn end_output(&self) -> io::Result<()> {
+        Ok(shutdown(self.number(), Shutdown::Write)?)
+    }
+
+    /// Whether the peer's system has everything that was written, the end of the stream included. A
+    /// connection that is closed before, or with bytes that were not read, may take replies that are
+    /// on their way with it.
+    ///
+    /// # Errors
+    /// What ioctl(2) says.
+    pub fn is_delivered(&self) -> io::Result<bool> {
+        Ok(stream::unacknowledged(self.as_fd())? == 0)
     }
 
     /// The descriptor's number in this process, to be shown.

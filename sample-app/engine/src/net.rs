@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+mod drain;
+
+use drain::Intake;
+
 /// Commands that a connection may run before the others get their turn.
 const TURN: usize = 128;
 /// Connections that are accepted at once: few, so that others that were woken get some of a burst.
@@ -32,7 +36,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// Tokens from here on are connections; those below are listeners.
 const FIRST_CONNECTION: u64 = 1 << 16;
 /// Bumped with every change of what a session or connection writes into a carry.
-const CARRY_FORMAT: u32 = 2;
+const CARRY_FORMAT: u32 = 3;
 
 /// One client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +47,9 @@ struct Connection {
     watches_output: bool,
     /// It has commands to run although nothing new was read.
     has_backlog: bool,
+    /// A worker that drains does not cross.
+    #[serde(skip)]
+    intake: Intake,
 }
 
 /// All connections of one worker, and what it has counted and not yet added to the shared totals.
@@ -59,6 +66,11 @@ pub struct Connections {
     random: u64,
     /// The slot that was looked at last for an idle connection.
     tidied: usize,
+    /// Configuration events that this worker has taken.
+    config_reloads: u64,
+    /// When the connections were last brought on towards their end; a worker that drains does not cross.
+    #[serde(skip)]
+    draining: Option<Instant>,
 }
 
 impl Carried for Connections {
@@ -95,6 +107,8 @@ impl Connections {
             place: Place::discover(),
             random: (slot + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ UnixMs::now().0,
             tidied: 0,
+            config_reloads: 0,
+            draining: None,
         })
     }
 
@@ -130,13 +144,21 @@ impl Connections {
         self.dues.counters.expired += keys;
     }
 
-    /// Serves what `wait` found ready, then one turn of every connection that has commands left.
+    /// Serves what `wait` found ready, then one turn of every connection that has commands left. When
+    /// the worker is told to end it brings every connection to its end, and then says that it has drained.
     pub fn serve<S: Store<Context = Worker>>(
         &mut self,
         cx: &mut Worker,
         table: &CommandTable<S>,
         events: &Events,
     ) {
+        for notice in events.notices() {
+            match notice {
+                Notice::Drain { .. } => self.begin_drain(cx),
+                Notice::Reconfigure => self.reconfigure(),
+                _ => {}
+            }
+        }
         let backlog = std::mem::take(&mut self.backlog);
         let mut closed = Vec::new();
         for event in events {
@@ -161,12 +183,22 @@ impl Connections {
             }
         }
         self.tidy();
+        self.bring_to_an_end(cx, table, &mut closed);
         // Only now: an event of this batch must not meet a newcomer in an old slot.
         for slot in closed {
             if self.slots[slot].take().is_some() {
                 self.free.push(slot);
             }
         }
+        if self.draining.is_some() && self.is_empty() {
+            cx.drained();
+        }
+    }
+
+    /// There is no file to read again: takes a new look at what the machine allows a worker.
+    fn reconfigure(&mut self) {
+        self.place.look_again();
+        self.config_reloads += 1;
     }
 
     /// Connections that the descriptors of a worker suffice for: a limit that is met by refusing, as a
@@ -243,6 +275,7 @@ impl Connections {
             session,
             watches_output: false,
             has_backlog: false,
+            intake: Intake::Open,
         });
     }
 
@@ -253,13 +286,18 @@ impl Connections {
         };
         // Not while there is work: a pipeline without end would fill the memory, and what came before
         // the end of the stream is to be run.
-        if connection.session.is_closing() || connection.has_backlog || connection.watches_output {
+        let is_over = connection.session.is_closing() || connection.intake == Intake::Left(0);
+        if is_over || connection.is_busy() {
             return true;
         }
-        match (&connection.stream).read(connection.session.space()) {
+        let Some(space) = connection.intake.limit(connection.session.space()) else {
+            return connection.discard();
+        };
+        match (&connection.stream).read(space) {
             Ok(0) => false,
             Ok(length) => {
                 connection.session.filled(length);
+                connection.intake.took(length);
                 self.dues.bytes_in += length as u64;
                 true
             }
@@ -330,6 +368,8 @@ impl Connections {
         let now = Instant::now();
         Some(if self.has_backlog() {
             now
+        } else if self.draining.is_some() {
+            now + longest.min(drain::LOOK)
         } else {
             now + longest
         })
@@ -381,7 +421,10 @@ impl Server for Desk<'_> {
         facts.net_output_bytes = totals.bytes_out + dues.bytes_out;
         facts.max_clients = MAX_CLIENTS;
         facts.rejected_connections = dues.rejected;
-        facts.extra = vec![("Dsu".to_owned(), totals.extra_fields())];
+        let mut fields = totals.extra_fields();
+        let reloads = self.connections.config_reloads.to_string();
+        fields.push(("dsu_config_reloads".to_owned(), reloads));
+        facts.extra = vec![("Dsu".to_owned(), fields)];
         facts
     }
 

@@ -5,7 +5,7 @@ use dsu_runtime::heap::{Activity, HeapAccount};
 use serde::{Deserialize, Serialize};
 use std::fs;
 
-/// What does not change while a worker lives.
+/// What seldom changes while a worker lives.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Place {
     /// Clock ticks from the machine's start to the server's.
@@ -39,6 +39,17 @@ impl Place {
             total_system_memory: field_of("/proc/meminfo", "MemTotal:") << 10,
             tcp_port: 0,
         }
+    }
+
+    /// Learns anew what may have been changed from outside: the limit of descriptors (`prlimit`) and
+    /// the memory of the machine.
+    pub fn look_again(&mut self) {
+        let Place {
+            descriptors,
+            total_system_memory,
+            ..
+        } = Place::discover();
+        (self.descriptors, self.total_system_memory) = (descriptors, total_system_memory);
     }
 
     /// Descriptors that a worker may have.

@@ -124,7 +124,7 @@ impl ScriptedWorker {
                 walked: 7,
                 findings: Vec::new(),
             }),
-            ToWorker::Drain => std::process::exit(0),
+            ToWorker::Drain { .. } => std::process::exit(0),
             ToWorker::Sweep(None) | ToWorker::Forget { .. } | ToWorker::Reconfigure => {}
         }
     }

@@ -1,7 +1,7 @@
 //! From one version to the next: runs them in turn, and keeps the old carry until the new code has
 //! shown itself at an update point (R24).
 
-use super::{Arrival, Host, TO_CLOSE, Turn, close, say, with_host};
+use super::{Arrival, Host, TO_CLOSE, Turn, close, say, watch, with_host};
 use crate::abi::{RunOutcome, WorkerContext, WorkerRecord};
 use crate::sys::time::Nanos;
 use crate::worker::carry::{self, Parcel};
@@ -134,6 +134,7 @@ impl Host {
         let kept: HashSet<i32> = Parcel::decode(&parcel)
             .map(|parcel| parcel.fds.into_iter().collect())
             .unwrap_or_default();
+        watch::undo();
         for fd in TO_CLOSE.take() {
             if !kept.contains(&fd) {
                 close(fd);
@@ -147,6 +148,7 @@ impl Host {
     pub(super) fn confirm(&mut self, update_point: &str) {
         let context = WorkerContext::current();
         carry::confirm(context);
+        watch::keep();
         for fd in TO_CLOSE.take() {
             close(fd);
         }
@@ -174,12 +176,7 @@ impl Host {
         let build = &self.builds[digest].build;
         Surroundings {
             arguments: build.arguments.clone(),
-            listeners: self
-                .listeners
-                .iter()
-                .map(|(listener, _)| listener.clone())
-                .filter(|listener| build.listeners.contains(&listener.name))
-                .collect(),
+            listeners: self.listeners.named(&build.listeners),
             resumed_from,
         }
     }

@@ -1,11 +1,17 @@
 use super::*;
 use crate::abi::{LibraryCalls, RUNTIME_ABI, RunArguments, RunOutcome, Sink};
-use crate::heap::testing::{ROOMY, fork_worker, kill, reap, test_name, with_regions};
+use crate::heap::testing::{Actor, ROOMY, fork_worker, kill, reap, test_name, with_regions};
+use crate::heap::{allocate, deallocate, has_freed_blocks};
 use crate::ids::{VersionId, WorkerSlot};
+use crate::sys::epoll::Epoll;
 use crate::version::Binding;
+use crate::worker::{Events, Surroundings, Worker};
+use std::alloc::Layout;
 use std::ffi::c_void;
+use std::os::fd::IntoRawFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 static BINDS: AtomicBool = AtomicBool::new(true);
 
@@ -85,6 +91,11 @@ fn worker(supervisor: PidFd) -> Channel {
     ours
 }
 
+fn open_epoll() {
+    let set = Epoll::create().expect("an epoll descriptor");
+    WorkerContext::current().epoll.set(set.into_raw_fd());
+}
+
 fn alive() -> PidFd {
     PidFd::open(std::process::id()).expect("this process")
 }
@@ -101,7 +112,7 @@ fn heard(channel: &Channel) -> Vec<FromWorker> {
 }
 
 fn update_point() -> Directive {
-    with_host(|host| host.at_update_point("loop"))
+    with_host(|host| host.at_update_point("loop", NoticeUse::Unknown))
 }
 
 fn cross(digest: &str, together: bool) -> ToWorker {
@@ -220,5 +231,130 @@ fn a_supervisor_that_dies_ends_the_worker_though_its_channel_stays_open() {
         // At the barrier it waits for the channel, and is woken by the death.
         assert_eq!(update_point(), Directive::Exit);
         reap(child);
+    });
+}
+
+fn taking() -> Directive {
+    with_host(|host| host.at_update_point("loop", NoticeUse::Takes))
+}
+
+fn due() -> u32 {
+    WorkerContext::current().record().due.load(Ordering::SeqCst)
+}
+
+const FAR: u64 = u64::MAX;
+
+// R33
+#[test]
+fn a_worker_that_is_told_to_end_crosses_no_more_and_leaves_when_it_has_finished() {
+    let name =
+        test_name!("a_worker_that_is_told_to_end_crosses_no_more_and_leaves_when_it_has_finished");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        for together in [false, true] {
+            tell(&supervisor, &cross("new", together));
+        }
+        tell(&supervisor, &ToWorker::Drain { until_ns: FAR });
+        tell(&supervisor, &cross("new", false));
+        tell(&supervisor, &ToWorker::Go);
+        assert_eq!(taking(), Directive::Continue);
+        let said = heard(&supervisor);
+        assert!(
+            matches!(
+                &said[..],
+                [
+                    FromWorker::AtBarrier { .. },
+                    FromWorker::CrossingFailed { .. }
+                ]
+            ),
+            "{said:?}"
+        );
+        assert_ne!(due() & WorkerRecord::DUE_NOTICE, 0);
+        assert_eq!((CALLS.take_notices)(), HostCalls::NOTICE_DRAIN);
+        // It may sleep while it finishes, but each update point looks at the clock.
+        assert_eq!(due(), WorkerRecord::DUE_DRAIN);
+        assert_eq!(taking(), Directive::Continue);
+        (CALLS.drained)();
+        assert_ne!(
+            due() & !WorkerRecord::DUE_AWAKE_ONLY,
+            0,
+            "no wait comes now"
+        );
+        assert_eq!(taking(), Directive::Exit);
+    });
+}
+
+// R33, R24
+#[test]
+fn a_drain_that_comes_behind_a_crossing_takes_it_back() {
+    let name = test_name!("a_drain_that_comes_behind_a_crossing_takes_it_back");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        tell(&supervisor, &cross("new", false));
+        tell(&supervisor, &ToWorker::Drain { until_ns: FAR });
+        assert_eq!(taking(), Directive::Continue);
+        let said = heard(&supervisor);
+        assert!(
+            matches!(&said[..], [FromWorker::CrossingFailed { digest, .. }] if digest == "new"),
+            "{said:?}"
+        );
+        // Its time is over before it has done anything.
+        tell(&supervisor, &ToWorker::Drain { until_ns: 1 });
+        assert_eq!(taking(), Directive::Exit);
+    });
+}
+
+#[test]
+fn a_worker_whose_supervisor_dies_has_time_to_finish_and_hears_nobody_any_more() {
+    let name =
+        test_name!("a_worker_whose_supervisor_dies_has_time_to_finish_and_hears_nobody_any_more");
+    with_regions(name, ROOMY, || {
+        let child = fork_worker(1, || {
+            loop {
+                std::thread::park()
+            }
+        });
+        let supervisor = worker(PidFd::open(child as u32).expect("a child"));
+        with_host(|host| host.drain = Duration::from_secs(3600));
+        let set = crate::sys::epoll::Epoll::create().expect("an epoll descriptor");
+        WorkerContext::current()
+            .epoll
+            .set(std::os::fd::IntoRawFd::into_raw_fd(set));
+        kill(child);
+        reap(child);
+        doorbell();
+        assert_eq!(taking(), Directive::Continue);
+        assert_eq!((CALLS.take_notices)(), HostCalls::NOTICE_DRAIN);
+        // What somebody else says through the channel's other end is not taken in.
+        tell(&supervisor, &cross("new", true));
+        doorbell();
+        assert_eq!(taking(), Directive::Continue);
+        (CALLS.drained)();
+        assert_eq!(taking(), Directive::Exit);
+    });
+}
+
+#[test]
+fn a_worker_that_is_about_to_sleep_takes_back_what_others_have_freed() {
+    let name = test_name!("a_worker_that_is_about_to_sleep_takes_back_what_others_have_freed");
+    with_regions(name, ROOMY, || {
+        let mut other = Actor::start(1);
+        let _supervisor = worker(alive());
+        open_epoll();
+        let mut cx = Worker::enter(Surroundings::default());
+        let mut events = Events::with_capacity(4);
+        let layout = Layout::new::<u64>();
+        for _ in 0..3 {
+            let block = allocate(layout).expect("room");
+            // SAFETY: allocated above, and freed once.
+            other.act(|| unsafe { deallocate(block, layout) });
+            WorkerContext::current().attach(WorkerSlot(0));
+            assert!(has_freed_blocks());
+            // At once, or when the last time is long enough ago.
+            while has_freed_blocks() {
+                cx.wait(&mut events, Some(Instant::now())).expect("waited");
+                assert!(events.is_empty());
+            }
+        }
     });
 }
