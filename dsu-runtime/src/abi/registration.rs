@@ -1,8 +1,9 @@
 //! What the macros register inside a library, gathered with `inventory` when it is bound.
 
 use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
+use super::held::{Node, Place};
 use super::schema::TypeSchema;
-use crate::ids::Tag;
+use crate::ids::{GuardIndex, Tag};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// The representation id that one type has in this copy of the library; set when it is bound.
@@ -62,22 +63,31 @@ pub struct ItemCalls {
     pub visit: VisitFn,
 }
 
-/// Where one guard of this library is: its slot, and the tag that this worker expects there.
-#[repr(C)]
+/// Where one guard of this library is: its slot, and what this worker expects there.
+#[repr(C, align(16))]
 pub struct GuardCell {
     /// Address of the guard's slot in the control region; 0 before the library is bound.
     pub slot: AtomicU64,
-    /// The tag at which the fast path succeeds.
-    pub expected: AtomicU64,
+    /// A [`Place`]: the tag at which the fast path succeeds, and what the guard is to the order of
+    /// locks.
+    pub place: AtomicU64,
 }
+
+const UNBOUND: Place = Place::new(Tag::IMPOSSIBLE, Node::NONE, GuardIndex(u32::MAX));
 
 impl GuardCell {
     /// Not bound yet.
     pub const fn new() -> GuardCell {
         GuardCell {
             slot: AtomicU64::new(0),
-            expected: AtomicU64::new(Tag::IMPOSSIBLE.0 as u64),
+            place: AtomicU64::new(UNBOUND.word()),
         }
+    }
+
+    /// Its place.
+    #[inline]
+    pub fn place(&self) -> Place {
+        Place::from_word(self.place.load(Ordering::Relaxed))
     }
 }
 

@@ -97,6 +97,7 @@ impl Libraries for Scripted {
             version,
             guards: Vec::new(),
             representations: Vec::new(),
+            order_table: None,
             older: None,
         })
     }

@@ -5,10 +5,11 @@
 use super::tuple::{ALIGN, Part, Plan, Step};
 use crate::abi::{
     CONTROL_ADDR, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, Representation, TransformerRegistration, TypeKind,
+    GuardRegistration, LensDirections, Node, Place, Representation, TransformerRegistration, TypeKind,
     TypeRegistration, TypeSchema,
 };
-use crate::ids::{Tag, VersionId};
+use crate::ids::{GuardIndex, Tag, VersionId};
+use crate::sync;
 use crate::version::{Binding, digest};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
     for guard in inventory::iter::<GuardRegistration> {
         bind_guard(guard, binding, &tags)?;
     }
+    sync::record_into(binding.order_table);
     Ok(())
 }
 
@@ -167,8 +169,8 @@ fn bind_guard(
     for (index, cell) in (u64::from(bound.first.0)..).zip(guard.cells) {
         let address = (CONTROL_ADDR + GUARDS_OFFSET) as u64 + index * GUARD_STRIDE as u64;
         cell.slot.store(address, Ordering::Relaxed);
-        cell.expected
-            .store(u64::from(bound.tag.0), Ordering::Relaxed);
+        let place = Place::new(bound.tag, Node(bound.node), GuardIndex(index as u32));
+        cell.place.store(place.word(), Ordering::Relaxed);
     }
     let schema = (guard.schema)();
     let entry = entry(bound.tag);

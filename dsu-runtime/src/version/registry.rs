@@ -7,7 +7,7 @@ use super::binding::{Binding, GuardBinding, RepresentationBinding};
 use super::digest::digest;
 use super::manifest::{GuardManifest, Manifest};
 use super::refusal::Refusal;
-use crate::abi::TypeSchema;
+use crate::abi::{MAX_ORDER_NODES, MAX_ORDER_TABLES, TypeSchema};
 use crate::ids::{GuardIndex, Tag, VersionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -28,6 +28,10 @@ pub struct Registry {
     slots: Range<u32>,
     next_slot: u32,
     guards: BTreeMap<String, (GuardIndex, u32)>,
+    /// Of the slot that a declaration begins at, its number in the order of locks (R16).
+    nodes: BTreeMap<GuardIndex, u16>,
+    /// Of the code with this build id, its table of the order of locks.
+    order_tables: BTreeMap<(VersionId, String), u32>,
     tags: BTreeMap<(String, String), Tag>,
     /// Next free id of each parity; wider than an id, so that the end is seen.
     next_tag: [u32; 2],
@@ -41,6 +45,8 @@ impl Registry {
             next_slot: slots.start,
             slots,
             guards: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            order_tables: BTreeMap::new(),
             tags: BTreeMap::new(),
             next_tag: [2, 1],
             manifests: BTreeMap::new(),
@@ -95,6 +101,7 @@ impl Registry {
                 first,
                 count,
                 tag,
+                node: self.node(first),
             });
             representations.insert((name, digest(&guard.items)), tag);
         }
@@ -117,15 +124,30 @@ impl Registry {
             representations.insert((name, digest(schema)), tag);
         }
         self.manifests.insert(manifest.version, manifest.clone());
+        let order_table = self.order_table(manifest);
         Ok(Binding {
             version: manifest.version,
             guards,
+            order_table,
             representations: representations
                 .into_iter()
                 .map(|((name, digest), tag)| RepresentationBinding { name, digest, tag })
                 .collect(),
             older,
         })
+    }
+
+    /// Numbers go up to one that stands for all that came too late.
+    fn node(&mut self, first: GuardIndex) -> u16 {
+        let next = self.nodes.len().min(MAX_ORDER_NODES) as u16;
+        *self.nodes.entry(first).or_insert(next)
+    }
+
+    fn order_table(&mut self, manifest: &Manifest) -> Option<u32> {
+        let next = self.order_tables.len() as u32;
+        let code = (manifest.version, manifest.build_id.clone());
+        let table = *self.order_tables.entry(code).or_insert(next);
+        ((table as usize) < MAX_ORDER_TABLES).then_some(table)
     }
 
     /// Parities that the adjacent versions' representations of each name have.

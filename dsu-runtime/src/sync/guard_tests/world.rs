@@ -162,6 +162,8 @@ pub const TOTALS: GuardIndex = GuardIndex(0);
 pub const FAMILY: GuardIndex = GuardIndex(1);
 pub const HARD: GuardIndex = GuardIndex(4);
 pub const GUARDS: u32 = 5;
+/// Where this process records the order of its locks.
+pub const ORDER_TABLE: u32 = 7;
 
 fn schema_of(guard: &str) -> crate::abi::TypeSchema {
     let registration = inventory::iter::<GuardRegistration>
@@ -210,6 +212,7 @@ fn bind() {
                 first,
                 count: guard.cells.len() as u32,
                 tag,
+                node: first.0 as u16,
             }
         })
         .collect();
@@ -217,6 +220,7 @@ fn bind() {
         version: VersionId(2),
         guards,
         representations,
+        order_table: Some(ORDER_TABLE),
         older: Some(version_1()),
     };
     update::bind(&binding).expect("everything has a slot and a tag");

@@ -62,6 +62,7 @@ fn build(digest: &str) -> Build {
             version: VersionId(1),
             guards: Vec::new(),
             representations: Vec::new(),
+            order_table: None,
             older: None,
         },
         arguments: Vec::new(),
