@@ -4,80 +4,27 @@
 //! process; every copy of the runtime in it uses the same. Must never know why somebody asks.
 
 use super::context::WorkerContext;
-use crate::ids::{GuardIndex, Tag};
+use super::layout::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET};
+use crate::ids::GuardIndex;
 use std::cell::Cell;
 
-/// A declaration of guards as the order of locks knows it (R16): a single guard or a whole family.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Node(pub u16);
-
-impl Node {
-    /// Has no part in the order: a declaration beyond those that a table has room for, and objects
-    /// made at run time, whose order among each other no declaration states.
-    pub const NONE: Node = Node(u16::MAX);
-}
-
-/// Where a guard is and what its code expects there, in one word that is never 0.
-///
-/// ```text
-/// 63      48 47      32 31            0
-///    tag       node       slot's index
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place(u64);
-
-impl Place {
-    /// Held, but nobody remembers what it is: more guards are held than there is room for.
-    const FORGOTTEN: Place = Place::new(Tag::IMPOSSIBLE, Node::NONE, GuardIndex(u32::MAX));
-
-    /// The guard in the slot `index`, of the declaration `node`, expected with `tag`.
-    pub const fn new(tag: Tag, node: Node, index: GuardIndex) -> Place {
-        Place((tag.0 as u64) << 48 | (node.0 as u64) << 32 | index.0 as u64)
-    }
-
-    /// The word.
-    #[inline]
-    pub const fn word(self) -> u64 {
-        self.0
-    }
-
-    /// A word that [`word`](Self::word) gave.
-    #[inline]
-    pub const fn from_word(word: u64) -> Place {
-        Place(word)
-    }
-
-    /// The tag at which the fast path succeeds.
-    #[inline]
-    pub const fn tag(self) -> Tag {
-        Tag((self.0 >> 48) as u16)
-    }
-
-    /// The declaration.
-    pub const fn node(self) -> Node {
-        Node((self.0 >> 32) as u16)
-    }
-
-    /// The slot.
-    pub const fn index(self) -> GuardIndex {
-        GuardIndex(self.0 as u32)
-    }
-}
+/// Held, but nobody remembers what: more guards are held than there is room for. No slot is there.
+const FORGOTTEN: usize = 1;
 
 /// Guards besides the section's first whose places are remembered. More may be held.
 const REMEMBERED: usize = 62;
 
 /// The guards that a worker holds.
 ///
-/// `first` is not 0 exactly while any guard is held; `others` counts all but that one, of which the
-/// first `remembered` of `places` are known, oldest first. With only one guard held, which is the rule,
+/// Guards go by the addresses of their slots. `first` is not 0 exactly while any guard is held; `others`
+/// counts all but that one, of which the first `remembered` of `slots` are known, oldest first. With only one guard held, which is the rule,
 /// taking and releasing it are one store each, and nothing else here is touched.
 #[repr(C)]
 pub struct Held {
-    first: Cell<u64>,
+    first: Cell<usize>,
     others: Cell<u32>,
     remembered: Cell<u32>,
-    places: [Cell<u64>; REMEMBERED],
+    slots: [Cell<usize>; REMEMBERED],
 }
 
 impl Held {
@@ -92,13 +39,13 @@ impl Held {
         u32::from(!self.is_empty()) + self.others.get()
     }
 
-    /// The places of those that are remembered, oldest first.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
-        let others = &self.places[..self.remembered.get() as usize];
+    /// Those that are remembered, oldest first.
+    pub fn guards(&self) -> impl Iterator<Item = GuardIndex> {
+        let others = &self.slots[..self.remembered.get() as usize];
         std::iter::once(&self.first)
             .chain(others)
-            .map(|place| Place(place.get()))
-            .filter(|place| place.0 != 0)
+            .filter_map(|slot| slot.get().checked_sub(CONTROL_ADDR + GUARDS_OFFSET))
+            .map(|offset| GuardIndex((offset / GUARD_STRIDE) as u32))
     }
 
     fn forget_all(&self) {
@@ -107,46 +54,40 @@ impl Held {
         self.remembered.set(0);
     }
 
-    /// Takes the remembered place at `at` out, keeping the order of the rest.
-    fn take(&self, at: usize) -> Place {
+    /// Takes the remembered one at `at` out, keeping the order of the rest.
+    fn take(&self, at: usize) -> usize {
         let last = self.remembered.get() as usize - 1;
-        let taken = self.places[at].get();
+        let taken = self.slots[at].get();
         for at in at..last {
-            self.places[at].set(self.places[at + 1].get());
+            self.slots[at].set(self.slots[at + 1].get());
         }
         self.remembered.set(last as u32);
         self.others.set(self.others.get() - 1);
-        Place(taken)
+        taken
     }
 
-    fn position(&self, index: GuardIndex) -> Option<usize> {
-        let remembered = &self.places[..self.remembered.get() as usize];
-        remembered
-            .iter()
-            .rposition(|place| Place(place.get()).index() == index)
-    }
-
-    fn remove(&self, index: GuardIndex) {
-        let first = Place(self.first.get());
-        if first.index() == index && first != Place::FORGOTTEN {
-            let next = match (self.remembered.get(), self.others.get()) {
-                (1.., _) => self.take(0).0,
-                (0, 1..) => {
-                    self.others.set(self.others.get() - 1);
-                    Place::FORGOTTEN.0
-                }
-                (0, 0) => 0,
-            };
-            self.first.set(next);
-        } else if let Some(at) = self.position(index) {
+    fn remove(&self, slot: usize) {
+        let remembered = &self.slots[..self.remembered.get() as usize];
+        if self.first.get() == slot {
+            self.first.set(self.next_first());
+        } else if let Some(at) = remembered.iter().rposition(|other| other.get() == slot) {
             self.take(at);
         } else if self.others.get() > self.remembered.get() {
             self.others.set(self.others.get() - 1);
-        } else if first == Place::FORGOTTEN {
-            self.first.set(match self.remembered.get() {
-                0 => 0,
-                _ => self.take(0).0,
-            });
+        } else if self.first.get() == FORGOTTEN {
+            self.first.set(self.next_first());
+        }
+    }
+
+    /// One of the others takes the place of the first.
+    fn next_first(&self) -> usize {
+        match (self.remembered.get(), self.others.get()) {
+            (1.., _) => self.take(0),
+            (0, 0) => 0,
+            (0, others) => {
+                self.others.set(others - 1);
+                FORGOTTEN
+            }
         }
     }
 }
@@ -158,10 +99,10 @@ impl WorkerContext {
         &self.held
     }
 
-    /// The first guard of a section was taken. Nothing is held before.
+    /// The first guard of a section was taken, in the slot at this address. Nothing is held before.
     #[inline(always)]
-    pub fn begin_section(&self, place: Place) {
-        self.held.first.set(place.word());
+    pub fn begin_section(&self, slot: usize) {
+        self.held.first.set(slot);
     }
 
     /// The only guard that was held was released.
@@ -170,25 +111,25 @@ impl WorkerContext {
         self.held.first.set(0);
     }
 
-    /// A guard was taken, whatever is held already.
-    pub fn took(&self, place: Place) {
+    /// The guard in the slot at this address was taken, whatever is held already.
+    pub fn took(&self, slot: usize) {
         if self.held.is_empty() {
-            return self.begin_section(place);
+            return self.begin_section(slot);
         }
         let (others, remembered) = (self.held.others.get(), self.held.remembered.get());
         if others == remembered
-            && let Some(free) = self.held.places.get(remembered as usize)
+            && let Some(free) = self.held.slots.get(remembered as usize)
         {
-            free.set(place.word());
+            free.set(slot);
             self.held.remembered.set(remembered + 1);
         }
         self.held.others.set(others + 1);
         self.owe(WorkerContext::OWES_OTHERS);
     }
 
-    /// The guard in that slot was released, in whatever order; how many are still held.
-    pub fn released(&self, index: GuardIndex) -> u32 {
-        self.held.remove(index);
+    /// The guard in the slot at this address was released, in whatever order; how many are still held.
+    pub fn released(&self, slot: usize) -> u32 {
+        self.held.remove(slot);
         if self.held.others.get() == 0 {
             self.paid(WorkerContext::OWES_OTHERS);
         }
@@ -211,17 +152,8 @@ mod tests {
         unsafe { Box::new_zeroed().assume_init() }
     }
 
-    fn place(index: u32) -> Place {
-        Place::new(Tag(3), Node(index as u16 % 7), GuardIndex(index))
-    }
-
-    #[test]
-    fn a_place_keeps_its_parts_and_is_never_zero() {
-        let place = Place::new(Tag(0x8001), Node(0x7ffe), GuardIndex(0xfffff));
-        assert_eq!(place.tag(), Tag(0x8001));
-        assert_eq!(place.node(), Node(0x7ffe));
-        assert_eq!(place.index(), GuardIndex(0xfffff));
-        assert_ne!(Place::new(Tag(1), Node(0), GuardIndex(0)).word(), 0);
+    fn slot(index: u32) -> usize {
+        CONTROL_ADDR + GUARDS_OFFSET + index as usize * GUARD_STRIDE
     }
 
     proptest! {
@@ -235,22 +167,19 @@ mod tests {
             let mut next = 0;
             for (take, which) in steps {
                 if take || model.is_empty() {
-                    context.took(place(next));
+                    context.took(slot(next));
                     model.push(next);
                     next += 1;
                 } else {
                     let index = model.remove(which.index(model.len()));
-                    let left = context.released(GuardIndex(index));
+                    let left = context.released(slot(index));
                     prop_assert_eq!(left as usize, model.len());
                 }
                 prop_assert_eq!(context.held().count() as usize, model.len());
                 prop_assert_eq!(context.held().is_empty(), model.is_empty());
                 prop_assert_eq!(context.owes(WorkerContext::OWES_OTHERS), model.len() > 1);
                 // What is remembered is held, in the order of its taking.
-                let known: Vec<u32> = context.held().places()
-                    .filter(|place| *place != Place::FORGOTTEN)
-                    .map(|place| place.index().0)
-                    .collect();
+                let known: Vec<u32> = context.held().guards().map(|guard| guard.0).collect();
                 let mut rest = model.iter();
                 prop_assert!(known.iter().all(|index| rest.any(|held| held == index)));
                 if next as usize <= REMEMBERED {

@@ -22,9 +22,9 @@ pub use calls::{
 };
 pub use context::WorkerContext;
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
-pub use held::{Held, Node, Place};
+pub use held::Held;
 pub use layout::*;
-pub use order::{ORDER_ROW_WORDS, OrderHeader, OrderTable};
+pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
     CarryCalls, CarryLensRegistration, GuardCell, GuardRegistration, ItemCalls, LensDirections,
     PrivateStaticRegistration, RemovedRegistration, RewriteFn, RunFn, TagCell,

@@ -6,6 +6,10 @@ use super::layout::{
 };
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+/// A declaration of guards as the order of locks knows it: a single guard or a whole family.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Node(pub u16);
+
 /// Words of a row of a table, a bit for each declaration of guards.
 pub const ORDER_ROW_WORDS: usize = MAX_ORDER_NODES / 64;
 

@@ -1,9 +1,8 @@
 //! What the macros register inside a library, gathered with `inventory` when it is bound.
 
 use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
-use super::held::{Node, Place};
 use super::schema::TypeSchema;
-use crate::ids::{GuardIndex, Tag};
+use crate::ids::Tag;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// The representation id that one type has in this copy of the library; set when it is bound.
@@ -63,31 +62,41 @@ pub struct ItemCalls {
     pub visit: VisitFn,
 }
 
-/// Where one guard of this library is: its slot, and what this worker expects there.
-#[repr(C, align(16))]
+/// Where one guard of this library is, and what this worker expects there.
+#[repr(C, align(32))]
 pub struct GuardCell {
     /// Address of the guard's slot in the control region; 0 before the library is bound.
     pub slot: AtomicU64,
-    /// A [`Place`]: the tag at which the fast path succeeds, and what the guard is to the order of
-    /// locks.
-    pub place: AtomicU64,
+    /// The root word that was there last time, if it was in the form that is expected here: as long as
+    /// it is there again, nothing else needs to be looked at. [`UNKNOWN`](Self::UNKNOWN) otherwise.
+    pub known_root: AtomicU64,
+    /// The tag that this version's code was compiled for.
+    expected: AtomicU16,
 }
 
-const UNBOUND: Place = Place::new(Tag::IMPOSSIBLE, Node::NONE, GuardIndex(u32::MAX));
-
 impl GuardCell {
+    /// Equal to no root: a poisoned one, of items where nothing can be.
+    const UNKNOWN: u64 = u64::MAX;
+
     /// Not bound yet.
     pub const fn new() -> GuardCell {
         GuardCell {
             slot: AtomicU64::new(0),
-            place: AtomicU64::new(UNBOUND.word()),
+            known_root: AtomicU64::new(Self::UNKNOWN),
+            expected: AtomicU16::new(Tag::IMPOSSIBLE.0),
         }
     }
 
-    /// Its place.
-    #[inline]
-    pub fn place(&self) -> Place {
-        Place::from_word(self.place.load(Ordering::Relaxed))
+    /// Says where the guard is, and in which form it is expected there.
+    pub fn bind(&self, slot: u64, expected: Tag) {
+        self.slot.store(slot, Ordering::Relaxed);
+        self.known_root.store(Self::UNKNOWN, Ordering::Relaxed);
+        self.expected.store(expected.0, Ordering::Relaxed);
+    }
+
+    /// The tag that this version's code was compiled for.
+    pub fn expected(&self) -> Tag {
+        Tag(self.expected.load(Ordering::Relaxed))
     }
 }
 

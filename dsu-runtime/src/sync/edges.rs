@@ -5,7 +5,8 @@
 //! order is judged by what was ever seen, not by whether anybody happens to stand in the way; other
 //! than there, two orders are compared, and what one version does by itself is its own affair.
 
-use crate::abi::{MAX_ORDER_NODES, Node, Place};
+use crate::abi::{MAX_ORDER_NODES, Node};
+use crate::ids::GuardIndex;
 
 /// A guard was wanted while another was held.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -19,18 +20,14 @@ pub enum Edge {
 }
 
 impl Edge {
-    /// What wanting `wanted` while `held` is held says of the order; `None` if one of them has no part
-    /// in it, or they are the same guard.
-    pub fn of(held: Place, wanted: Place) -> Option<Edge> {
-        let (from, to) = (held.node(), wanted.node());
-        if usize::from(from.0.max(to.0)) >= MAX_ORDER_NODES {
-            return None;
-        }
-        match held.index().cmp(&wanted.index()) {
+    /// What wanting the guard `wanted` while `held` is held says of the order, each with its
+    /// declaration; `None` if they are the same.
+    pub fn of(held: (Node, GuardIndex), wanted: (Node, GuardIndex)) -> Option<Edge> {
+        match held.1.cmp(&wanted.1) {
             std::cmp::Ordering::Equal => None,
-            _ if from != to => Some(Edge::Between(from, to)),
-            std::cmp::Ordering::Less => Some(Edge::Ascending(from)),
-            std::cmp::Ordering::Greater => Some(Edge::Descending(from)),
+            _ if held.0 != wanted.0 => Some(Edge::Between(held.0, wanted.0)),
+            std::cmp::Ordering::Less => Some(Edge::Ascending(held.0)),
+            std::cmp::Ordering::Greater => Some(Edge::Descending(held.0)),
         }
     }
 }
@@ -199,7 +196,7 @@ fn way_back(
 ) -> Option<Vec<Node>> {
     let start = if they_differ { THEY_DIFFER } else { 0 };
     // By what has been shown, and declaration: whence it was reached first.
-    let mut came_from = [[(0, Node::NONE); MAX_ORDER_NODES]; ALL + 1];
+    let mut came_from = [[(0, from); MAX_ORDER_NODES]; ALL + 1];
     let mut seen = [0_u128; ALL + 1];
     seen[start] = bit(from);
     let mut queue = std::collections::VecDeque::from([(start, from)]);
@@ -234,16 +231,16 @@ fn way_back(
     None
 }
 
-/// A circle in which two versions disagree, if there is one.
+/// A shortest circle in which two versions disagree, if there is one.
 pub fn disagreement(mine: &Edges, other: &Edges) -> Option<Circle> {
     mine.iter()
-        .find_map(|edge| goes_round(edge, mine, other))
+        .filter_map(|edge| goes_round(edge, mine, other))
+        .min_by_key(|circle| circle.0.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{GuardIndex, Tag};
     use proptest::prelude::*;
 
     fn edges(list: &[(u16, u16)]) -> Edges {
@@ -254,26 +251,17 @@ mod tests {
         edges
     }
 
-    fn place(node: Node, index: u32) -> Place {
-        Place::new(Tag(1), node, GuardIndex(index))
-    }
-
     // R16
     #[test]
     fn an_edge_tells_declarations_apart_and_members_by_their_order() {
         let (a, b) = (Node(0), Node(127));
-        assert_eq!(
-            Edge::of(place(a, 9), place(b, 3)),
-            Some(Edge::Between(a, b))
-        );
-        assert_eq!(Edge::of(place(a, 3), place(a, 4)), Some(Edge::Ascending(a)));
-        assert_eq!(
-            Edge::of(place(a, 4), place(a, 3)),
-            Some(Edge::Descending(a))
-        );
-        assert_eq!(Edge::of(place(a, 4), place(a, 4)), None);
-        assert_eq!(Edge::of(place(a, 1), place(Node::NONE, 2)), None);
-        assert_eq!(Edge::of(place(Node(128), 1), place(a, 2)), None);
+        let edge = |held: (Node, u32), wanted: (Node, u32)| {
+            Edge::of((held.0, GuardIndex(held.1)), (wanted.0, GuardIndex(wanted.1)))
+        };
+        assert_eq!(edge((a, 9), (b, 3)), Some(Edge::Between(a, b)));
+        assert_eq!(edge((a, 3), (a, 4)), Some(Edge::Ascending(a)));
+        assert_eq!(edge((a, 4), (a, 3)), Some(Edge::Descending(a)));
+        assert_eq!(edge((a, 4), (a, 4)), None);
     }
 
     // R16

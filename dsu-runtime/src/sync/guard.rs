@@ -8,7 +8,7 @@
 use super::flip;
 use super::party::{Class, Name, Seat};
 use super::patience::{self, Patience};
-use super::slot::GuardSlot;
+use super::slot::{GuardSlot, Root};
 use crate::abi::{GuardCell, WorkerContext};
 use crate::error::{Deadlock, DeadlockCause, LockError};
 use crate::heap;
@@ -57,15 +57,15 @@ impl<I: 'static> GuardMutex<I> {
     /// See [`LockError`]; the lock is not held then and the items are as they were.
     #[inline]
     pub fn lock<'g>(&'static self, cx: &'g Worker) -> Result<Guard<'g, I>, LockError> {
-        let (slot, place, context) = (self.slot(), self.cell.place(), cx.context());
-        // Looked at before the lock, where it costs nothing, and confirmed when it is held.
-        let root = slot.root();
+        let (slot, context) = (self.slot(), cx.context());
+        // What stands behind this root is known; it only has to be there still when the lock is held.
+        let root = Root::from_word(self.cell.known_root.load(Ordering::Relaxed));
         if context.held().is_empty()
-            && root.tag() == place.tag()
             && let Some(items) = root.items()
             && slot.lock.try_acquire_fast(cx.name())
         {
-            context.begin_section(place);
+            // First of all: the store after the comparison costs a cycle (`benches/guard.rs`).
+            context.begin_section(slot.address());
             if slot.root() == root {
                 return Ok(Guard::over(slot, items.cast()));
             }
@@ -113,7 +113,7 @@ impl<I: 'static> GuardMutex<I> {
     }
 
     fn expected(&self) -> Tag {
-        self.cell.place().tag()
+        self.cell.expected()
     }
 
     fn class(&self) -> Class {
@@ -152,7 +152,7 @@ impl<I: 'static> GuardMutex<I> {
         if slot.lock.owner() == Some(cx.name()) {
             return Err(self.held_already());
         }
-        patience::follow_order(&self.cell, cx, patience)?;
+        patience::follow_order(slot, &self.cell, cx, patience)?;
         if !slot.lock.try_acquire_fast(cx.name()) {
             patience::acquire(slot, &self.cell, cx, patience)?;
         }
@@ -180,7 +180,9 @@ impl<I: 'static> GuardMutex<I> {
         }
         match flip::bring(slot, &self.cell, self.expected()) {
             Ok(items) => {
-                cx.context().took(self.cell.place());
+                let root = slot.root().word();
+                self.cell.known_root.store(root, Ordering::Relaxed);
+                cx.context().took(slot.address());
                 Ok(Guard::over(slot, items.cast()))
             }
             Err(error) => {
@@ -313,10 +315,11 @@ impl<I> Drop for Guard<'_, I> {
         if !context.owes_nothing() || std::thread::panicking() {
             return release_slow(self.slot);
         }
-        context.end_section();
         if !self.slot.lock.release_fast(Name::of_owner(context.owner())) {
             release_to_waiters(self.slot);
         }
+        // After the release, which waits for all stores before it.
+        context.end_section();
     }
 }
 
@@ -329,7 +332,7 @@ fn release_slow(slot: &'static GuardSlot) {
     if std::thread::panicking() {
         slot.poison();
     }
-    let left = context.released(slot.index());
+    let left = context.released(slot.address());
     if heap::has_scratch() {
         heap::end_guard(left);
     }

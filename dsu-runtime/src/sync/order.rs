@@ -18,7 +18,8 @@
 
 use super::edges::{Edge, Edges, goes_round};
 use super::names;
-use crate::abi::{ORDER_ROW_WORDS, OrderHeader, OrderTable, Place, WorkerContext};
+use super::slot::GuardSlot;
+use crate::abi::{ORDER_ROW_WORDS, OrderHeader, OrderTable, WorkerContext};
 use crate::ids::VersionId;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,15 +62,20 @@ pub(crate) fn record_into(table: Option<u32>) {
 /// # Errors
 /// The circle that this would be part of, in words; only while versions are mixed, and only in the
 /// newer one.
-pub(super) fn follow(context: &WorkerContext, wanted: Place) -> Result<(), String> {
+pub(super) fn follow(context: &WorkerContext, wanted: &GuardSlot) -> Result<(), String> {
+    let Some(node) = wanted.node() else {
+        return Ok(());
+    };
+    let wanted = (node, wanted.index());
     OWN.with_borrow_mut(|own| {
         let generation = OrderHeader::get().generation.load(Ordering::Acquire);
         if own.generation != generation {
             own.generation = generation;
             own.settled = Edges::NONE;
         }
-        for held in context.held().places() {
-            if let Some(edge) = Edge::of(held, wanted)
+        for held in context.held().guards() {
+            if let Some(node) = GuardSlot::at(held).node()
+                && let Some(edge) = Edge::of((node, held), wanted)
                 && !own.settled.contains(edge)
             {
                 own.settle(edge)?;

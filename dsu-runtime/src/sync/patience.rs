@@ -73,6 +73,7 @@ impl Patience {
 /// # Errors
 /// [`LockError::Deadlock`] if it would go round with the other version's order.
 pub(super) fn follow_order(
+    slot: &'static GuardSlot,
     cell: &'static GuardCell,
     cx: &Worker,
     patience: Patience,
@@ -80,7 +81,7 @@ pub(super) fn follow_order(
     if cx.context().held().is_empty() || patience == Patience::Visit {
         return Ok(());
     }
-    order::follow(cx.context(), cell.place()).map_err(|who| {
+    order::follow(cx.context(), slot).map_err(|who| {
         let deadlock = Deadlock {
             guard: flip::describe(cell),
             cause: DeadlockCause::Order(who),
@@ -100,7 +101,7 @@ pub(super) fn acquire(
     cx: &Worker,
     patience: Patience,
 ) -> Result<(), LockError> {
-    let (seat, class) = (cx.seat(), Class::of_tag(u64::from(cell.place().tag().0)));
+    let (seat, class) = (cx.seat(), Class::of_tag(u64::from(cell.expected().0)));
     wait(slot, cell, cx, patience, |deadline| {
         slot.lock
             .acquire_slow(&seat, slot.cell_index(), class, deadline)
@@ -115,7 +116,7 @@ pub(super) fn await_turn(
     cx: &Worker,
     patience: Patience,
 ) -> Result<(), LockError> {
-    let (seat, class) = (cx.seat(), Class::of_tag(u64::from(cell.place().tag().0)));
+    let (seat, class) = (cx.seat(), Class::of_tag(u64::from(cell.expected().0)));
     let mut has_it = true;
     wait(slot, cell, cx, patience, |deadline| {
         let at = slot.cell_index();

@@ -3,7 +3,9 @@
 
 use super::party::{CellIndex, Class};
 use super::word::LockCell;
-use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS};
+use crate::abi::{
+    CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, MAX_ORDER_NODES, Node,
+};
 use crate::heap;
 use crate::ids::{GuardIndex, Tag};
 use std::ptr::NonNull;
@@ -25,7 +27,9 @@ pub struct GuardSlot {
     root: AtomicU64,
     /// Tag of the tuple when the guard was poisoned; 0 while it is sound.
     poisoned: AtomicU32,
-    _pad: u32,
+    /// What the guard is to the order of locks (R16), plus one: the number of its declaration. 0: it has
+    /// no part in it, as objects made at run time.
+    node: AtomicU32,
     _reserved: [u64; 3],
 }
 
@@ -80,6 +84,23 @@ impl GuardSlot {
     pub fn index(&self) -> GuardIndex {
         let offset = std::ptr::from_ref(self).addr() - (CONTROL_ADDR + GUARDS_OFFSET);
         GuardIndex((offset / GUARD_STRIDE) as u32)
+    }
+
+    /// Its declaration, if it has a part in the order of locks.
+    pub fn node(&self) -> Option<Node> {
+        let node = self.node.load(Ordering::Relaxed).checked_sub(1)?;
+        (node < MAX_ORDER_NODES as u32).then_some(Node(node as u16))
+    }
+
+    /// Gives it a part in the order of locks, for good.
+    pub fn set_node(&self, node: Node) {
+        self.node.store(u32::from(node.0) + 1, Ordering::Relaxed);
+    }
+
+    /// Its address, by which a worker remembers what it holds.
+    #[inline]
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(super) fn cell_index(&self) -> CellIndex {

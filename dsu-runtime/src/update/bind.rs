@@ -5,7 +5,7 @@
 use super::tuple::{ALIGN, Part, Plan, Step};
 use crate::abi::{
     CONTROL_ADDR, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, Node, Place, Representation, TransformerRegistration, TypeKind,
+    GuardRegistration, LensDirections, Node, Representation, TransformerRegistration, TypeKind,
     TypeRegistration, TypeSchema,
 };
 use crate::ids::{GuardIndex, Tag, VersionId};
@@ -14,7 +14,6 @@ use crate::version::{Binding, digest};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::atomic::Ordering;
 
 /// Binds this library. May be done again, with another neighbour.
 ///
@@ -168,9 +167,9 @@ fn bind_guard(
     }
     for (index, cell) in (u64::from(bound.first.0)..).zip(guard.cells) {
         let address = (CONTROL_ADDR + GUARDS_OFFSET) as u64 + index * GUARD_STRIDE as u64;
-        cell.slot.store(address, Ordering::Relaxed);
-        let place = Place::new(bound.tag, Node(bound.node), GuardIndex(index as u32));
-        cell.place.store(place.word(), Ordering::Relaxed);
+        cell.bind(address, bound.tag);
+        // All versions say the same.
+        sync::GuardSlot::at(GuardIndex(index as u32)).set_node(Node(bound.node));
     }
     let schema = (guard.schema)();
     let entry = entry(bound.tag);
