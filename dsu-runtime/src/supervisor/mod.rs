@@ -11,6 +11,7 @@ mod control;
 mod figures;
 mod fleet;
 mod listeners;
+mod orders;
 mod plan;
 pub mod ports;
 mod protocol;

@@ -406,6 +406,10 @@ impl Supervisor {
             if self.is_towards_target(&text) {
                 self.event(Event::TransformFailed(slot, text));
             }
+        } else if kind == ReportKind::LockOrder as u32 {
+            tracing::error!("{slot}: lock orders disagree: {text}");
+            let what = self.explain_disagreement(&text);
+            self.event(Event::OrdersDisagree(slot, what));
         } else if kind == ReportKind::Panic as u32 {
             tracing::error!("{slot} panicked: {text}");
         } else {
@@ -461,6 +465,7 @@ impl Supervisor {
     pub(super) fn event(&mut self, event: Event) {
         let (life, effects) = self.life.clone().step(event);
         self.life = life;
+        self.announce_mixed();
         self.watch_sweep();
         for effect in effects {
             match effect {

@@ -4,6 +4,7 @@
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use super::{Config, Mode, Reply, Request, UpdateRequest, Verdict, read_records, serve};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::sync::{Edges, Mixed};
 use crate::sys::net::Channel;
 use crate::version::{Binding, CarryManifest, Manifest};
 use crate::worker::{Build, FromWorker, ToWorker};
@@ -111,6 +112,10 @@ impl Memory for Scripted {
     fn descriptors(&self) -> Vec<(&'static str, RawFd)> {
         Vec::new()
     }
+    fn lock_order(&self, _: u32) -> Edges {
+        Edges::NONE
+    }
+    fn set_mixed(&self, _: Option<Mixed>) {}
     fn starting(&self, _: WorkerSlot, _: u32) {}
     fn set_due(&self, _: WorkerSlot, _: u64) {}
     fn is_waiting(&self, _: WorkerSlot) -> bool {

@@ -127,6 +127,18 @@ impl Life {
         self.plan.as_ref().map(|plan| plan.target)
     }
 
+    /// The two builds of which workers may run at the same time: from before the first one crosses
+    /// until all are on one side again. At a barrier nobody runs while others cross.
+    pub fn mixed(&self) -> Option<(BuildIndex, BuildIndex)> {
+        let plan = self.plan.as_ref()?;
+        let may_mix = match &self.phase {
+            Phase::Canary(..) | Phase::Rolling | Phase::Returning { .. } => true,
+            Phase::Paused { from, .. } => *from != Stage::Sweeping,
+            _ => false,
+        };
+        may_mix.then_some((self.running, plan.target))
+    }
+
     /// What a worker runs, as far as it has said.
     pub fn runs(&self, slot: WorkerSlot) -> Option<BuildIndex> {
         self.hands.get(&slot).map(|hand| hand.runs)
@@ -302,6 +314,12 @@ impl Life {
                     Phase::Canary(..) | Phase::Rolling | Phase::Opened | Phase::Sweeping { .. }
                 ) {
                     self.fail(format!("a transformation failed in {slot}: {what}"), out);
+                }
+            }
+            // Once all have crossed, nobody is in anybody's way any more.
+            Event::OrdersDisagree(slot, what) => {
+                if matches!(self.phase, Phase::Canary(..) | Phase::Rolling) {
+                    self.fail(format!("lock orders disagree, as met by {slot}: {what}"), out);
                 }
             }
             Event::Rollback(why) => self.rollback_request(why, out),
