@@ -1,9 +1,7 @@
 //! What the control region keeps of the order of locks (R16): a table for each code that ever ran, and
 //! which two of them are mixed now. The meaning of both is `sync::order`'s.
 
-use super::layout::{
-    CONTROL_ADDR, MAX_ORDER_NODES, MAX_ORDER_TABLES, ORDER_OFFSET, ORDER_STRIDE,
-};
+use super::layout::{CONTROL_ADDR, MAX_ORDER_NODES, MAX_ORDER_TABLES, ORDER_OFFSET, ORDER_STRIDE};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A declaration of guards as the order of locks knows it: a single guard or a whole family.

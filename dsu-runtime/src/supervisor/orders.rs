@@ -25,7 +25,9 @@ impl Supervisor {
         let (old_order, new_order) = (memory.lock_order(old_table), memory.lock_order(new_table));
         let circle = disagreement(&new_order, &old_order)?;
         let name = |node: crate::abi::Node| {
-            let guards = [new, old].into_iter().flat_map(|known| &known.build.binding.guards);
+            let guards = [new, old]
+                .into_iter()
+                .flat_map(|known| &known.build.binding.guards);
             let named = guards.into_iter().find(|guard| guard.node == node.0);
             named.map_or_else(|| format!("guard {}", node.0), |guard| guard.name.clone())
         };
@@ -55,9 +57,15 @@ impl Supervisor {
     /// Declarations whose order nobody watches, for there are too many, in words.
     pub(super) fn order_blind_spot(&self, build: BuildIndex) -> Option<String> {
         let guards = &self.builds.get(build).build.binding.guards;
-        let beyond = guards.iter().filter(|guard| usize::from(guard.node) >= MAX_ORDER_NODES).count();
+        let beyond = guards
+            .iter()
+            .filter(|guard| usize::from(guard.node) >= MAX_ORDER_NODES)
+            .count();
         (beyond > 0).then(|| {
-            format!("of {} guards {beyond} are beyond what the order of locks is recorded for", guards.len())
+            format!(
+                "of {} guards {beyond} are beyond what the order of locks is recorded for",
+                guards.len()
+            )
         })
     }
 
@@ -83,10 +91,19 @@ impl Supervisor {
         let running = self.builds.get(self.life.running());
         let target = self.life.target().map(|target| self.builds.get(target));
         let whole = target.and_then(|target| self.order_conflict(running, target));
-        let text = whole.and_then(|text| Some(text.strip_prefix(DISAGREE)?.trim_start_matches(": ").to_owned()));
+        let text = whole.and_then(|text| {
+            Some(
+                text.strip_prefix(DISAGREE)?
+                    .trim_start_matches(": ")
+                    .to_owned(),
+            )
+        });
         text.unwrap_or_else(|| {
             let report: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
-            report["reason"].as_str().unwrap_or("it did not say how").to_owned()
+            report["reason"]
+                .as_str()
+                .unwrap_or("it did not say how")
+                .to_owned()
         })
     }
 }

@@ -75,7 +75,10 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
     }
     let conflicts = server.order_conflicts();
     for conflict in &conflicts {
-        let _ = write!(text, "\n{conflict}: an update between the two takes the barrier");
+        let _ = write!(
+            text,
+            "\n{conflict}: an update between the two takes the barrier"
+        );
     }
     let heap = server.ports.memory.heap();
     let _ = write!(

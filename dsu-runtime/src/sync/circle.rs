@@ -31,7 +31,12 @@ pub(super) struct Link {
 
 /// The circle in which `me`, who waits at `guard`, stands: all others in it, the owner of `guard` first.
 /// `None` if there is none, or `me` is not in it.
-pub(super) fn circle(me: Name, guard: GuardIndex, sight: &impl Sight, most: usize) -> Option<Vec<Link>> {
+pub(super) fn circle(
+    me: Name,
+    guard: GuardIndex,
+    sight: &impl Sight,
+    most: usize,
+) -> Option<Vec<Link>> {
     let mut links: Vec<Link> = Vec::new();
     let mut at = guard;
     while links.len() <= most {

@@ -121,7 +121,11 @@ impl Circle {
             };
             let goes_on = [mine, other].into_iter().find(|taker| has(*taker));
             let taker = goes_on
-                .or_else(|| [mine, other].into_iter().find(|taker| taker.1.contains(*step)))
+                .or_else(|| {
+                    [mine, other]
+                        .into_iter()
+                        .find(|taker| taker.1.contains(*step))
+                })
                 .unwrap_or(other);
             match (step, clauses.last_mut()) {
                 (Edge::Between(_, to), Some((who, clause))) if *who == taker.0 => {
@@ -256,7 +260,10 @@ mod tests {
     fn an_edge_tells_declarations_apart_and_members_by_their_order() {
         let (a, b) = (Node(0), Node(127));
         let edge = |held: (Node, u32), wanted: (Node, u32)| {
-            Edge::of((held.0, GuardIndex(held.1)), (wanted.0, GuardIndex(wanted.1)))
+            Edge::of(
+                (held.0, GuardIndex(held.1)),
+                (wanted.0, GuardIndex(wanted.1)),
+            )
         };
         assert_eq!(edge((a, 9), (b, 3)), Some(Edge::Between(a, b)));
         assert_eq!(edge((a, 3), (a, 4)), Some(Edge::Ascending(a)));
@@ -376,11 +383,14 @@ mod tests {
                 let (a, root) = (usize::from(a.0), usize::from(root));
                 reach[a][root] && reach[root][a]
             };
-            let kept = |edge: &Edge| matches!(edge, Edge::Between(a, b) if together(*a) && together(*b));
+            let kept =
+                |edge: &Edge| matches!(edge, Edge::Between(a, b) if together(*a) && together(*b));
             edges.iter().filter(kept).collect()
         };
         let families = (0..FEW).map(Node).any(|node| {
-            let of = |edges: &Edges| [Edge::Ascending(node), Edge::Descending(node)].map(|e| edges.contains(e));
+            let of = |edges: &Edges| {
+                [Edge::Ascending(node), Edge::Descending(node)].map(|e| edges.contains(e))
+            };
             match (of(one), of(other)) {
                 (a, b) if a == b => false,
                 ([up, down], [other_up, other_down]) => up && other_down || down && other_up,

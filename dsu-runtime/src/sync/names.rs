@@ -29,8 +29,5 @@ pub(super) fn guard_at(index: GuardIndex) -> String {
         .into_iter()
         .flat_map(|guard| guard.cells)
         .find(|cell| slot_of(cell).index() == index)
-        .map_or_else(
-            || format!("guard slot {}", index.0),
-            flip::describe,
-        )
+        .map_or_else(|| format!("guard slot {}", index.0), flip::describe)
 }

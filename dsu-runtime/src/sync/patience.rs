@@ -187,7 +187,9 @@ impl Sight for Shared {
     }
 
     fn waits_at(&self, worker: Name) -> Option<GuardIndex> {
-        let busy = WorkerRecord::at(WorkerSlot(worker.slot())).busy.load(Ordering::Acquire);
+        let busy = WorkerRecord::at(WorkerSlot(worker.slot()))
+            .busy
+            .load(Ordering::Acquire);
         busy.checked_sub(1).map(GuardIndex)
     }
 
@@ -225,10 +227,13 @@ thread_local! {
 /// Tells the supervisor: it counts against the update (R28).
 fn report(cx: &Worker, deadlock: &Deadlock) {
     let now = Nanos::now();
-    let is_due = REPORTED.get().is_none_or(|at| now.since(at) >= BETWEEN_REPORTS);
+    let is_due = REPORTED
+        .get()
+        .is_none_or(|at| now.since(at) >= BETWEEN_REPORTS);
     if is_due {
         REPORTED.set(Some(now));
         let content = json!({ "guard": deadlock.guard, "reason": deadlock.to_string() });
-        cx.context().report(ReportKind::LockOrder, &content.to_string());
+        cx.context()
+            .report(ReportKind::LockOrder, &content.to_string());
     }
 }

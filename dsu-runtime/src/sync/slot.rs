@@ -3,9 +3,7 @@
 
 use super::party::{CellIndex, Class};
 use super::word::LockCell;
-use crate::abi::{
-    CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, MAX_ORDER_NODES, Node,
-};
+use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, MAX_ORDER_NODES, Node};
 use crate::heap;
 use crate::ids::{GuardIndex, Tag};
 use std::ptr::NonNull;

@@ -128,11 +128,14 @@ impl Life {
     }
 
     /// The two builds of which workers may run at the same time: from before the first one crosses
-    /// until all are on one side again. At a barrier nobody runs while others cross.
+    /// until all are on one side again. When a barrier has opened nobody runs the old one but a
+    /// replacement that has yet to cross.
     pub fn mixed(&self) -> Option<(BuildIndex, BuildIndex)> {
         let plan = self.plan.as_ref()?;
+        let is_behind = |hand: &Hand| !hand.at_barrier && hand.runs != plan.target;
         let may_mix = match &self.phase {
             Phase::Canary(..) | Phase::Rolling | Phase::Returning { .. } => true,
+            Phase::Opened => self.hands.values().any(is_behind),
             Phase::Paused { from, .. } => *from != Stage::Sweeping,
             _ => false,
         };
@@ -319,7 +322,10 @@ impl Life {
             // Once all have crossed, nobody is in anybody's way any more.
             Event::OrdersDisagree(slot, what) => {
                 if matches!(self.phase, Phase::Canary(..) | Phase::Rolling) {
-                    self.fail(format!("lock orders disagree, as met by {slot}: {what}"), out);
+                    self.fail(
+                        format!("lock orders disagree, as met by {slot}: {what}"),
+                        out,
+                    );
                 }
             }
             Event::Rollback(why) => self.rollback_request(why, out),

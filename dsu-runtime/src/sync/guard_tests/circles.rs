@@ -24,6 +24,7 @@ fn edges(list: &[Edge]) -> Edges {
     edges
 }
 
+// R16
 #[test]
 fn only_guards_taken_inside_others_are_recorded() {
     let name = test_name!("only_guards_taken_inside_others_are_recorded");
@@ -63,6 +64,7 @@ fn only_guards_taken_inside_others_are_recorded() {
     });
 }
 
+// R16
 #[test]
 fn edges_of_the_dead_stay_and_guards_without_a_declaration_have_none() {
     let name = test_name!("edges_of_the_dead_stay_and_guards_without_a_declaration_have_none");
@@ -96,6 +98,7 @@ fn order_error(error: Option<LockError>) -> String {
     }
 }
 
+// R16
 #[test]
 fn while_mixed_the_newer_version_is_kept_from_an_order_that_goes_round_with_the_older_ones() {
     let name = test_name!(
@@ -127,7 +130,11 @@ fn while_mixed_the_newer_version_is_kept_from_an_order_that_goes_round_with_the_
                 assert!(GuardSlot::at(FAMILY).lock.is_at_rest());
             }
             let backward = Edge::Between(HARD_NODE, FAMILY_NODE);
-            assert_eq!(recorded(ORDER_TABLE), edges(&[backward]), "for the next attempt");
+            assert_eq!(
+                recorded(ORDER_TABLE),
+                edges(&[backward]),
+                "for the next attempt"
+            );
             // What the older does as well is allowed, unless it goes round with what the newer wants.
             assert!(family_then_hard(cx).is_some());
             // The older is never refused, and what it begins to do counts at once.
@@ -142,6 +149,7 @@ fn while_mixed_the_newer_version_is_kept_from_an_order_that_goes_round_with_the_
     });
 }
 
+// R16
 #[test]
 fn what_the_older_version_begins_to_do_counts_at_once_and_nothing_when_it_is_gone() {
     let name = test_name!(
@@ -187,12 +195,17 @@ fn cross_over(versions: [VersionId; 2]) -> [Option<i32>; 2] {
             record.version.store(version.0, Ordering::Relaxed);
             let cx = Worker::of_runtime();
             let (other_slot, other) = (3 - slot, 1 - own);
-            let held = WORLD_FAMILY[own as usize].lock(&cx).expect("free and sound");
+            let held = WORLD_FAMILY[own as usize]
+                .lock(&cx)
+                .expect("free and sound");
             await_owner(other_slot, GuardIndex(FAMILY.0 + other));
             match WORLD_FAMILY[other as usize].lock(&cx) {
                 Ok(mut second) => second.count += 1,
                 Err(LockError::Deadlock(deadlock)) => {
-                    assert!(matches!(deadlock.cause, DeadlockCause::Circle(_)), "{deadlock}");
+                    assert!(
+                        matches!(deadlock.cause, DeadlockCause::Circle(_)),
+                        "{deadlock}"
+                    );
                     drop(held);
                     leave(GAVE_WAY);
                 }
@@ -203,6 +216,7 @@ fn cross_over(versions: [VersionId; 2]) -> [Option<i32>; 2] {
     [worker(1, 0, versions[0]), worker(2, 1, versions[1])].map(reap)
 }
 
+// R16
 #[test]
 fn of_two_workers_that_wait_for_each_other_one_gives_way() {
     let name = test_name!("of_two_workers_that_wait_for_each_other_one_gives_way");
@@ -214,6 +228,7 @@ fn of_two_workers_that_wait_for_each_other_one_gives_way() {
     });
 }
 
+// R16
 #[test]
 fn of_two_versions_that_wait_for_each_other_the_newer_gives_way() {
     let name = test_name!("of_two_versions_that_wait_for_each_other_the_newer_gives_way");
@@ -228,6 +243,7 @@ fn of_two_versions_that_wait_for_each_other_the_newer_gives_way() {
     });
 }
 
+// R16
 #[test]
 fn a_visit_of_the_runtime_gives_way_to_the_application() {
     let name = test_name!("a_visit_of_the_runtime_gives_way_to_the_application");
@@ -237,7 +253,11 @@ fn a_visit_of_the_runtime_gives_way_to_the_application() {
             let cx = Worker::of_runtime();
             let _second = WORLD_FAMILY[1].lock(&cx).expect("free and sound");
             await_owner(1, FAMILY);
-            drop(WORLD_FAMILY[0].lock_timeout(&cx, std::time::Duration::MAX).expect("in the end"));
+            drop(
+                WORLD_FAMILY[0]
+                    .lock_timeout(&cx, std::time::Duration::MAX)
+                    .expect("in the end"),
+            );
         });
         play(1, |cx| {
             await_owner(2, GuardIndex(FAMILY.0 + 1));
