@@ -38,6 +38,9 @@ pub struct WorkerContext {
     pub host: Cell<*const HostCalls>,
 }
 
+// Live counts follow on the next page (`heap::live`).
+const _: () = assert!(size_of::<WorkerContext>() <= 0x1000);
+
 impl WorkerContext {
     /// Other guards are held besides the first of the section.
     pub const OWES_OTHERS: u32 = 1;

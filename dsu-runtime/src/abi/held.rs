@@ -39,6 +39,14 @@ impl Held {
         u32::from(!self.is_empty()) + self.others.get()
     }
 
+    /// Whether the guard in the slot at this address is among those that are remembered.
+    pub fn has(&self, slot: usize) -> bool {
+        let others = &self.slots[..self.remembered.get() as usize];
+        std::iter::once(&self.first)
+            .chain(others)
+            .any(|held| held.get() == slot)
+    }
+
     /// Those that are remembered, oldest first.
     pub fn guards(&self) -> impl Iterator<Item = GuardIndex> {
         let others = &self.slots[..self.remembered.get() as usize];

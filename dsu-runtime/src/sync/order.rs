@@ -66,6 +66,10 @@ pub(super) fn follow(context: &WorkerContext, wanted: &GuardSlot) -> Result<(), 
     let Some(node) = wanted.node() else {
         return Ok(());
     };
+    // Who wants what it holds is told so, and waits for nobody.
+    if context.held().has(wanted.address()) {
+        return Ok(());
+    }
     let wanted = (node, wanted.index());
     OWN.with_borrow_mut(|own| {
         let generation = OrderHeader::get().generation.load(Ordering::Acquire);

@@ -43,6 +43,8 @@ fn only_guards_taken_inside_others_are_recorded() {
             let mut wanted = vec![Edge::Between(FAMILY_NODE, HARD_NODE)];
             let hard = WORLD_HARD.lock(cx).expect("free and sound");
             assert_eq!(recorded(ORDER_TABLE), edges(&wanted));
+            assert!(WORLD_FAMILY[1].lock(cx).is_err(), "this worker holds it");
+            assert_eq!(recorded(ORDER_TABLE), edges(&wanted));
             // Released in the order of their taking.
             drop(family);
             drop(WORLD_OLD.lock(cx));
