@@ -28,6 +28,10 @@ dsu_runtime::version! { app: "bench-guard", version: 1 }
 #[guards(count: u64)]
 static GUARDED: GuardMutex;
 
+/// To be taken inside the other: its order is recorded (R16).
+#[guards(count: u64)]
+static INNER: GuardMutex;
+
 static PARKING_LOT: parking_lot::Mutex<u64> = parking_lot::Mutex::new(0);
 
 /// Short rounds, and many: on a busy machine most of them are undisturbed.
@@ -75,6 +79,29 @@ fn guard(cx: &mut Worker, _: &'static Robust, pairs: u64) {
     for _ in 0..pairs {
         let mut items = GUARDED.lock(cx).expect("nobody else is there");
         items.count = black_box(items.count + 1);
+    }
+}
+
+/// Two guards, one after the other.
+#[inline(never)]
+fn in_turn(cx: &mut Worker, _: &'static Robust, pairs: u64) {
+    for _ in 0..pairs {
+        let mut items = GUARDED.lock(cx).expect("nobody else is there");
+        items.count = black_box(items.count + 1);
+        drop(items);
+        let mut items = INNER.lock(cx).expect("nobody else is there");
+        items.count = black_box(items.count + 1);
+    }
+}
+
+/// The same two, one inside the other.
+#[inline(never)]
+fn inside(cx: &mut Worker, _: &'static Robust, pairs: u64) {
+    for _ in 0..pairs {
+        let mut outer = GUARDED.lock(cx).expect("nobody else is there");
+        outer.count = black_box(outer.count + 1);
+        let mut inner = INNER.lock(cx).expect("nobody else is there");
+        inner.count = black_box(inner.count + 1);
     }
 }
 
@@ -151,13 +178,15 @@ fn paired(ours: &[f64], theirs: &[f64], combine: fn(f64, f64) -> f64) -> String 
 }
 
 fn print_times(cx: &mut Worker, locks: &'static Robust) {
-    const LOOPS: [(&str, Loop); 6] = [
+    const LOOPS: [(&str, Loop); 8] = [
         ("guard", guard),
         ("parking_lot", parking_lot),
         ("robust", robust),
         ("no lock", no_lock),
         ("update_point!", update_points),
         ("empty loop", empty),
+        ("two in turn", in_turn),
+        ("one inside", inside),
     ];
     let mut times = LOOPS.map(|_| Vec::with_capacity(ROUNDS));
     for _ in 0..ROUNDS {
@@ -169,7 +198,16 @@ fn print_times(cx: &mut Worker, locks: &'static Robust) {
     for ((name, _), times) in LOOPS.iter().zip(&times) {
         println!("  {name:14} {}", spread(times.clone()));
     }
-    let [guard, parking_lot, robust, _, update_point, empty] = &times;
+    let [
+        guard,
+        parking_lot,
+        robust,
+        _,
+        update_point,
+        empty,
+        in_turn,
+        inside,
+    ] = &times;
     let (ratio, difference): (Combine, Combine) = (|a, b| a / b, |a, b| a - b);
     println!(
         "  guard / parking_lot         {}   (goal: at most 1.00)",
@@ -182,6 +220,10 @@ fn print_times(cx: &mut Worker, locks: &'static Robust) {
     println!(
         "  update_point! - empty loop  {} ns   (goal: at most 1)",
         paired(update_point, empty, difference)
+    );
+    println!(
+        "  one inside - two in turn    {} ns   (what the order of locks costs, R16)",
+        paired(inside, in_turn, difference)
     );
 }
 
@@ -236,6 +278,7 @@ fn measure(cx: &mut Worker, _: ()) -> Step<()> {
     let locks = Robust::new();
     // Makes the items: from here on every acquisition takes the fast path.
     drop(GUARDED.lock(cx));
+    drop(INNER.lock(cx));
     // Cargo adds `--bench`.
     let word = env::args().skip(1).find(|word| word != "--bench");
     if word.as_deref() != Some("instructions") {

@@ -53,8 +53,9 @@ pub enum LockError {
     Poisoned(String),
     /// A transformer of the guard's items failed: guard, direction and reason.
     TransformFailed(String),
-    /// This worker holds it already, or waiting for it would close a cycle.
-    Deadlock(String),
+    /// It would never be had, or never by somebody else (R16). Release what you hold and answer with
+    /// an error, or try again.
+    Deadlock(Deadlock),
     /// The time given for waiting has passed.
     TimedOut(String),
     /// It is held by somebody else (`try_lock`).
@@ -65,6 +66,49 @@ pub enum LockError {
     HeapFull,
 }
 
+/// A guard that was not acquired for the sake of others (R16).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Deadlock {
+    /// The guard that was wanted.
+    pub guard: String,
+    /// What stands against it.
+    pub cause: DeadlockCause,
+}
+
+/// Why a guard cannot be waited for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DeadlockCause {
+    /// This worker holds it already.
+    Held,
+    /// Workers wait for each other, each holding what the next one wants; this one gives way. Who holds
+    /// what and waits for what.
+    Circle(String),
+    /// The version that the update comes from takes the guards in another order, so that a worker of
+    /// each might wait for the other. Which version takes what. Only the version that the update goes to
+    /// gets this, only while both run; it counts against the update (R28).
+    Order(String),
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let guard = &self.guard;
+        match &self.cause {
+            DeadlockCause::Held => write!(
+                f,
+                "waiting for guard {guard} would never end: this worker holds it"
+            ),
+            DeadlockCause::Circle(who) => write!(
+                f,
+                "waiting for guard {guard} would never end: {who}; release what is held and try again"
+            ),
+            DeadlockCause::Order(who) => write!(
+                f,
+                "guard {guard} is not taken inside another while two versions run that differ in the order of locks: {who}"
+            ),
+        }
+    }
+}
+
 impl fmt::Display for LockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -73,10 +117,7 @@ impl fmt::Display for LockError {
                 "guard {guard} is poisoned: its owner died inside a section"
             ),
             LockError::TransformFailed(what) => write!(f, "transforming failed: {what}"),
-            LockError::Deadlock(guard) => write!(
-                f,
-                "waiting for guard {guard} would never end: this worker holds it"
-            ),
+            LockError::Deadlock(deadlock) => deadlock.fmt(f),
             LockError::TimedOut(guard) => write!(f, "guard {guard} was not free in the time given"),
             LockError::WouldBlock => f.write_str("the guard is held: try again later"),
             LockError::WouldTransform => {

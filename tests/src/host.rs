@@ -47,6 +47,13 @@ pub fn echo() -> Settings {
     small(library("fixture_echo_v1"), 2)
 }
 
+/// Version 1 of a server that takes two guards one inside the other, all the time.
+pub fn order() -> Settings {
+    let mut settings = small(library("fixture_order_v1"), 2);
+    settings.listen = None;
+    settings
+}
+
 /// Tests run side by side, so each server is content with a little memory.
 fn small(library: PathBuf, workers: u32) -> Settings {
     let mut settings = Settings::new(library);

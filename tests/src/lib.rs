@@ -11,6 +11,6 @@ mod patch;
 mod watchdog;
 
 pub use fleet::{Fleet, until};
-pub use host::{echo, host, kv, ledger, library};
+pub use host::{echo, host, kv, ledger, library, order};
 pub use patch::{Patch, behave};
 pub use watchdog::Watchdog;

@@ -5,6 +5,7 @@ mod deaths;
 mod halves;
 mod mixed;
 mod older;
+mod orders;
 mod refusals;
 mod repaired;
 mod signals;

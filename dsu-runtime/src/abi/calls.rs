@@ -50,6 +50,9 @@ pub enum ReportKind {
     Panic = 1,
     /// A transformer failed: guard, item, element, direction, reason.
     TransformFailed = 2,
+    /// The version that the update goes to takes locks in an order that goes round with the other's
+    /// (R16): guard, reason.
+    LockOrder = 3,
 }
 
 /// Calls from a version into the host, at one address in the worker context.

@@ -1,6 +1,7 @@
 //! The private state of one worker, at one address for every copy of the runtime in its process.
 
-use super::calls::HostCalls;
+use super::calls::{HostCalls, ReportKind};
+use super::held::Held;
 use super::layout::{CONTEXT_ADDR, CONTROL_ADDR, WORKER_STRIDE, WORKERS_OFFSET};
 use super::slot::WorkerRecord;
 use crate::ids::WorkerSlot;
@@ -16,8 +17,10 @@ pub struct WorkerContext {
     thread: Cell<usize>,
     /// Slot + 1, as written into lock words; 0 while nobody is attached.
     owner: Cell<u32>,
-    /// Guards held now.
-    pub depth: Cell<u32>,
+    /// What the release of a guard owes besides the lock word; see [`owe`](Self::owe).
+    attention: Cell<u32>,
+    /// The guards held now.
+    pub(super) held: Held,
     /// Conversions that are open; while not 0, containers copy before they write (`heap::transaction`).
     pub converting: Cell<u32>,
     /// 1 while the innermost open conversion only makes a copy to be read: its blocks are private
@@ -35,8 +38,17 @@ pub struct WorkerContext {
     pub host: Cell<*const HostCalls>,
 }
 
+// Live counts follow on the next page (`heap::live`).
+const _: () = assert!(size_of::<WorkerContext>() <= 0x1000);
+
 impl WorkerContext {
+    /// Other guards are held besides the first of the section.
+    pub const OWES_OTHERS: u32 = 1;
+    /// There are copies to be freed with the last guard (`heap::transaction`).
+    pub const OWES_SCRATCH: u32 = 2;
+
     /// The context of this process.
+    #[inline]
     pub fn current() -> &'static WorkerContext {
         // SAFETY: `heap::context` maps CONTEXT_ADDR, zeroed, before `main` or before dlopen of this
         // copy returns, and never unmaps it; all fields are valid when zero and interior mutable.
@@ -50,16 +62,49 @@ impl WorkerContext {
         self.thread.get() == thread_pointer()
     }
 
-    /// Makes the calling thread the worker in `slot`.
+    /// Makes the calling thread the worker in `slot`, which holds nothing.
     pub fn attach(&self, slot: WorkerSlot) {
         self.thread.set(thread_pointer());
         self.owner.set(slot.owner());
+        self.attention.set(0);
+        self.holds_nothing();
     }
 
     /// Slot + 1 of this worker; 0 if nobody is attached.
     #[inline]
     pub fn owner(&self) -> u32 {
         self.owner.get()
+    }
+
+    /// Whether a release owes nothing but the lock word.
+    #[inline]
+    pub fn owes_nothing(&self) -> bool {
+        self.attention.get() == 0
+    }
+
+    /// Whether the next release owes this.
+    pub fn owes(&self, what: u32) -> bool {
+        self.attention.get() & what != 0
+    }
+
+    /// The next release of a guard has this to do: one of the `OWES_` bits.
+    pub fn owe(&self, what: u32) {
+        self.attention.set(self.attention.get() | what);
+    }
+
+    /// It is done, or no longer wanted.
+    pub fn paid(&self, what: u32) {
+        self.attention.set(self.attention.get() & !what);
+    }
+
+    /// Hands a report to the host, if this process has one and this thread is its worker's.
+    pub fn report(&self, kind: ReportKind, text: &str) {
+        if !self.is_attached() || self.host.get().is_null() {
+            return;
+        }
+        // SAFETY: the host set its table before it loaded any library, and never frees it; the text
+        // is lent for the call.
+        unsafe { ((*self.host.get()).report)(kind, text.as_ptr(), text.len()) };
     }
 
     /// This worker's record in the control region.

@@ -54,6 +54,15 @@ pub const HEAP_REALMS_OFFSET: usize = HEAP_SLOTS_OFFSET + MAX_WORKERS * HEAP_SLO
 /// Bytes of one such record.
 pub const HEAP_REALM_STRIDE: usize = 4096;
 
+/// Offset of what is recorded of the order of locks (R16): a page for the header, then the tables.
+pub const ORDER_OFFSET: usize = 0x7_4000_0000;
+/// Bytes of the header and of each table: a page.
+pub const ORDER_STRIDE: usize = 4096;
+/// Tables, one for each code that ever ran; what comes later is not recorded.
+pub const MAX_ORDER_TABLES: usize = 16_384;
+/// Declarations of guards that a table tells apart; those that come later are not recorded.
+pub const MAX_ORDER_NODES: usize = 128;
+
 /// Bytes of a superblock, the unit in which addresses are given out.
 pub const SUPERBLOCK_SIZE: usize = 64 << 10;
 /// The roots region: item tuples of guards, on pages of their own.
@@ -78,4 +87,5 @@ const _: () = assert!(SUPERBLOCK_STATE_OFFSET + SUPERBLOCKS * 8 <= SUPERBLOCK_ME
 const _: () =
     assert!(SUPERBLOCK_META_OFFSET + SUPERBLOCKS * SUPERBLOCK_META_STRIDE <= PENDING_OFFSET);
 const _: () = assert!(PENDING_OFFSET + PENDING_SIZE <= HEAP_SLOTS_OFFSET);
-const _: () = assert!(HEAP_REALMS_OFFSET + 2 * HEAP_REALM_STRIDE <= CONTROL_SIZE);
+const _: () = assert!(HEAP_REALMS_OFFSET + 2 * HEAP_REALM_STRIDE <= ORDER_OFFSET);
+const _: () = assert!(ORDER_OFFSET + (1 + MAX_ORDER_TABLES) * ORDER_STRIDE <= CONTROL_SIZE);

@@ -8,7 +8,9 @@
 mod calls;
 mod context;
 mod header;
+mod held;
 mod layout;
+mod order;
 mod registration;
 mod representation;
 mod schema;
@@ -20,7 +22,9 @@ pub use calls::{
 };
 pub use context::WorkerContext;
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
+pub use held::Held;
 pub use layout::*;
+pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
     CarryCalls, CarryLensRegistration, GuardCell, GuardRegistration, ItemCalls, LensDirections,
     PrivateStaticRegistration, RemovedRegistration, RewriteFn, RunFn, TagCell,

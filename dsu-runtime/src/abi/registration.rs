@@ -63,22 +63,41 @@ pub struct ItemCalls {
     pub visit: VisitFn,
 }
 
-/// Where one guard of this library is: its slot, and the tag that this worker expects there.
-#[repr(C)]
+/// Where one guard of this library is, and what this worker expects there.
+#[repr(C, align(32))]
 pub struct GuardCell {
     /// Address of the guard's slot in the control region; 0 before the library is bound.
     pub slot: AtomicU64,
-    /// The tag at which the fast path succeeds.
-    pub expected: AtomicU64,
+    /// The root word that was there last time, if it was in the form that is expected here: as long as
+    /// it is there again, nothing else needs to be looked at. [`UNKNOWN`](Self::UNKNOWN) otherwise.
+    pub known_root: AtomicU64,
+    /// The tag that this version's code was compiled for.
+    expected: AtomicU16,
 }
 
 impl GuardCell {
+    /// Equal to no root: a poisoned one, of items where nothing can be.
+    const UNKNOWN: u64 = u64::MAX;
+
     /// Not bound yet.
     pub const fn new() -> GuardCell {
         GuardCell {
             slot: AtomicU64::new(0),
-            expected: AtomicU64::new(Tag::IMPOSSIBLE.0 as u64),
+            known_root: AtomicU64::new(Self::UNKNOWN),
+            expected: AtomicU16::new(Tag::IMPOSSIBLE.0),
         }
+    }
+
+    /// Says where the guard is, and in which form it is expected there.
+    pub fn bind(&self, slot: u64, expected: Tag) {
+        self.slot.store(slot, Ordering::Relaxed);
+        self.known_root.store(Self::UNKNOWN, Ordering::Relaxed);
+        self.expected.store(expected.0, Ordering::Relaxed);
+    }
+
+    /// The tag that this version's code was compiled for.
+    pub fn expected(&self) -> Tag {
+        Tag(self.expected.load(Ordering::Relaxed))
     }
 }
 

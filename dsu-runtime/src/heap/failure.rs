@@ -1,7 +1,6 @@
 //! Failed transformations, told to the supervisor (R28).
 //!
 //! Owns how a report looks and that there are not too many of them: a broken lens fails at every access.
-#![allow(unsafe_code)] // calls through the host's table
 
 use crate::abi::{ReportKind, Representation, TypeRegistration, WorkerContext};
 use crate::error::AccessError;
@@ -103,17 +102,7 @@ pub(super) fn report_element(from: Tag, to: Tag, error: &AccessError) {
 }
 
 fn tell(content: &serde_json::Value) {
-    let context = WorkerContext::current();
-    if !context.is_attached() || context.host.get().is_null() {
-        return;
-    }
-    let text = content.to_string();
-    // SAFETY: the host set its table before it loaded any library, and never frees it; the text is
-    // lent for the call.
-    unsafe {
-        let host = &*context.host.get();
-        (host.report)(ReportKind::TransformFailed, text.as_ptr(), text.len());
-    }
+    WorkerContext::current().report(ReportKind::TransformFailed, &content.to_string());
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ impl Transaction {
         }
         let journal = journal();
         let (fresh, scratch) = (journal.fresh_mark.get(), journal.scratch.len());
+        WorkerContext::current().owe(WorkerContext::OWES_SCRATCH);
         while journal.fresh.len() > fresh {
             if let Some(entry) = journal.fresh.pop()
                 && let Err(full) = journal.scratch.push(entry)
@@ -165,9 +166,11 @@ pub(crate) fn end_guard(depth: u32) {
 
 /// Frees what read-only conversions left to be read (R20): when the worker's last guard goes.
 pub fn release_scratch() {
-    if WorkerContext::current().is_attached() {
+    let worker = WorkerContext::current();
+    if worker.is_attached() {
         copies::forget();
         free_down_to(&journal().scratch, 0, free_fresh);
+        worker.paid(WorkerContext::OWES_SCRATCH);
     }
 }
 

@@ -93,7 +93,12 @@ impl Supervisor {
             self.builds.get(self.life.running()),
             self.builds.get(target),
         );
-        let advice = self.compare(running, &new.file, &new.manifest)?;
+        let mut advice = self.compare(running, &new.file, &new.manifest)?;
+        if let Some(conflict) = self.order_conflict(running, new) {
+            let reasons = advice.barrier.into_iter().chain([conflict]);
+            advice.barrier = Some(reasons.collect::<Vec<_>>().join("; "));
+        }
+        advice.notes.extend(self.order_blind_spot(target));
         let Some(underway) = &mut self.underway else {
             return Err("nobody wants it any more".to_owned());
         };

@@ -114,6 +114,10 @@ impl Supervisor {
             if self.is_towards_target(&text) {
                 self.event(Event::TransformFailed(slot, text));
             }
+        } else if kind == ReportKind::LockOrder as u32 {
+            tracing::error!("{slot}: lock orders disagree: {text}");
+            let what = self.explain_disagreement(&text);
+            self.event(Event::OrdersDisagree(slot, what));
         } else if kind == ReportKind::Panic as u32 {
             tracing::error!("{slot} panicked: {text}");
         } else {

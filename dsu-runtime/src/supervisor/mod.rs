@@ -13,6 +13,7 @@ mod figures;
 mod fleet;
 mod hearing;
 mod listeners;
+mod orders;
 mod plan;
 pub mod ports;
 mod protocol;

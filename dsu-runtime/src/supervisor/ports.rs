@@ -4,6 +4,7 @@
 //! so that its loop is tested with scripted workers and libraries.
 
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::sync::{Edges, Mixed};
 use crate::version::{Binding, Manifest, Statics};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,10 @@ pub trait Memory {
     fn is_poisoned(&self, guard: GuardIndex) -> bool;
     /// Boxes that are in this representation; off by a few while workers make and drop them.
     fn boxes(&self, tag: Tag) -> u64;
+    /// In which order the code of this table has taken its locks so far (R16).
+    fn lock_order(&self, table: u32) -> Edges;
+    /// Says of which two versions workers run at the same time.
+    fn set_mixed(&self, mixed: Option<Mixed>);
     /// How full the heap is.
     fn heap(&self) -> HeapFigures;
 }

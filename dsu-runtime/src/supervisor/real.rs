@@ -2,10 +2,13 @@
 
 use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
-use crate::abi::{GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, SlotState, WorkerRecord};
+use crate::abi::{
+    GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, ORDER_OFFSET, ORDER_STRIDE, OrderTable, SlotState,
+    WorkerRecord,
+};
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
-use crate::sync;
+use crate::sync::{self, Edges, Mixed};
 use crate::version::{self, Binding, Manifest, Registry, probe};
 use std::cell::Cell;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -38,6 +41,7 @@ pub fn open(config: &Config) -> Result<Ports, String> {
         ("DSU_HEAP_FD", fds.heap.as_raw_fd()),
     ];
     Regions::map(fds, Role::Supervisor).map_err(|error| error.to_string())?;
+    Regions::commit_control(ORDER_OFFSET, ORDER_STRIDE).map_err(|error| error.to_string())?;
     let libraries = libraries(&config.run_dir);
     let guards = Rc::clone(&libraries.guards);
     Ok(Ports {
@@ -129,6 +133,14 @@ impl Memory for MappedMemory {
 
     fn boxes(&self, tag: Tag) -> u64 {
         u64::try_from(heap::live::count(tag)).unwrap_or(0)
+    }
+
+    fn lock_order(&self, table: u32) -> Edges {
+        sync::recorded(table)
+    }
+
+    fn set_mixed(&self, mixed: Option<Mixed>) {
+        sync::set_mixed(mixed);
     }
 
     fn heap(&self) -> HeapFigures {
@@ -227,6 +239,9 @@ impl Libraries for CheckedLibraries {
         let guards = self.registry.slots_in_use();
         Regions::commit_control(GUARDS_OFFSET, guards as usize * GUARD_STRIDE)
             .map_err(|error| error.to_string())?;
+        if let Some(table) = binding.order_table.and_then(OrderTable::offset) {
+            Regions::commit_control(table, ORDER_STRIDE).map_err(|error| error.to_string())?;
+        }
         self.guards.set(guards);
         Ok(binding)
     }

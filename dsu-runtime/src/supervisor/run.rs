@@ -307,6 +307,7 @@ impl Supervisor {
         }
         let (life, effects) = self.life.clone().step(event);
         self.life = life;
+        self.announce_mixed();
         self.watch_sweep();
         for effect in effects {
             match effect {

@@ -73,6 +73,13 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
             poisoned.join(", ")
         );
     }
+    let conflicts = server.order_conflicts();
+    for conflict in &conflicts {
+        let _ = write!(
+            text,
+            "\n{conflict}: an update between the two takes the barrier"
+        );
+    }
     let heap = server.ports.memory.heap();
     let _ = write!(
         text,
@@ -113,6 +120,7 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
             "eta_s": sweep.eta.map(|eta| eta.as_secs_f64()),
         })),
         "poisoned": poisoned,
+        "lock_order": conflicts,
         "heap": heap,
         "builds": builds,
         "workers": workers,

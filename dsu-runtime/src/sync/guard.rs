@@ -7,9 +7,10 @@
 
 use super::flip;
 use super::party::{Class, Name, Seat};
-use super::slot::GuardSlot;
+use super::patience::{self, Patience};
+use super::slot::{GuardSlot, Root};
 use crate::abi::{GuardCell, WorkerContext};
-use crate::error::LockError;
+use crate::error::{Deadlock, DeadlockCause, LockError};
 use crate::heap;
 use crate::ids::Tag;
 use crate::sys::time::Nanos;
@@ -28,17 +29,6 @@ use std::time::Duration;
 pub struct GuardMutex<I: 'static> {
     cell: GuardCell,
     items: PhantomData<fn() -> I>,
-}
-
-/// How long and how far an acquisition may go.
-#[derive(Clone, Copy)]
-enum Patience {
-    /// As long as need be.
-    Unbounded,
-    /// Waits at most until then; transforming is not bounded (R21).
-    Until(Nanos),
-    /// Takes a free lock whose items need no transforming (R21).
-    None,
 }
 
 impl<I: 'static> GuardMutex<I> {
@@ -67,14 +57,19 @@ impl<I: 'static> GuardMutex<I> {
     /// See [`LockError`]; the lock is not held then and the items are as they were.
     #[inline]
     pub fn lock<'g>(&'static self, cx: &'g Worker) -> Result<Guard<'g, I>, LockError> {
-        let slot = self.slot();
-        if slot.lock.try_acquire_fast(cx.name()) {
-            let root = slot.root();
-            if u64::from(root.tag().0) == self.cell.expected.load(Ordering::Relaxed)
-                && let Some(items) = root.items()
-            {
-                return Ok(Guard::enter(slot, items.cast(), cx));
+        let (slot, context) = (self.slot(), cx.context());
+        // What stands behind this root is known; it only has to be there still when the lock is held.
+        let root = Root::from_word(self.cell.known_root.load(Ordering::Relaxed));
+        if context.held().is_empty()
+            && let Some(items) = root.items()
+            && slot.lock.try_acquire_fast(cx.name())
+        {
+            // Before the comparison: the store after it costs a cycle (`DESIGN.md`, departures).
+            context.begin_section(slot.address());
+            if slot.root() == root {
+                return Ok(Guard::over(slot, items.cast()));
             }
+            context.end_section();
             return self.settle(slot, cx, Patience::Unbounded);
         }
         self.lock_slow(slot, cx, Patience::Unbounded)
@@ -89,7 +84,7 @@ impl<I: 'static> GuardMutex<I> {
         if slot.lock.try_acquire(cx.name(), self.class()) {
             self.settle(slot, cx, Patience::None)
         } else if slot.lock.owner() == Some(cx.name()) {
-            Err(LockError::Deadlock(self.describe()))
+            Err(self.held_already())
         } else {
             Err(LockError::WouldBlock)
         }
@@ -118,17 +113,34 @@ impl<I: 'static> GuardMutex<I> {
     }
 
     fn expected(&self) -> Tag {
-        Tag(self.cell.expected.load(Ordering::Relaxed) as u16)
+        self.cell.expected()
     }
 
     fn class(&self) -> Class {
         Class::of_tag(u64::from(self.expected().0))
     }
 
-    fn describe(&self) -> String {
-        flip::describe(&self.cell)
+    #[cold]
+    fn held_already(&self) -> LockError {
+        LockError::Deadlock(Deadlock {
+            guard: flip::describe(&self.cell),
+            cause: DeadlockCause::Held,
+        })
     }
 
+    /// Acquires the lock for a walk of the runtime over all that guards reach: no part of the
+    /// application's order of locks, and the first to give way where workers wait in a circle (R16).
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub(crate) fn lock_for_visit<'g>(
+        &'static self,
+        cx: &'g Worker,
+    ) -> Result<Guard<'g, I>, LockError> {
+        self.lock_slow(self.slot(), cx, Patience::Visit)
+    }
+
+    /// All ways to the lock but the shortest: inside other guards, with bounds, with others in the way.
     #[cold]
     #[inline(never)]
     fn lock_slow<'g>(
@@ -137,17 +149,13 @@ impl<I: 'static> GuardMutex<I> {
         cx: &'g Worker,
         patience: Patience,
     ) -> Result<Guard<'g, I>, LockError> {
-        if slot.lock.owner() == Some(cx.name()) {
-            return Err(LockError::Deadlock(self.describe()));
+        patience::follow_order(slot, &self.cell, cx, patience)?;
+        if !slot.lock.try_acquire_fast(cx.name()) {
+            if slot.lock.owner() == Some(cx.name()) {
+                return Err(self.held_already());
+            }
+            patience::acquire(slot, &self.cell, cx, patience)?;
         }
-        slot.lock
-            .acquire_slow(
-                &cx.seat(),
-                slot.cell_index(),
-                self.class(),
-                patience.deadline(),
-            )
-            .map_err(|_| LockError::TimedOut(self.describe()))?;
         self.settle(slot, cx, patience)
     }
 
@@ -167,18 +175,16 @@ impl<I: 'static> GuardMutex<I> {
                 return Err(LockError::WouldTransform);
             }
             if !slot.is_poisoned() {
-                slot.lock
-                    .await_turn(
-                        &cx.seat(),
-                        slot.cell_index(),
-                        self.class(),
-                        patience.deadline(),
-                    )
-                    .map_err(|_| LockError::TimedOut(self.describe()))?;
+                patience::await_turn(slot, &self.cell, cx, patience)?;
             }
         }
         match flip::bring(slot, &self.cell, self.expected()) {
-            Ok(items) => Ok(Guard::enter(slot, items.cast(), cx)),
+            Ok(items) => {
+                let root = slot.root().word();
+                self.cell.known_root.store(root, Ordering::Relaxed);
+                cx.context().took(slot.address());
+                Ok(Guard::over(slot, items.cast()))
+            }
             Err(error) => {
                 self.give_back(slot, cx);
                 Err(error)
@@ -192,16 +198,6 @@ impl<I: 'static> GuardMutex<I> {
         if !slot.lock.release_fast(cx.name()) {
             slot.lock
                 .release_slow(&cx.seat(), slot.cell_index(), self.class());
-        }
-    }
-}
-
-impl Patience {
-    fn deadline(self) -> Option<Nanos> {
-        match self {
-            Patience::Unbounded => None,
-            Patience::Until(instant) => Some(instant),
-            Patience::None => Some(Nanos(0)),
         }
     }
 }
@@ -267,10 +263,9 @@ pub struct Guard<'g, I: 'static> {
 }
 
 impl<'g, I> Guard<'g, I> {
+    /// Over a lock that is held and among the worker's.
     #[inline]
-    fn enter(slot: &'static GuardSlot, items: NonNull<I>, cx: &'g Worker) -> Self {
-        let depth = &cx.context().depth;
-        depth.set(depth.get() + 1);
+    fn over(slot: &'static GuardSlot, items: NonNull<I>) -> Self {
         Guard {
             slot,
             items,
@@ -317,26 +312,32 @@ impl<I> Drop for Guard<'_, I> {
     #[inline(always)]
     fn drop(&mut self) {
         let context = WorkerContext::current();
-        let depth = context.depth.get() - 1;
-        context.depth.set(depth);
-        if std::thread::panicking() || heap::has_scratch() {
-            leave(self.slot, depth);
+        if !context.owes_nothing() || std::thread::panicking() {
+            return release_slow(self.slot);
         }
         if !self.slot.lock.release_fast(Name::of_owner(context.owner())) {
             release_to_waiters(self.slot);
         }
+        // After the release, which waits for all stores before it.
+        context.end_section();
     }
 }
 
-/// What the end of a section owes besides the release, now and then.
+/// A release that owes more than the lock word: while other guards are held, while there are copies to
+/// be freed with the last one, and in a panic.
 #[cold]
 #[inline(never)]
-fn leave(slot: &'static GuardSlot, depth: u32) {
+fn release_slow(slot: &'static GuardSlot) {
+    let context = WorkerContext::current();
     if std::thread::panicking() {
         slot.poison();
     }
+    let left = context.released(slot.address());
     if heap::has_scratch() {
-        heap::end_guard(depth);
+        heap::end_guard(left);
+    }
+    if !slot.lock.release_fast(Name::of_owner(context.owner())) {
+        release_to_waiters(slot);
     }
 }
 

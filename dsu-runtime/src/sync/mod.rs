@@ -3,11 +3,16 @@
 //! Owns the lock word, the guard's slot and the typed guards over both. Must never know how versions
 //! are loaded or what a transformer does.
 
+mod circle;
 mod death;
+mod edges;
 mod flip;
 mod guard;
 mod many;
+mod names;
+mod order;
 mod party;
+mod patience;
 mod platform;
 mod recovery;
 mod slot;
@@ -20,11 +25,14 @@ mod guard_tests;
 mod tests;
 
 pub use death::{RecoveredLocks, recover_worker};
+pub use edges::{Circle, Edge, Edges, disagreement};
 pub use guard::{Guard, GuardFamily, GuardMutex};
 pub use many::LockAll;
+pub use order::{Mixed, recorded, set_mixed};
 pub use party::{CellIndex, Class, Name, Seat, TimedOut};
 pub use recovery::recover;
 pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
 
 pub(crate) use flip::{erased, held_guards, sorted_guards};
+pub(crate) use order::record_into;

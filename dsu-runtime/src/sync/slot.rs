@@ -3,11 +3,11 @@
 
 use super::party::{CellIndex, Class};
 use super::word::LockCell;
-use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS};
+use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, MAX_ORDER_NODES, Node};
 use crate::heap;
 use crate::ids::{GuardIndex, SweepId, Tag};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// One cache line of the control region for each guard. All zero: free, and no items yet.
 #[repr(C, align(64))]
@@ -24,7 +24,10 @@ pub struct GuardSlot {
     /// publishes all items (R3).
     root: AtomicU64,
     /// Tag of the tuple when the guard was poisoned; 0 while it is sound.
-    poisoned: AtomicU32,
+    poisoned: AtomicU16,
+    /// What the guard is to the order of locks (R16), plus one: the number of its declaration. 0: it has
+    /// no part in it, as objects made at run time.
+    node: AtomicU16,
     /// The last sweep that went through everything behind this guard; 0 for none (R29). Advice: it
     /// saves the other workers the walk.
     swept: AtomicU32,
@@ -84,6 +87,23 @@ impl GuardSlot {
         GuardIndex((offset / GUARD_STRIDE) as u32)
     }
 
+    /// Its declaration, if it has a part in the order of locks.
+    pub fn node(&self) -> Option<Node> {
+        let node = self.node.load(Ordering::Relaxed).checked_sub(1)?;
+        (usize::from(node) < MAX_ORDER_NODES).then_some(Node(node))
+    }
+
+    /// Gives it a part in the order of locks, for good.
+    pub fn set_node(&self, node: Node) {
+        self.node.store(node.0 + 1, Ordering::Relaxed);
+    }
+
+    /// Its address, by which a worker remembers what it holds.
+    #[inline]
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     pub(super) fn cell_index(&self) -> CellIndex {
         CellIndex(self.index().0)
     }
@@ -115,8 +135,7 @@ impl GuardSlot {
         if root.tag() == Tag::IMPOSSIBLE || root.items().is_none() {
             return;
         }
-        self.poisoned
-            .store(u32::from(root.tag().0), Ordering::Relaxed);
+        self.poisoned.store(root.tag().0, Ordering::Relaxed);
         let poisoned = u64::from(Tag::IMPOSSIBLE.0) << 48 | (root.0 & (u64::MAX >> 16));
         self.root.store(poisoned, Ordering::Release);
     }

@@ -5,17 +5,16 @@
 use super::tuple::{ALIGN, Part, Plan, Step};
 use crate::abi::{
     CONTROL_ADDR, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, Representation, TransformerRegistration, TypeKind,
+    GuardRegistration, LensDirections, Node, Representation, TransformerRegistration, TypeKind,
     TypeRegistration, TypeSchema,
 };
 use crate::heap;
-use crate::ids::{Tag, VersionId};
+use crate::ids::{GuardIndex, Tag, VersionId};
 use crate::sync;
 use crate::version::{Binding, digest};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::atomic::Ordering;
 
 /// Binds this library. May be done again, with another neighbour.
 ///
@@ -29,6 +28,7 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
     for guard in inventory::iter::<GuardRegistration> {
         bind_guard(guard, binding, &tags)?;
     }
+    sync::record_into(binding.order_table);
     Ok(())
 }
 
@@ -170,9 +170,9 @@ fn bind_guard(
     }
     for (index, cell) in (u64::from(bound.first.0)..).zip(guard.cells) {
         let address = (CONTROL_ADDR + GUARDS_OFFSET) as u64 + index * GUARD_STRIDE as u64;
-        cell.slot.store(address, Ordering::Relaxed);
-        cell.expected
-            .store(u64::from(bound.tag.0), Ordering::Relaxed);
+        cell.bind(address, bound.tag);
+        // All versions say the same.
+        sync::GuardSlot::at(GuardIndex(index as u32)).set_node(Node(bound.node));
     }
     let schema = (guard.schema)();
     let entry = entry(bound.tag);

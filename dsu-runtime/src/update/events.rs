@@ -97,6 +97,9 @@ pub enum Event {
     Pong(WorkerSlot),
     /// A transformation towards the new version failed in this worker.
     TransformFailed(WorkerSlot, String),
+    /// A worker of the new version was kept from taking locks in an order that goes round with the old
+    /// version's (R16).
+    OrdersDisagree(WorkerSlot, String),
     /// The operator, or somebody for them, wants to go back.
     Rollback(String),
     /// The operator wants it to stand still.

@@ -130,6 +130,21 @@ impl Life {
         self.plan.as_ref().map(|plan| plan.target)
     }
 
+    /// The two builds of which workers may run at the same time: from before the first one crosses
+    /// until all are on one side again. When a barrier has opened nobody runs the old one but a
+    /// replacement that has yet to cross.
+    pub fn mixed(&self) -> Option<(BuildIndex, BuildIndex)> {
+        let plan = self.plan.as_ref()?;
+        let is_behind = |hand: &Hand| !hand.at_barrier && hand.runs != plan.target;
+        let may_mix = match &self.phase {
+            Phase::Canary(..) | Phase::Rolling | Phase::Returning { .. } => true,
+            Phase::Opened => self.hands.values().any(is_behind),
+            Phase::Paused { from, .. } => *from != Stage::Sweeping,
+            _ => false,
+        };
+        may_mix.then_some((self.running, plan.target))
+    }
+
     /// What a worker runs, as far as it has said.
     pub fn runs(&self, slot: WorkerSlot) -> Option<BuildIndex> {
         self.hands.get(&slot).map(|hand| hand.runs)
@@ -307,6 +322,15 @@ impl Life {
                     Phase::Canary(..) | Phase::Rolling | Phase::Opened | Phase::Sweeping { .. }
                 ) {
                     self.fail(format!("a transformation failed in {slot}: {what}"), out);
+                }
+            }
+            // Once all have crossed, nobody is in anybody's way any more.
+            Event::OrdersDisagree(slot, what) => {
+                if matches!(self.phase, Phase::Canary(..) | Phase::Rolling) {
+                    self.fail(
+                        format!("lock orders disagree, as met by {slot}: {what}"),
+                        out,
+                    );
                 }
             }
             Event::Rollback(why) => self.rollback_request(why, out),

@@ -7,7 +7,7 @@ use super::{
     Answer, BuildIndex, Effect, Event, Life, Manner, OnFailure, Order, Plan, Stage, TimerId,
 };
 use crate::ids::WorkerSlot;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, good enough to pick from.
 struct Dice(u64);
@@ -288,7 +288,10 @@ impl World {
             52 => self.event(Event::Pause),
             53..=54 => self.event(Event::Resume),
             55 => self.event(Event::Rollback("asked".to_owned())),
-            56 => self.event(Event::TransformFailed(slot, "no".to_owned())),
+            56 if self.dice.once_in(2) => {
+                self.event(Event::TransformFailed(slot, "no".to_owned()));
+            }
+            56 => self.event(Event::OrdersDisagree(slot, "no".to_owned())),
             57..=58 => {
                 if let Some(id) = self.armed.take() {
                     self.event(Event::Elapsed(id));
@@ -310,7 +313,18 @@ impl World {
         if let (Some(low), Some(high)) = (low, high) {
             assert!(high - low <= 1, "versions {low} and {high} at once");
         }
+        // R16: who is told nothing more and waits for nobody runs what it runs.
+        let free = self
+            .workers
+            .values()
+            .filter(|worker| worker.at_barrier.is_none() && worker.outbox.is_empty());
+        let free: BTreeSet<BuildIndex> = free.map(|worker| worker.runs).collect();
+        if free.len() > 1 {
+            let (from, to) = self.life().mixed().expect("nobody was told of the mixture");
+            assert_eq!(free, BTreeSet::from([from, to]));
+        }
         if self.life().stage() == Stage::Idle {
+            assert_eq!(self.life().mixed(), None);
             let running = self.life().running();
             for (slot, worker) in &self.workers {
                 assert_eq!(worker.runs, running, "{slot} is left behind");

@@ -14,6 +14,9 @@ pub struct Binding {
     /// Every shape of an item tuple or element type that a live value may have, of this version and of
     /// the one that its lenses start from.
     pub representations: Vec<RepresentationBinding>,
+    /// Where the order of its locks is recorded (R16), the same for the same code; `None` when there is
+    /// no room for more.
+    pub order_table: Option<u32>,
     /// Manifest of the version that this one's lenses start from, when there is one: the library with
     /// the lenses lays out the tuple transformers from both.
     pub older: Option<Manifest>,
@@ -33,6 +36,9 @@ pub struct GuardBinding {
     pub count: u32,
     /// Tag of its item tuple in this version.
     pub tag: Tag,
+    /// What it is to the order of locks (R16): the same in every version, beyond the last that a table
+    /// tells apart if there are that many.
+    pub node: u16,
 }
 
 /// The id of one shape.

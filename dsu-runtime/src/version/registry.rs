@@ -8,7 +8,7 @@ use super::compare::{compiler_dependent, fields};
 use super::digest::digest;
 use super::manifest::{GuardManifest, LensManifest, Manifest};
 use super::refusal::Refusal;
-use crate::abi::TypeSchema;
+use crate::abi::{MAX_ORDER_NODES, MAX_ORDER_TABLES, TypeSchema};
 use crate::ids::{GuardIndex, Tag, VersionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -37,6 +37,10 @@ pub struct Registry {
     slots: Range<u32>,
     next_slot: u32,
     guards: BTreeMap<String, (GuardIndex, u32)>,
+    /// Of the slot that a declaration begins at, its number in the order of locks (R16).
+    nodes: BTreeMap<GuardIndex, u16>,
+    /// Of the code with this build id, its table of the order of locks.
+    order_tables: BTreeMap<(VersionId, String), u32>,
     /// Ids of each form, the oldest first.
     tags: BTreeMap<Form, Vec<Tag>>,
     /// Digests of what lenses keep, by the ids of older and newer side.
@@ -61,6 +65,8 @@ impl Registry {
             next_slot: slots.start,
             slots,
             guards: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            order_tables: BTreeMap::new(),
             tags: BTreeMap::new(),
             kept: BTreeMap::new(),
             next_tag: [2, 1],
@@ -155,8 +161,10 @@ impl Registry {
                 first,
                 count,
                 tag: forms[&(tuple_name(&guard.name), digest(&guard.items))],
+                node: self.node(first),
             });
         }
+        let order_table = self.order_table(manifest);
         let own = own.into_iter().map(|form| (form.clone(), forms[&form]));
         let admitted = Admitted {
             manifest: manifest.clone(),
@@ -166,6 +174,7 @@ impl Registry {
         Ok(Binding {
             version: manifest.version,
             guards,
+            order_table,
             representations: forms
                 .into_iter()
                 .map(|((name, digest), tag)| RepresentationBinding { name, digest, tag })
@@ -194,6 +203,19 @@ impl Registry {
             }
         }
         forgets.into_iter().collect()
+    }
+
+    /// Numbers go up to one that stands for all that came too late.
+    fn node(&mut self, first: GuardIndex) -> u16 {
+        let next = self.nodes.len().min(MAX_ORDER_NODES) as u16;
+        *self.nodes.entry(first).or_insert(next)
+    }
+
+    fn order_table(&mut self, manifest: &Manifest) -> Option<u32> {
+        let next = self.order_tables.len() as u32;
+        let code = (manifest.version, manifest.build_id.clone());
+        let table = *self.order_tables.entry(code).or_insert(next);
+        ((table as usize) < MAX_ORDER_TABLES).then_some(table)
     }
 
     /// Parities that the adjacent versions' representations of each name have.

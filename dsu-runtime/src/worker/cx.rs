@@ -161,7 +161,7 @@ impl Worker {
     /// [`WorkerError::GuardLeaked`] if a guard was forgotten (R18).
     #[cold]
     pub fn update_point(&mut self, name: &'static str) -> Result<Directive, WorkerError> {
-        if self.context().depth.get() != 0 {
+        if !self.context().held().is_empty() {
             return Err(WorkerError::GuardLeaked(name.to_owned()));
         }
         // SAFETY: the name is borrowed for the call.
@@ -197,7 +197,7 @@ impl Worker {
         if self.context().unconfirmed.get() != 0 {
             return Err(WorkerError::WaitBeforeUpdatePoint);
         }
-        if self.context().depth.get() != 0 {
+        if !self.context().held().is_empty() {
             return Err(WorkerError::GuardLeaked("(in wait)".to_owned()));
         }
         self.notice_use = events.notice_use();

@@ -2,6 +2,7 @@
 
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::supervisor::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Probing};
+use crate::sync::{Edges, Mixed};
 use crate::version::{Binding, CarryManifest, Manifest, Statics};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -83,6 +84,7 @@ impl Libraries for Scripted {
             version,
             guards: Vec::new(),
             representations: Vec::new(),
+            order_table: None,
             older: None,
             forgets: Vec::new(),
         })
@@ -97,6 +99,10 @@ impl Memory for Scripted {
     fn descriptors(&self) -> Vec<(&'static str, RawFd)> {
         Vec::new()
     }
+    fn lock_order(&self, _: u32) -> Edges {
+        Edges::NONE
+    }
+    fn set_mixed(&self, _: Option<Mixed>) {}
     fn starting(&self, _: WorkerSlot, _: u32) {}
     fn set_due(&self, _: WorkerSlot, _: u64) {}
     fn is_waiting(&self, _: WorkerSlot) -> bool {

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::abi::WorkerContext;
-use crate::error::{LockError, WorkerError};
+use crate::error::{Deadlock, DeadlockCause, LockError, WorkerError};
 use crate::heap::testing::{Actor, fork_worker, kill, reap, test_name};
 use crate::sync::{GuardSlot, held_guards};
 use crate::worker::Worker;
@@ -82,7 +82,10 @@ fn a_worker_that_holds_a_guard_is_told_so_however_it_asks_again() {
     with_world(name, || {
         play(0, |cx| {
             let held = WORLD_FAMILY[2].lock(cx).expect("free and sound");
-            let deadlock = Some(LockError::Deadlock("WORLD_FAMILY[2]".to_owned()));
+            let deadlock = Some(LockError::Deadlock(Deadlock {
+                guard: "WORLD_FAMILY[2]".to_owned(),
+                cause: DeadlockCause::Held,
+            }));
             assert_eq!(WORLD_FAMILY[2].lock(cx).err(), deadlock);
             assert_eq!(WORLD_FAMILY[2].try_lock(cx).err(), deadlock);
             let bounded = WORLD_FAMILY[2].lock_timeout(cx, Duration::from_secs(1));
@@ -103,7 +106,7 @@ fn a_leaked_guard_is_reported_at_the_update_point_by_its_name() {
             let kept = WORLD_FAMILY[0].lock(cx).expect("free and sound");
             std::mem::forget(WORLD_FAMILY[1].lock(cx));
             drop(kept);
-            assert_eq!(WorkerContext::current().depth.get(), 1);
+            assert_eq!(WorkerContext::current().held().count(), 1);
             match cx.update_point("event-loop") {
                 Err(WorkerError::GuardLeaked(site)) => assert_eq!(site, "event-loop"),
                 other => panic!("the leak was not seen: {other:?}"),

@@ -90,7 +90,7 @@ fn a_panic_inside_a_section_poisons_its_guard_and_the_worker_goes_on() {
             // The unwind is over: a section that ends now ends well.
             drop(WORLD_FAMILY[1].lock(cx));
             assert!(WORLD_FAMILY[1].lock(cx).is_ok());
-            assert_eq!(crate::abi::WorkerContext::current().depth.get(), 0);
+            assert_eq!(crate::abi::WorkerContext::current().held().count(), 0);
         });
     });
 }

@@ -1,6 +1,7 @@
 //! Typed guards, by two versions that share their slots in one process: access, flips, deaths.
 
 mod access;
+mod circles;
 mod crashes;
 mod death;
 mod flips;

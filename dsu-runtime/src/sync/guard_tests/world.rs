@@ -162,6 +162,8 @@ pub const TOTALS: GuardIndex = GuardIndex(0);
 pub const FAMILY: GuardIndex = GuardIndex(1);
 pub const HARD: GuardIndex = GuardIndex(4);
 pub const GUARDS: u32 = 5;
+/// Where this process records the order of its locks.
+pub const ORDER_TABLE: u32 = 7;
 
 fn schema_of(guard: &str) -> crate::abi::TypeSchema {
     let registration = inventory::iter::<GuardRegistration>
@@ -210,6 +212,7 @@ fn bind() {
                 first,
                 count: guard.cells.len() as u32,
                 tag,
+                node: first.0 as u16,
             }
         })
         .collect();
@@ -217,6 +220,7 @@ fn bind() {
         version: VersionId(2),
         guards,
         representations,
+        order_table: Some(ORDER_TABLE),
         older: Some(version_1()),
         forgets: Vec::new(),
     };
@@ -275,6 +279,13 @@ pub fn die() -> ! {
     // SAFETY: ends this process.
     unsafe { libc::raise(libc::SIGKILL) };
     unreachable!("SIGKILL cannot be survived")
+}
+
+/// Ends this process with a code of the test's own.
+#[allow(unsafe_code)] // a system call
+pub fn leave(code: i32) -> ! {
+    // SAFETY: ends this process without running what is the parent's to run.
+    unsafe { libc::_exit(code) }
 }
 
 /// Lets a new worker of this slot do something.

@@ -68,6 +68,7 @@ fn build(digest: &str) -> Build {
             version: VersionId(1),
             guards: Vec::new(),
             representations: Vec::new(),
+            order_table: None,
             older: None,
             forgets: Vec::new(),
         },
