@@ -1,6 +1,7 @@
 //! What makes a type fit for shared memory, and how containers hold it.
 #![allow(unsafe_code)] // the trait is a promise about bytes that other processes read
 
+use super::objects::ObjectId;
 use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
@@ -113,6 +114,10 @@ pub trait Visitor {
     /// A `Versioned` box: its word, and the tag that this version expects. The visitor may convert it,
     /// and then visits its content itself.
     fn versioned(&mut self, word: &mut u64, expected: Tag);
+
+    /// The place that owns an object with a lock of its own. Its value is not part of this walk:
+    /// the guard that is held here is not the object's.
+    fn object(&mut self, _: ObjectId) {}
 
     /// Something is wrong with the bytes of a container: a sentence that says what.
     fn damage(&mut self, what: &str);

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
-use crate::abi::{GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, SlotState, WorkerRecord};
+use crate::abi::{GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, SlotState, WorkerRecord};
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role};
 use crate::ids::{GuardIndex, Tag, WorkerSlot};
 use crate::sync;
@@ -53,7 +53,7 @@ pub fn open(config: &Config) -> Result<Ports, String> {
 pub fn libraries(run_dir: &Path) -> CheckedLibraries {
     CheckedLibraries {
         run_dir: run_dir.to_owned(),
-        registry: Registry::new(0..MAX_GUARDS as u32),
+        registry: Registry::new(0..MAX_STATIC_GUARDS as u32),
         guards: Rc::default(),
     }
 }

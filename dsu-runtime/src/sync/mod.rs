@@ -6,7 +6,9 @@
 mod death;
 mod flip;
 mod guard;
+mod handle;
 mod many;
+mod object;
 mod party;
 mod platform;
 mod recovery;
@@ -21,10 +23,13 @@ mod tests;
 
 pub use death::{RecoveredLocks, recover_worker};
 pub use guard::{Guard, GuardFamily, GuardMutex};
+pub use handle::{Handle, lock_objects, lock_two_objects};
 pub use many::LockAll;
+pub use object::Guarded;
 pub use party::{CellIndex, Class, Name, Seat, TimedOut};
 pub use recovery::recover;
 pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
 
 pub(crate) use flip::{erased, sorted_guards};
+pub(crate) use object::{Pinned, describe};

@@ -26,7 +26,9 @@ pub struct GuardSlot {
     /// Tag of the tuple when the guard was poisoned; 0 while it is sound.
     poisoned: AtomicU32,
     _pad: u32,
-    _reserved: [u64; 3],
+    /// Of the slot of an object made at run time: who owns and who holds it (`heap::objects`). Not
+    /// used where the guard is a static.
+    _object: [AtomicU64; 3],
 }
 
 const _: () = assert!(size_of::<GuardSlot>() == GUARD_STRIDE);
@@ -100,10 +102,15 @@ impl GuardSlot {
     /// The class of workers that meet the items in their own form; of a poisoned guard, of those that
     /// met them so before: whoever poisons a guard releases it as what it was.
     pub fn class(&self) -> Class {
-        Class::of_tag(match self.root().tag() {
-            Tag::IMPOSSIBLE => u64::from(self.poisoned.load(Ordering::Relaxed)),
-            tag => u64::from(tag.0),
-        })
+        Class::of_tag(u64::from(self.form().0))
+    }
+
+    /// The representation that the items are in, or were in when the guard was poisoned.
+    pub fn form(&self) -> Tag {
+        match self.root().tag() {
+            Tag::IMPOSSIBLE => Tag(self.poisoned.load(Ordering::Relaxed) as u16),
+            tag => tag,
+        }
     }
 
     /// Marks the guard poisoned, so that no fast path succeeds. Idempotent. The caller is the owner

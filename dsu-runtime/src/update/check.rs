@@ -2,13 +2,16 @@
 
 use crate::abi::GuardCell;
 use crate::error::LockError;
+use crate::heap::objects::{self, Fate, ObjectId};
 use crate::heap::{self, Activity, BlockMap, HeapAccount, Visitor};
-use crate::ids::Tag;
-use crate::sync::{self, Guard};
+use crate::ids::{GuardIndex, Tag};
+use crate::sync::{self, Guard, Pinned};
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::alloc::Layout;
+use std::collections::BTreeSet;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 /// What a check found.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -22,9 +25,50 @@ pub struct CheckReport {
 /// Sentences that a report holds at the most.
 const MOST_FINDINGS: usize = 100;
 
-/// Acquires every guard of this library, in slot order, and walks all that they reach. While it holds
-/// them nobody else can change the heap, so that what nobody reaches is lost for certain.
+/// Attempts until the objects stand still for one, and none is locked by somebody who waits for a
+/// guard that the check holds.
+const ATTEMPTS: u32 = 20;
+/// How long an attempt waits for the lock of one object.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Acquires every guard of this library, in slot order, then every object, and walks all that they
+/// reach. While it holds them nobody else can change the heap, so that what nobody reaches is lost for
+/// certain. Objects that died in the hands of their makers are reported, and freed.
 pub fn check() -> CheckReport {
+    objects::reap();
+    let mut outcome = attempt();
+    for _ in 1..ATTEMPTS {
+        if !outcome.is_disturbed {
+            break;
+        }
+        outcome = attempt();
+    }
+    let Outcome {
+        mut checker, lost, ..
+    } = outcome;
+    for id in lost {
+        checker.damage(&format!(
+            "{} is nobody's: the worker that made it died with it in its hands; it is freed now",
+            sync::describe(id.index, Tag::NONE)
+        ));
+        objects::collect_lost(id);
+    }
+    CheckReport {
+        walked: checker.blocks.len() as u64,
+        findings: checker.findings,
+    }
+}
+
+/// What one attempt came to.
+struct Outcome {
+    checker: Checker,
+    /// Objects that nothing owns and whose makers are dead.
+    lost: Vec<ObjectId>,
+    /// Somebody made, freed or held an object meanwhile: nothing is said of what nobody reaches.
+    is_disturbed: bool,
+}
+
+fn attempt() -> Outcome {
     let cx = Worker::of_runtime();
     let mut cells: Vec<&'static GuardCell> = sync::sorted_guards()
         .into_iter()
@@ -33,6 +77,7 @@ pub fn check() -> CheckReport {
     cells.sort_by_key(|cell| cell.slot.load(std::sync::atomic::Ordering::Relaxed));
     let mut checker = Checker::default();
     let mut is_whole = true;
+    let mut is_disturbed = false;
     let mut guards: Vec<Guard<'_, ()>> = Vec::new();
     for cell in cells {
         match sync::erased(cell).lock(&cx) {
@@ -45,31 +90,66 @@ pub fn check() -> CheckReport {
             }
         }
     }
-    for guard in &mut guards {
-        guard.visit(&mut checker);
+    let states = objects::all_states();
+    let pinned: Vec<Pinned> = objects::known_slots()
+        .filter_map(|index| Pinned::at(GuardIndex(index)))
+        .collect();
+    let mut of_objects: Vec<Guard<'_, ()>> = Vec::new();
+    for object in &pinned {
+        match object.lock(&cx, object.form(), Some(PATIENCE)) {
+            Ok(guard) => of_objects.push(guard),
+            Err(LockError::Poisoned(_)) => is_whole = false,
+            Err(LockError::TimedOut(_) | LockError::TransformFailed(_)) => is_disturbed = true,
+            Err(error) => {
+                is_whole = false;
+                checker.damage(&error.to_string());
+            }
+        }
     }
+    if !is_disturbed {
+        guards
+            .iter_mut()
+            .for_each(|guard| guard.visit(&mut checker));
+        of_objects
+            .iter_mut()
+            .for_each(|guard| guard.visit(&mut checker));
+    }
+    let fates: Vec<_> = objects::known_slots()
+        .map(|index| objects::fate(GuardIndex(index)))
+        .collect();
+    is_whole &= fates.iter().all(|(fate, _)| *fate != Fate::Condemned);
+    is_disturbed |= fates.iter().any(|(fate, _)| *fate == Fate::Changing);
+    let mut lost = Vec::new();
     for finding in HeapAccount::take(Activity::Live).findings {
         checker.damage(&finding);
     }
-    if is_whole {
-        let lost = checker.blocks.unreached();
-        let bytes: usize = lost.iter().map(|(_, bytes)| bytes).sum();
-        if let Some((first, _)) = lost.first() {
-            let count = lost.len();
+    let blocks = checker.blocks.unreached();
+    is_disturbed |= objects::all_states() != states;
+    if is_whole && !is_disturbed {
+        let bytes: usize = blocks.iter().map(|(_, bytes)| bytes).sum();
+        if let Some((first, _)) = blocks.first() {
+            let count = blocks.len();
             checker.damage(&format!(
                 "{count} blocks of {bytes} bytes are allocated and nobody reaches them, the first at {first:p}"
             ));
         }
+        let nobodys = |(fate, id): &(Fate, ObjectId)| {
+            *fate == Fate::OwnedOrLost && !checker.objects.contains(id)
+        };
+        lost.extend(fates.iter().filter(|one| nobodys(one)).map(|(_, id)| *id));
     }
-    CheckReport {
-        walked: checker.blocks.len() as u64,
-        findings: checker.findings,
+    Outcome {
+        checker,
+        lost,
+        is_disturbed,
     }
 }
 
 #[derive(Default)]
 struct Checker {
     blocks: BlockMap,
+    /// Objects whose owners were reached.
+    objects: BTreeSet<ObjectId>,
     findings: Vec<String>,
 }
 
@@ -82,6 +162,16 @@ impl Visitor for Checker {
 
     fn versioned(&mut self, word: &mut u64, _: Tag) {
         heap::show_content(word, self);
+    }
+
+    fn object(&mut self, id: ObjectId) {
+        let name = || sync::describe(id.index, Tag::NONE);
+        let (fate, found) = objects::fate(id.index);
+        if found != id || !matches!(fate, Fate::Owned | Fate::OwnedOrLost) {
+            self.damage(&format!("{} has an owner and is gone", name()));
+        } else if !self.objects.insert(id) {
+            self.damage(&format!("{} has two owners", name()));
+        }
     }
 
     fn damage(&mut self, what: &str) {

@@ -8,6 +8,7 @@ mod bind;
 mod check;
 mod events;
 mod life;
+mod objects;
 #[cfg(test)]
 mod simulation;
 mod sweep;

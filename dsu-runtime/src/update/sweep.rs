@@ -1,16 +1,19 @@
-//! The sweep: converts what nobody has touched, in slices bounded in time (R29).
+//! The sweep: converts what nobody has touched, in slices bounded in time (R29): first what the static
+//! guards reach, then the objects made at run time, each under its own lock and no other.
 
+use super::objects::{Objects, own_form};
 use super::walk::Trail;
-use crate::abi::{GuardRegistration, WorkerContext};
+use crate::abi::WorkerContext;
 use crate::error::{AccessError, LockError};
 use crate::heap::{self, Visitor};
 use crate::ids::Tag;
-use crate::sync;
+use crate::sync::{self, Guard};
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::alloc::Layout;
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -49,6 +52,8 @@ impl SweepSlice {
 struct Pass {
     /// Guards that are done, in the order of `guards`.
     done: usize,
+    /// Objects, when the guards are done.
+    objects: Option<Objects>,
     trail: Trail,
 }
 
@@ -56,7 +61,8 @@ thread_local! {
     static PASS: RefCell<Pass> = RefCell::default();
 }
 
-/// One slice of a pass over all guards of this library; the next call goes on where it ends.
+/// One slice of a pass over all guards of this library and all objects; the next call goes on where it
+/// ends.
 pub fn sweep(budget_ns: u64) -> SweepSlice {
     let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
     let cells: Vec<_> = sync::sorted_guards()
@@ -66,35 +72,67 @@ pub fn sweep(budget_ns: u64) -> SweepSlice {
     // Workers begin at different guards, so that they do not queue for the same one.
     let first = WorkerContext::current().owner() as usize;
     let mut slice = SweepSlice::default();
+    let cx = Worker::of_runtime();
     PASS.with_borrow_mut(|pass| {
         while pass.done < cells.len() {
             let (guard, cell) = cells[(first + pass.done) % cells.len()];
-            let is_whole = sweep_guard(guard, cell, &mut pass.trail, deadline, &mut slice);
+            let lock = || sync::erased(cell).lock(&cx);
+            let is_whole = sweep_one(&guard.name, lock, &mut pass.trail, deadline, &mut slice);
             if !is_whole {
                 return;
             }
             pass.done += 1;
             if Nanos::now() >= deadline {
-                break;
+                return;
             }
         }
-        slice.is_done = pass.done >= cells.len();
-        if slice.is_done {
+        let objects = pass.objects.get_or_insert_with(|| Objects::from(first));
+        if sweep_objects(&cx, objects, &mut pass.trail, deadline, &mut slice) {
+            slice.is_done = true;
             *pass = Pass::default();
         }
     });
     slice
 }
 
-/// Sweeps one guard from where the trail is; false if time ran out in the middle.
-fn sweep_guard(
-    registration: &GuardRegistration,
-    cell: &'static crate::abi::GuardCell,
+/// Sweeps objects from where the walk is; false if time ran out before its end.
+fn sweep_objects(
+    cx: &Worker,
+    objects: &mut Objects,
     trail: &mut Trail,
     deadline: Nanos,
     slice: &mut SweepSlice,
 ) -> bool {
-    let cx = Worker::of_runtime();
+    while let Some((object, is_resumed)) = objects.current(deadline) {
+        if !is_resumed {
+            *trail = Trail::default();
+        }
+        let form = object.form();
+        let target = own_form(form);
+        if target.is_none() {
+            slice.parked += 1;
+        }
+        let name = sync::describe(object.id().index, form);
+        let lock = || object.lock(cx, target.unwrap_or(form), None);
+        if !sweep_one(&name, lock, trail, deadline, slice) {
+            return false;
+        }
+        objects.advance();
+        if Nanos::now() >= deadline {
+            return false;
+        }
+    }
+    objects.are_done()
+}
+
+/// Sweeps what one lock guards from where the trail is; false if time ran out in the middle.
+fn sweep_one<'g>(
+    name: &dyn fmt::Display,
+    lock: impl FnOnce() -> Result<Guard<'g, ()>, LockError>,
+    trail: &mut Trail,
+    deadline: Nanos,
+    slice: &mut SweepSlice,
+) -> bool {
     let flips = || {
         WorkerContext::current()
             .record()
@@ -102,7 +140,7 @@ fn sweep_guard(
             .load(Ordering::Relaxed)
     };
     let flips_before = flips();
-    match sync::erased(cell).lock(&cx) {
+    match lock() {
         Ok(mut guard) => {
             slice.converted += flips() - flips_before;
             let mut sweeper = Sweeper {
@@ -122,7 +160,7 @@ fn sweep_guard(
         }
         Err(error) => {
             slice.failed += 1;
-            tracing::error!(guard = registration.name, %error, "the sweep cannot convert a guard");
+            tracing::error!(guard = %name, %error, "the sweep cannot convert what a guard guards");
             true
         }
     }
