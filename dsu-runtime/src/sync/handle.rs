@@ -195,3 +195,11 @@ pub fn lock_two_objects<'g, A: Element, B: Element>(
         Ok((one.lock(cx)?, first))
     }
 }
+
+#[cfg(test)]
+impl<T: Element> Handle<T> {
+    /// A second word that owns the object.
+    pub(super) fn owner(&self) -> super::Guarded<T> {
+        super::Guarded::of_test(self.id)
+    }
+}

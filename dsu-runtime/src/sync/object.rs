@@ -40,7 +40,7 @@ use std::time::Duration;
 /// fn visit(cx: &mut Worker, name: &[u8]) -> Result<u64, LockError> {
 ///     let room: Handle<Room> = {
 ///         let mut lobby = LOBBY.lock(cx)?;
-///         if !lobby.rooms.contains_key(name) {
+///         if !lobby.rooms.contains(name) {
 ///             let room = Guarded::new(Room { visits: 0 })?;
 ///             lobby.rooms.insert(SharedBytes::from_slice(name)?, room)?;
 ///         }
@@ -102,6 +102,15 @@ impl<T: Element> Guarded<T> {
         let id = ObjectId::from_word(self.id)
             .ok_or_else(|| LockError::Retired(format!("an object at {:#x}", self.id)))?;
         Handle::take(id, cx)
+    }
+
+    /// A second word that owns an object.
+    #[cfg(test)]
+    pub(super) fn of_test(id: ObjectId) -> Self {
+        Guarded {
+            id: id.word(),
+            content: PhantomData,
+        }
     }
 
     /// The same object for another form of its value, in O(1): its tag says what it holds.

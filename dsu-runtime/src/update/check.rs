@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::alloc::Layout;
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a check found.
@@ -35,17 +36,31 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// reach. While it holds them nobody else can change the heap, so that what nobody reaches is lost for
 /// certain. Objects that died in the hands of their makers are reported, and freed.
 pub fn check() -> CheckReport {
+    let guards = sync::sorted_guards().into_iter();
+    check_guards(guards.flat_map(|guard| guard.cells).collect())
+}
+
+/// As [`check`], of these guards, which own all objects.
+pub(crate) fn check_guards(mut cells: Vec<&'static GuardCell>) -> CheckReport {
+    cells.sort_by_key(|cell| cell.slot.load(Ordering::Relaxed));
     objects::reap();
-    let mut outcome = attempt();
+    let mut outcome = attempt(&cells);
     for _ in 1..ATTEMPTS {
-        if !outcome.is_disturbed {
+        if outcome.quiet == Quiet::Yes {
             break;
         }
-        outcome = attempt();
+        outcome = attempt(&cells);
     }
     let Outcome {
-        mut checker, lost, ..
+        mut checker,
+        lost,
+        quiet,
     } = outcome;
+    if let Quiet::Locked(object) = quiet {
+        checker.damage(&format!(
+            "{object} was locked all the while, perhaps by a worker that waits for a guard: check again"
+        ));
+    }
     for id in lost {
         checker.damage(&format!(
             "{} is nobody's: the worker that made it died with it in its hands; it is freed now",
@@ -59,36 +74,31 @@ pub fn check() -> CheckReport {
     }
 }
 
+/// Whether objects stood still while an attempt looked at them.
+#[derive(PartialEq)]
+enum Quiet {
+    Yes,
+    /// One came, went or changed hands: nothing can be said of what nobody reaches.
+    Changed,
+    /// This one was not to be had: nothing was walked.
+    Locked(String),
+}
+
 /// What one attempt came to.
 struct Outcome {
     checker: Checker,
     /// Objects that nothing owns and whose makers are dead.
     lost: Vec<ObjectId>,
-    /// Somebody made, freed or held an object meanwhile: nothing is said of what nobody reaches.
-    is_disturbed: bool,
+    quiet: Quiet,
 }
 
-fn attempt() -> Outcome {
+fn attempt(cells: &[&'static GuardCell]) -> Outcome {
     let cx = Worker::of_runtime();
-    let mut cells: Vec<&'static GuardCell> = sync::sorted_guards()
-        .into_iter()
-        .flat_map(|guard| guard.cells)
-        .collect();
-    cells.sort_by_key(|cell| cell.slot.load(std::sync::atomic::Ordering::Relaxed));
     let mut checker = Checker::default();
-    let mut is_whole = true;
-    let mut is_disturbed = false;
     let mut guards: Vec<Guard<'_, ()>> = Vec::new();
     for cell in cells {
-        match sync::erased(cell).lock(&cx) {
-            Ok(guard) => guards.push(guard),
-            Err(error) => {
-                is_whole = false;
-                if !matches!(error, LockError::Poisoned(_)) {
-                    checker.damage(&error.to_string());
-                }
-            }
-        }
+        let locked = sync::erased(cell).lock(&cx);
+        guards.extend(checker.take(locked));
     }
     let states = objects::all_states();
     let pinned: Vec<Pinned> = objects::known_slots()
@@ -97,51 +107,28 @@ fn attempt() -> Outcome {
     let mut of_objects: Vec<Guard<'_, ()>> = Vec::new();
     for object in &pinned {
         match object.lock(&cx, object.form(), Some(PATIENCE)) {
-            Ok(guard) => of_objects.push(guard),
-            Err(LockError::Poisoned(_)) => is_whole = false,
-            Err(LockError::TimedOut(_) | LockError::TransformFailed(_)) => is_disturbed = true,
-            Err(error) => {
-                is_whole = false;
-                checker.damage(&error.to_string());
+            // It changed its form after it was asked for it.
+            Err(LockError::TimedOut(name) | LockError::TransformFailed(name)) => {
+                return Outcome {
+                    checker,
+                    lost: Vec::new(),
+                    quiet: Quiet::Locked(name),
+                };
             }
+            locked => of_objects.extend(checker.take(locked)),
         }
     }
-    if !is_disturbed {
-        guards
-            .iter_mut()
-            .for_each(|guard| guard.visit(&mut checker));
-        of_objects
-            .iter_mut()
-            .for_each(|guard| guard.visit(&mut checker));
-    }
-    let fates: Vec<_> = objects::known_slots()
-        .map(|index| objects::fate(GuardIndex(index)))
-        .collect();
-    is_whole &= fates.iter().all(|(fate, _)| *fate != Fate::Condemned);
-    is_disturbed |= fates.iter().any(|(fate, _)| *fate == Fate::Changing);
-    let mut lost = Vec::new();
-    for finding in HeapAccount::take(Activity::Live).findings {
-        checker.damage(&finding);
-    }
-    let blocks = checker.blocks.unreached();
-    is_disturbed |= objects::all_states() != states;
-    if is_whole && !is_disturbed {
-        let bytes: usize = blocks.iter().map(|(_, bytes)| bytes).sum();
-        if let Some((first, _)) = blocks.first() {
-            let count = blocks.len();
-            checker.damage(&format!(
-                "{count} blocks of {bytes} bytes are allocated and nobody reaches them, the first at {first:p}"
-            ));
-        }
-        let nobodys = |(fate, id): &(Fate, ObjectId)| {
-            *fate == Fate::OwnedOrLost && !checker.objects.contains(id)
-        };
-        lost.extend(fates.iter().filter(|one| nobodys(one)).map(|(_, id)| *id));
-    }
+    guards
+        .iter_mut()
+        .for_each(|guard| guard.visit(&mut checker));
+    of_objects
+        .iter_mut()
+        .for_each(|guard| guard.visit(&mut checker));
+    let (lost, quiet) = checker.count(&states);
     Outcome {
         checker,
         lost,
-        is_disturbed,
+        quiet,
     }
 }
 
@@ -150,7 +137,51 @@ struct Checker {
     blocks: BlockMap,
     /// Objects whose owners were reached.
     objects: BTreeSet<ObjectId>,
+    /// Something could not be walked: what nobody reaches may be in there.
+    is_partial: bool,
     findings: Vec<String>,
+}
+
+impl Checker {
+    /// A guard to walk, or why there is none.
+    fn take<'g>(&mut self, locked: Result<Guard<'g, ()>, LockError>) -> Option<Guard<'g, ()>> {
+        match locked {
+            Ok(guard) => return Some(guard),
+            Err(LockError::Poisoned(_)) => {}
+            Err(error) => self.damage(&error.to_string()),
+        }
+        self.is_partial = true;
+        None
+    }
+
+    /// After the walk, with all guards held: what the allocator says, and what nobody reached. `before`
+    /// are the states of all objects before the walk.
+    fn count(&mut self, before: &[u64]) -> (Vec<ObjectId>, Quiet) {
+        for finding in HeapAccount::take(Activity::Live).findings {
+            self.damage(&finding);
+        }
+        let blocks = self.blocks.unreached();
+        let fates: Vec<_> = objects::known_slots()
+            .map(|index| objects::fate(GuardIndex(index)))
+            .collect();
+        let is = |wanted: Fate| fates.iter().any(|(fate, _)| *fate == wanted);
+        if is(Fate::Changing) || objects::all_states() != before {
+            return (Vec::new(), Quiet::Changed);
+        }
+        if self.is_partial || is(Fate::Condemned) {
+            return (Vec::new(), Quiet::Yes);
+        }
+        let bytes: usize = blocks.iter().map(|(_, bytes)| bytes).sum();
+        if let Some((first, _)) = blocks.first() {
+            let count = blocks.len();
+            self.damage(&format!(
+                "{count} blocks of {bytes} bytes are allocated and nobody reaches them, the first at {first:p}"
+            ));
+        }
+        let is_lost = |fate: &Fate, id| *fate == Fate::OwnedOrLost && !self.objects.contains(id);
+        let lost = fates.iter().filter(|(fate, id)| is_lost(fate, id));
+        (lost.map(|(_, id)| *id).collect(), Quiet::Yes)
+    }
 }
 
 impl Visitor for Checker {

@@ -3,7 +3,7 @@
 
 use super::objects::{Objects, own_form};
 use super::walk::Trail;
-use crate::abi::WorkerContext;
+use crate::abi::{GuardCell, WorkerContext};
 use crate::error::{AccessError, LockError};
 use crate::heap::{self, Visitor};
 use crate::ids::Tag;
@@ -64,20 +64,28 @@ thread_local! {
 /// One slice of a pass over all guards of this library and all objects; the next call goes on where it
 /// ends.
 pub fn sweep(budget_ns: u64) -> SweepSlice {
-    let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
     let cells: Vec<_> = sync::sorted_guards()
         .into_iter()
-        .flat_map(|guard| guard.cells.iter().map(move |cell| (guard, cell)))
+        .flat_map(|guard| guard.cells.iter().map(move |cell| (guard.name, cell)))
         .collect();
+    sweep_guards(&cells, budget_ns)
+}
+
+/// As [`sweep`], of these guards, each with its name, and of all objects.
+pub(crate) fn sweep_guards(
+    cells: &[(&'static str, &'static GuardCell)],
+    budget_ns: u64,
+) -> SweepSlice {
+    let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
     // Workers begin at different guards, so that they do not queue for the same one.
     let first = WorkerContext::current().owner() as usize;
     let mut slice = SweepSlice::default();
     let cx = Worker::of_runtime();
     PASS.with_borrow_mut(|pass| {
         while pass.done < cells.len() {
-            let (guard, cell) = cells[(first + pass.done) % cells.len()];
+            let (name, cell) = cells[(first + pass.done) % cells.len()];
             let lock = || sync::erased(cell).lock(&cx);
-            let is_whole = sweep_one(&guard.name, lock, &mut pass.trail, deadline, &mut slice);
+            let is_whole = sweep_one(&name, lock, &mut pass.trail, deadline, &mut slice);
             if !is_whole {
                 return;
             }

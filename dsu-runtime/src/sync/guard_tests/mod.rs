@@ -3,5 +3,8 @@
 mod access;
 mod death;
 mod flips;
+mod object_deaths;
+mod objects;
 mod order;
+mod rooms;
 mod world;
