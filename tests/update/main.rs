@@ -6,5 +6,6 @@ mod halves;
 mod mixed;
 mod older;
 mod refusals;
+mod rooms;
 mod signals;
 mod under_load;

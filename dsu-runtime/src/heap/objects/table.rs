@@ -59,7 +59,7 @@ pub(crate) fn known_slots() -> Range<u32> {
 
 /// Whether this slot may have an object.
 pub(super) fn is_known(index: GuardIndex) -> bool {
-    place_of(index) < record().known.load(SeqCst)
+    known_slots().contains(&index.0)
 }
 
 /// Somebody has to look for retired objects that nobody holds.

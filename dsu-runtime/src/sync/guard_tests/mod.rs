@@ -3,6 +3,7 @@
 mod access;
 mod death;
 mod flips;
+mod object_conversions;
 mod object_deaths;
 mod objects;
 mod order;
