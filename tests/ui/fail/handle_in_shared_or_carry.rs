@@ -11,7 +11,7 @@ pub struct House {
     key: Handle<Room>,
 }
 
-#[derive(Carry, serde::Serialize, serde::Deserialize)]
+#[derive(Carry)]
 pub struct Local {
     key: Handle<Room>,
 }

@@ -1,4 +1,4 @@
-//! A handle belongs to the worker's own thread, and so does an object's owner.
+//! A handle belongs to the worker's own thread.
 use dsu_runtime::prelude::*;
 
 #[derive(Shared)]
@@ -6,9 +6,8 @@ pub struct Room {
     visits: u64,
 }
 
-fn give_away(key: Handle<Room>, room: Guarded<Room>) {
+fn give_away(key: Handle<Room>) {
     std::thread::spawn(move || drop(key));
-    std::thread::spawn(move || drop(room));
 }
 
 fn main() {}
