@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use crate::abi::{GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, SlotState, WorkerRecord};
-use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role};
+use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role, objects};
 use crate::ids::{GuardIndex, Tag, WorkerSlot};
 use crate::sync;
 use crate::version::{self, Binding, Manifest, Registry, probe};
@@ -124,6 +124,14 @@ impl Memory for MappedMemory {
 
     fn is_poisoned(&self, guard: GuardIndex) -> bool {
         guard.0 < self.guards.get() && sync::GuardSlot::at(guard).is_poisoned()
+    }
+
+    fn poisoned_objects(&self, most: u32) -> Vec<GuardIndex> {
+        let slots = objects::known_slots().take(most as usize).map(GuardIndex);
+        slots
+            .filter(|index| objects::fate(*index).0.is_reachable())
+            .filter(|index| sync::GuardSlot::at(*index).is_poisoned())
+            .collect()
     }
 
     fn boxes(&self, tag: Tag) -> u64 {

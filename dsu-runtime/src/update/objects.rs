@@ -5,7 +5,7 @@
 //! and not through what owns the objects, so it adds no order of locks (R16).
 
 use crate::abi::{Representation, TypeRegistration};
-use crate::heap::objects::{self, Fate, ObjectId};
+use crate::heap::objects::{self, ObjectId};
 use crate::ids::{GuardIndex, Tag};
 use crate::sync::Pinned;
 use crate::sys::time::Nanos;
@@ -46,8 +46,9 @@ impl Objects {
             let place = (u64::from(self.first) + u64::from(self.done)) % self.slots.len() as u64;
             let index = GuardIndex(self.slots.start + place as u32);
             let (fate, _) = objects::fate(index);
-            let is_there = matches!(fate, Fate::Owned | Fate::OwnedOrLost | Fate::Retired);
-            if is_there && let Some(pinned) = Pinned::at(index) {
+            if fate.is_reachable()
+                && let Some(pinned) = Pinned::at(index)
+            {
                 let is_resumed = self.resumed.replace(pinned.id()) == Some(pinned.id());
                 return Some((pinned, is_resumed));
             }

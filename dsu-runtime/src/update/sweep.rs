@@ -13,7 +13,6 @@ use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::alloc::Layout;
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -85,6 +84,7 @@ pub(crate) fn sweep_guards(
         while pass.done < cells.len() {
             let (name, cell) = cells[(first + pass.done) % cells.len()];
             let lock = || sync::erased(cell).lock(&cx);
+            let name = || (*name).to_owned();
             let is_whole = sweep_one(&name, lock, &mut pass.trail, deadline, &mut slice);
             if !is_whole {
                 return;
@@ -120,7 +120,7 @@ fn sweep_objects(
         if target.is_none() {
             slice.parked += 1;
         }
-        let name = sync::describe(object.id().index, form);
+        let name = || sync::describe(object.id().index, form);
         let lock = || object.lock(cx, target.unwrap_or(form), None);
         if !sweep_one(&name, lock, trail, deadline, slice) {
             return false;
@@ -135,7 +135,7 @@ fn sweep_objects(
 
 /// Sweeps what one lock guards from where the trail is; false if time ran out in the middle.
 fn sweep_one<'g>(
-    name: &dyn fmt::Display,
+    name: &dyn Fn() -> String,
     lock: impl FnOnce() -> Result<Guard<'g, ()>, LockError>,
     trail: &mut Trail,
     deadline: Nanos,
@@ -168,7 +168,7 @@ fn sweep_one<'g>(
         }
         Err(error) => {
             slice.failed += 1;
-            tracing::error!(guard = %name, %error, "the sweep cannot convert what a guard guards");
+            tracing::error!(guard = name(), %error, "the sweep cannot convert what a guard guards");
             true
         }
     }

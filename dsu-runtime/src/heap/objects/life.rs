@@ -192,6 +192,13 @@ pub(crate) enum Fate {
     Condemned,
 }
 
+impl Fate {
+    /// Whether there is an object that somebody can still have a way to.
+    pub(crate) fn is_reachable(self) -> bool {
+        matches!(self, Fate::Owned | Fate::OwnedOrLost | Fate::Retired)
+    }
+}
+
 /// What has become of the object in a slot; and which one it is.
 pub(crate) fn fate(index: GuardIndex) -> (Fate, ObjectId) {
     let slot = ObjectSlot::at(index);

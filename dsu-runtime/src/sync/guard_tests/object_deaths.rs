@@ -37,7 +37,9 @@ fn handles_of_the_dead_are_released_and_what_they_kept_is_freed_by_the_next() {
         test_name!("handles_of_the_dead_are_released_and_what_they_kept_is_freed_by_the_next");
     with_world(name, || {
         play(0, |cx| {
-            (0..10).for_each(|visits| drop(let_in(cx, old_room(visits))));
+            for visits in 0..10 {
+                let_in(cx, old_room(visits));
+            }
         });
         let poisoned = killed_in(1, |cx| {
             for place in 0..10 {
@@ -87,7 +89,9 @@ fn a_death_inside_the_section_of_an_object_poisons_it_alone() {
     let name = test_name!("a_death_inside_the_section_of_an_object_poisons_it_alone");
     with_world(name, || {
         let slots = play(0, |cx| {
-            (0..3).for_each(|visits| drop(let_in(cx, old_room(visits))));
+            for visits in 0..3 {
+                let_in(cx, old_room(visits));
+            }
             [0, 1, 2].map(|place| old_handle(cx, place).slot())
         });
         let poisoned = killed_in(1, |cx| {

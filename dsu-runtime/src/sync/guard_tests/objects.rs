@@ -2,10 +2,11 @@
 
 use super::rooms::*;
 use super::world::*;
+use crate::abi::TypeKind;
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate};
 use crate::heap::testing::{Actor, failing_after, test_name};
-use crate::heap::{Element, live};
+use crate::heap::{Element, Shared, live};
 use crate::sync::{Guarded, Handle, lock_objects, lock_two_objects};
 use crate::update;
 use crate::worker::Worker;
@@ -78,6 +79,19 @@ fn each_version_sees_the_others_edits_of_an_object() {
             assert_sound();
         });
     });
+}
+
+// R2
+#[test]
+fn the_schema_of_an_object_stops_at_the_name_of_its_value() {
+    let (old, new) = (Guarded::<OldRoom>::schema(), Guarded::<NewRoom>::schema());
+    assert_eq!(old, new);
+    // As a container of boxes, which is how `dsu xfgen` spells it and `dsu check` finds the value's type.
+    let TypeKind::Container(arguments) = &new.kind else {
+        panic!("{new:?}");
+    };
+    assert_eq!(arguments[0].kind, TypeKind::Versioned("Room".to_owned()));
+    assert_eq!((&*new.name, new.size), ("Guarded", 8));
 }
 
 // R21
