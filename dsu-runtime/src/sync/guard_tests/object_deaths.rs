@@ -9,6 +9,7 @@ use crate::heap::testing::{fork_worker, kill, reap, test_name};
 use crate::heap::{Activity, HeapAccount, recover};
 use crate::ids::{GuardIndex, WorkerSlot};
 use crate::sync::{Guarded, recover_worker};
+use crate::update;
 use crate::worker::Worker;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -278,6 +279,11 @@ fn trade(exchange: &Exchange, worker: usize, seed: u64) {
                 Ok(mut room) => visit(Ok(&mut room.visits)),
                 Err(error) => visit(Err(error)),
             }
+        }
+        if next() % 64 == 0 {
+            // Walks over whatever the others make and free meanwhile.
+            let pass = update::sweep_guards(&[], 1 << 20);
+            assert_eq!((pass.failed, pass.parked), (0, 0));
         }
         if next() % 4 == 0 {
             old.truncate(next() % 8);
