@@ -5,6 +5,7 @@ mod death;
 mod flips;
 mod object_conversions;
 mod object_deaths;
+mod object_model;
 mod objects;
 mod order;
 mod rooms;

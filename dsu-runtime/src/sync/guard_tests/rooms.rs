@@ -3,6 +3,7 @@
 
 use super::world::{LABEL, NOTE};
 use crate::abi::GuardCell;
+use crate::error::LockError;
 use crate::heap::objects::{self, Fate, ObjectId};
 use crate::heap::{SharedBytes, SharedVec};
 use crate::ids::{GuardIndex, Tag};
@@ -209,6 +210,11 @@ pub fn all_objects() -> Vec<(Fate, ObjectId)> {
         .map(|index| objects::fate(GuardIndex(index)))
         .filter(|(fate, _)| *fate != Fate::None)
         .collect()
+}
+
+/// Whether an object was not to be had because its owner is gone, or the run that the handle was of.
+pub fn is_retired<T>(outcome: Result<T, LockError>) -> bool {
+    matches!(outcome, Err(LockError::Retired(_)))
 }
 
 /// The last line of a test: everything is reached, or free, and the locks are at rest.
