@@ -64,6 +64,9 @@ pub enum LockError {
     WouldTransform,
     /// No room for the items' other form.
     HeapFull,
+    /// The object that the handle leads to is gone from where it was kept, or the handle is older
+    /// than the last crossing of its worker.
+    Retired(String),
 }
 
 /// A guard that was not acquired for the sake of others (R16).
@@ -124,6 +127,9 @@ impl fmt::Display for LockError {
                 f.write_str("the guard's items need transforming: use lock")
             }
             LockError::HeapFull => HeapFull.fmt(f),
+            LockError::Retired(object) => {
+                write!(f, "{object} is gone: drop the handle and look it up again")
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ pub use crate::heap::{
     Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedString, SharedVec, Versioned,
 };
 pub use crate::ids::VersionId;
-pub use crate::sync::{Guard, GuardFamily, GuardMutex};
+pub use crate::sync::{Guard, GuardFamily, GuardMutex, Guarded, Handle};
 pub use crate::sys::epoll::Interest;
 pub use crate::worker::{
     Carry, Crossing, Descriptor, Event, Events, Listener, Notice, Step, Stream, Worker,

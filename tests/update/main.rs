@@ -8,5 +8,6 @@ mod older;
 mod orders;
 mod refusals;
 mod repaired;
+mod rooms;
 mod signals;
 mod under_load;

@@ -6,6 +6,10 @@ pub const MAX_WORKERS: usize = 128;
 pub const MAX_SERVING_WORKERS: usize = 112;
 /// Guard slots, static guards and run-time objects together.
 pub const MAX_GUARDS: usize = 1 << 20;
+/// Of these the first are for static guards.
+pub const MAX_STATIC_GUARDS: usize = 1 << 18;
+/// The others are for objects made at run time.
+pub const MAX_OBJECTS: usize = MAX_GUARDS - MAX_STATIC_GUARDS;
 
 /// The private worker context: two pages for the core, the rest for the allocator.
 pub const CONTEXT_ADDR: usize = 0x0f00_0000_0000;
@@ -27,6 +31,10 @@ pub const CONTROL_SIZE: usize = 32 << 30;
 pub const WORKERS_OFFSET: usize = 0x1_0000;
 /// Bytes of one worker record.
 pub const WORKER_STRIDE: usize = 4096;
+/// Offset of the record of the object slots: one page, then a bit for each slot that is taken.
+pub const OBJECTS_OFFSET: usize = WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE;
+/// Bytes of that record.
+pub const OBJECTS_SIZE: usize = 4096 + MAX_OBJECTS / 8;
 /// Offset of the guard slots.
 pub const GUARDS_OFFSET: usize = 0x1000_0000;
 /// Bytes of one guard slot: a cache line.
@@ -80,7 +88,7 @@ pub const SUPERBLOCKS: usize = (ROOTS_SIZE + HEAP_SIZE) / SUPERBLOCK_SIZE;
 pub const ALIAS_ADDR: usize = 0x4000_0000_0000;
 
 const _: () = assert!(HEAP_ADDR == 0x2000_0000_0000);
-const _: () = assert!(WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE <= GUARDS_OFFSET);
+const _: () = assert!(OBJECTS_OFFSET + OBJECTS_SIZE <= GUARDS_OFFSET);
 const _: () = assert!(GUARDS_OFFSET + MAX_GUARDS * GUARD_STRIDE <= LIVE_OFFSET);
 const _: () = assert!(LIVE_OFFSET + MAX_WORKERS * LIVE_STRIDE <= SUPERBLOCK_STATE_OFFSET);
 const _: () = assert!(SUPERBLOCK_STATE_OFFSET + SUPERBLOCKS * 8 <= SUPERBLOCK_META_OFFSET);

@@ -9,6 +9,7 @@
 use super::classes::CLASSES;
 use super::copies::Copies;
 use super::journal::Journal;
+use super::objects::Holdings;
 use super::superblock::{Meta, Realm};
 use crate::abi::{
     CONTEXT_ADDR, CONTEXT_SIZE, HEAP_CONTEXT_ADDR, REPRESENTATION_STRIDE, REPRESENTATIONS_ADDR,
@@ -61,6 +62,8 @@ pub(super) struct HeapContext {
     pub(super) journal: Journal,
     /// What this section has read in another form.
     pub(super) copies: Copies,
+    /// Objects to which this worker has handles.
+    pub(super) holdings: Holdings,
 }
 
 /// Index into `HeapContext::descriptors`.

@@ -5,6 +5,7 @@
 //! nothing of what a listed block means; see `transaction`.
 #![allow(unsafe_code)] // raw vectors
 
+use super::objects::ObjectId;
 use crate::error::HeapFull;
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -28,7 +29,22 @@ impl Entry {
         }
     }
 
-    /// What was put in.
+    /// An object's slot in place of a block. The address is that of the slot, where no block is, and
+    /// no block has alignment 0.
+    pub(super) fn object(id: ObjectId) -> Entry {
+        Entry {
+            address: id.slot_address(),
+            size: id.generation as usize,
+            align: 0,
+        }
+    }
+
+    /// The object, if it is one.
+    pub(super) fn to_object(self) -> Option<ObjectId> {
+        (self.align == 0).then(|| ObjectId::at(self.address, self.size as u32))
+    }
+
+    /// The block, if it is one.
     pub(super) fn block(self) -> Option<(NonNull<u8>, Layout)> {
         let pointer = NonNull::new(self.address as *mut u8)?;
         Some((
@@ -181,6 +197,11 @@ impl FreshList {
         let last = self.entries.get(self.len().checked_sub(1)?);
         self.swap_remove(self.len() - 1);
         Some(last)
+    }
+
+    /// Every entry.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry> {
+        (0..self.len()).map(|at| self.entries.get(at))
     }
 
     /// Forgets everything.

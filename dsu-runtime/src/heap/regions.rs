@@ -7,8 +7,8 @@
 use super::context::{Descriptor, HeapContext};
 use crate::abi::{
     ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_REALM_STRIDE, HEAP_REALMS_OFFSET,
-    HEAP_SIZE, HEAP_SLOTS_OFFSET, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, ROOTS_ADDR, ROOTS_SIZE,
-    RUNTIME_ABI, WORKER_STRIDE, WORKERS_OFFSET,
+    HEAP_SIZE, HEAP_SLOTS_OFFSET, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, OBJECTS_OFFSET,
+    OBJECTS_SIZE, ROOTS_ADDR, ROOTS_SIZE, RUNTIME_ABI,
 };
 use crate::sys::memory::{self, Access, MemoryError, PAGE_SIZE};
 use std::fmt;
@@ -113,7 +113,7 @@ impl Regions {
             heap: memory::create_memfd(c"dsu-heap", HEAP_SIZE)?,
         };
         let control = fds.control.as_fd();
-        commit_control(control, 0, WORKERS_OFFSET + MAX_WORKERS * WORKER_STRIDE)?;
+        commit_control(control, 0, OBJECTS_OFFSET + OBJECTS_SIZE)?;
         let allocator = HEAP_REALMS_OFFSET + 2 * HEAP_REALM_STRIDE - HEAP_SLOTS_OFFSET;
         commit_control(control, HEAP_SLOTS_OFFSET, allocator)?;
         // Of the live counts, those of the first representations: more than any application has.

@@ -1,6 +1,7 @@
 //! What makes a type fit for shared memory, and how containers hold it.
 #![allow(unsafe_code)] // the trait is a promise about bytes that other processes read
 
+use super::objects::ObjectId;
 use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
@@ -119,6 +120,10 @@ pub trait Visitor {
     fn wants_boxes_only(&self) -> bool {
         false
     }
+
+    /// The place that owns an object with a lock of its own. Its value is not part of this walk:
+    /// the guard that is held here is not the object's.
+    fn object(&mut self, _: ObjectId) {}
 
     /// Something is wrong with the bytes of a container: a sentence that says what.
     fn damage(&mut self, what: &str);

@@ -11,6 +11,7 @@ use super::context::HeapContext;
 use super::copies;
 use super::journal::{Entry, Journal, RawList};
 use super::live;
+use super::objects::{self, ObjectId};
 use super::private;
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
@@ -65,6 +66,7 @@ impl Transaction {
         }
         if self.is_open && self.close() == 0 {
             copies::forget();
+            objects::keep_fresh(&journal.fresh);
             journal.fresh.clear();
             free_down_to(&journal.deferred, 0, free_old);
         }
@@ -221,16 +223,42 @@ fn free_down_to(list: &RawList<Entry>, len: usize, free: fn(Entry)) {
     list.truncate(len);
 }
 
+/// Notes an object that was made while a conversion is open.
+pub(super) fn note_fresh_object(id: ObjectId) -> Result<(), HeapFull> {
+    journal().fresh.push(Entry::object(id))
+}
+
+/// The owner of an object drops it while a conversion is open. True if the innermost one made it, and
+/// it goes at once; otherwise it is noted, and goes if the conversion stands.
+pub(super) fn is_object_fresh(id: ObjectId) -> bool {
+    let (journal, entry) = (journal(), Entry::object(id));
+    match journal.fresh.position(id.slot_address()) {
+        Some(at) if at >= journal.fresh_mark.get() => {
+            journal.fresh.swap_remove(at);
+            true
+        }
+        _ => {
+            // Without memory for the note the object stays, and the heap check reports it.
+            let _ = journal.deferred.push(entry);
+            false
+        }
+    }
+}
+
 /// Frees what a conversion allocated.
 fn free_fresh(entry: Entry) {
-    if let Some((block, layout)) = entry.block() {
+    if let Some(id) = entry.to_object() {
+        objects::forget_fresh(id);
+    } else if let Some((block, layout)) = entry.block() {
         private::free_fresh(block, layout);
     }
 }
 
 /// Frees what was there before a conversion.
 fn free_old(entry: Entry) {
-    if let Some((block, layout)) = entry.block() {
+    if let Some(id) = entry.to_object() {
+        objects::retire(id);
+    } else if let Some((block, layout)) = entry.block() {
         let owner = WorkerContext::current().owner();
         free_now(HeapContext::current(), owner, block, layout);
     }

@@ -123,6 +123,13 @@ impl<T: Element> Versioned<T> {
         }
     }
 
+    /// The box by its word, for whoever keeps it elsewhere from now on.
+    pub(super) fn into_word(self) -> u64 {
+        let word = self.word;
+        std::mem::forget(self);
+        word
+    }
+
     /// The representation that the content is in.
     pub fn tag(&self) -> Tag {
         BoxWord(self.word).tag()
@@ -130,10 +137,8 @@ impl<T: Element> Versioned<T> {
 
     /// The same box for another form of its content, in O(1): its tag says what it holds.
     pub fn rebind<U: Element>(self) -> Versioned<U> {
-        let word = self.word;
-        std::mem::forget(self);
         Versioned {
-            word,
+            word: self.into_word(),
             content: PhantomData,
         }
     }

@@ -5,6 +5,7 @@
 
 use super::run::Supervisor;
 use super::verbs::Underway;
+use crate::abi::MAX_STATIC_GUARDS;
 use crate::ids::{GuardIndex, WorkerSlot};
 use crate::update::Stage;
 use crate::version::{digest, tuple_name};
@@ -25,8 +26,11 @@ pub(super) struct Sweep {
 }
 
 impl Supervisor {
-    /// Name of a guard, with its place in a family.
+    /// Name of a guard, with its place in a family; an object made at run time has none but its slot.
     pub(super) fn guard_name(&self, index: GuardIndex) -> Option<String> {
+        if index.0 as usize >= MAX_STATIC_GUARDS {
+            return Some(format!("the object in slot {}", index.0));
+        }
         let binding = &self.builds.get(self.life.running()).build.binding;
         let guard = binding
             .guards
@@ -38,7 +42,7 @@ impl Supervisor {
         })
     }
 
-    /// Poisoned guards of the running version, by name.
+    /// Poisoned guards of the running version and poisoned objects, by name.
     pub(super) fn poisoned_guards(&self) -> Vec<String> {
         let binding = &self.builds.get(self.life.running()).build.binding;
         let slots = binding
@@ -48,6 +52,7 @@ impl Supervisor {
         slots
             .map(GuardIndex)
             .filter(|index| self.ports.memory.is_poisoned(*index))
+            .chain(self.ports.memory.poisoned_objects(LOOKED_THROUGH))
             .filter_map(|index| self.guard_name(index))
             .collect()
     }

@@ -27,6 +27,8 @@ pub trait Memory {
     fn at_guard(&self, slot: WorkerSlot) -> Option<GuardIndex>;
     /// Whether the guard's owner died inside a section.
     fn is_poisoned(&self, guard: GuardIndex) -> bool;
+    /// Slots of objects made at run time, of the first `most`, whose owner died inside a section.
+    fn poisoned_objects(&self, most: u32) -> Vec<GuardIndex>;
     /// Boxes that are in this representation; off by a few while workers make and drop them.
     fn boxes(&self, tag: Tag) -> u64;
     /// In which order the code of this table has taken its locks so far (R16).

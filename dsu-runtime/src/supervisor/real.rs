@@ -3,10 +3,10 @@
 use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use crate::abi::{
-    GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, ORDER_OFFSET, ORDER_STRIDE, OrderTable, SlotState,
-    WorkerRecord,
+    GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, ORDER_OFFSET, ORDER_STRIDE, OrderTable,
+    SlotState, WorkerRecord,
 };
-use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role};
+use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role, objects};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::sync::{self, Edges, Mixed};
 use crate::version::{self, Binding, Manifest, Registry, probe};
@@ -57,7 +57,7 @@ pub fn open(config: &Config) -> Result<Ports, String> {
 pub fn libraries(run_dir: &Path) -> CheckedLibraries {
     CheckedLibraries {
         run_dir: run_dir.to_owned(),
-        registry: Registry::new(0..MAX_GUARDS as u32),
+        registry: Registry::new(0..MAX_STATIC_GUARDS as u32),
         guards: Rc::default(),
     }
 }
@@ -129,6 +129,14 @@ impl Memory for MappedMemory {
 
     fn is_poisoned(&self, guard: GuardIndex) -> bool {
         guard.0 < self.guards.get() && sync::GuardSlot::at(guard).is_poisoned()
+    }
+
+    fn poisoned_objects(&self, most: u32) -> Vec<GuardIndex> {
+        let slots = objects::known_slots().take(most as usize).map(GuardIndex);
+        slots
+            .filter(|index| objects::fate(*index).0.is_reachable())
+            .filter(|index| sync::GuardSlot::at(*index).is_poisoned())
+            .collect()
     }
 
     fn boxes(&self, tag: Tag) -> u64 {

@@ -6,6 +6,7 @@ use super::party::{CellIndex, Name, Seat};
 use super::recovery::recover;
 use super::slot::GuardSlot;
 use crate::abi::WorkerRecord;
+use crate::heap::objects;
 use crate::ids::{GuardIndex, WorkerSlot};
 use std::sync::atomic::Ordering;
 
@@ -18,7 +19,8 @@ pub struct RecoveredLocks {
 
 /// Takes a dead worker out of every guard's lock. A guard whose section it was in is poisoned; one
 /// whose transformer it was running is not, for the old representation is intact until the root is
-/// published. `guards` is the number of slots in use. Idempotent and restartable, as [`recover`].
+/// published. `guards` is the number of slots of static guards in use; those of objects are known.
+/// Then its handles are released. Idempotent and restartable, as [`recover`].
 pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
     let record = WorkerRecord::at(dead);
     let seat = Seat {
@@ -26,7 +28,8 @@ pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
         busy: &record.busy,
     };
     let mut recovered = RecoveredLocks::default();
-    let cells = (0..guards).map(|index| (CellIndex(index), &GuardSlot::at(GuardIndex(index)).lock));
+    let slots = (0..guards).chain(objects::known_slots()).map(GuardIndex);
+    let cells = slots.map(|index| (CellIndex(index.0), &GuardSlot::at(index).lock));
     recover(&seat, cells, |CellIndex(index)| {
         if record.flipping.load(Ordering::Acquire) != index + 1 {
             GuardSlot::at(GuardIndex(index)).poison();
@@ -34,5 +37,7 @@ pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
         }
     });
     record.flipping.store(0, Ordering::Release);
+    // Not before: nobody may free an object whose lock still names the dead.
+    objects::recover(dead);
     recovered
 }

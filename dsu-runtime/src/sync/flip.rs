@@ -5,6 +5,7 @@
 //! all that it reaches are as they were, whether a transformer fails, panics or is killed (R3).
 #![allow(unsafe_code)] // items by address
 
+use super::object;
 use super::slot::{GuardSlot, Root};
 use super::{Class, GuardMutex, Name};
 use crate::abi::{
@@ -142,12 +143,12 @@ fn registration(cell: &GuardCell) -> Option<(&'static GuardRegistration, usize)>
         })
 }
 
-/// The guard's name, `NAME` or `NAME[3]`.
+/// The guard's name, `NAME` or `NAME[3]`; of an object made at run time, its type and slot.
 pub(super) fn describe(cell: &GuardCell) -> String {
     match registration(cell) {
         Some((guard, place)) if guard.family.is_some() => format!("{}[{place}]", guard.name),
         Some((guard, _)) => guard.name.to_owned(),
-        None => "(unnamed)".to_owned(),
+        None => object::describe_at(cell),
     }
 }
 

@@ -31,7 +31,9 @@ pub struct GuardSlot {
     /// The last sweep that went through everything behind this guard; 0 for none (R29). Advice: it
     /// saves the other workers the walk.
     swept: AtomicU32,
-    _reserved: [u64; 3],
+    /// Of the slot of an object made at run time: who owns and who holds it (`heap::objects`). Not
+    /// used where the guard is a static.
+    _object: [AtomicU64; 3],
 }
 
 const _: () = assert!(size_of::<GuardSlot>() == GUARD_STRIDE);
@@ -95,7 +97,7 @@ impl GuardSlot {
 
     /// Gives it a part in the order of locks, for good.
     pub fn set_node(&self, node: Node) {
-        self.node.store(node.0 + 1, Ordering::Relaxed);
+        self.node.store(node.0.saturating_add(1), Ordering::Relaxed);
     }
 
     /// Its address, by which a worker remembers what it holds.
@@ -122,10 +124,15 @@ impl GuardSlot {
     /// The class of workers that meet the items in their own form; of a poisoned guard, of those that
     /// met them so before: whoever poisons a guard releases it as what it was.
     pub fn class(&self) -> Class {
-        Class::of_tag(match self.root().tag() {
-            Tag::IMPOSSIBLE => u64::from(self.poisoned.load(Ordering::Relaxed)),
-            tag => u64::from(tag.0),
-        })
+        Class::of_tag(u64::from(self.form().0))
+    }
+
+    /// The representation that the items are in, or were in when the guard was poisoned.
+    pub fn form(&self) -> Tag {
+        match self.root().tag() {
+            Tag::IMPOSSIBLE => Tag(self.poisoned.load(Ordering::Relaxed) as u16),
+            tag => tag,
+        }
     }
 
     /// Marks the guard poisoned, so that no fast path succeeds. Idempotent. The caller is the owner

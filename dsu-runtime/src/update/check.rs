@@ -2,13 +2,17 @@
 
 use crate::abi::GuardCell;
 use crate::error::LockError;
+use crate::heap::objects::{self, Fate, ObjectId};
 use crate::heap::{self, Activity, BlockMap, HeapAccount, Visitor};
-use crate::ids::Tag;
-use crate::sync::{self, Guard};
+use crate::ids::{GuardIndex, Tag};
+use crate::sync::{self, Guard, Pinned};
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::alloc::Layout;
+use std::collections::BTreeSet;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// What a check found.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -22,49 +26,47 @@ pub struct CheckReport {
 /// Sentences that a report holds at the most.
 const MOST_FINDINGS: usize = 100;
 
-/// Attempts to hold all guards at once, where the application takes them in another order.
+/// Attempts until the objects stand still for one, and none is locked by somebody who waits for a
+/// guard that the check holds.
 const ATTEMPTS: u32 = 100;
+/// How long an attempt waits for the lock of one object.
+const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Acquires every guard of this library, in slot order, and walks all that they reach. While it holds
-/// them nobody else can change the heap, so that what nobody reaches is lost for certain.
+/// Acquires every guard of this library, in slot order, then every object, and walks all that they
+/// reach. While it holds them nobody else can change the heap, so that what nobody reaches is lost for
+/// certain. Objects that died in the hands of their makers are reported, and freed.
 pub fn check() -> CheckReport {
-    let cx = Worker::of_runtime();
-    let mut cells: Vec<&'static GuardCell> = sync::sorted_guards()
-        .into_iter()
-        .flat_map(|guard| guard.cells)
-        .collect();
-    cells.sort_by_key(|cell| cell.slot.load(std::sync::atomic::Ordering::Relaxed));
-    let mut checker = Checker::default();
-    let mut attempts = 1..=ATTEMPTS;
-    let (mut guards, errors) = loop {
-        let last = attempts.next() == Some(ATTEMPTS);
-        let (guards, errors) = acquire_all(&cx, &cells);
-        let gives_way = |error: &LockError| matches!(error, LockError::Deadlock(_));
-        if last || !errors.iter().any(gives_way) {
-            break (guards, errors);
+    let guards = sync::sorted_guards().into_iter();
+    check_guards(guards.flat_map(|guard| guard.cells).collect())
+}
+
+/// As [`check`], of these guards, which own all objects.
+pub(crate) fn check_guards(mut cells: Vec<&'static GuardCell>) -> CheckReport {
+    cells.sort_by_key(|cell| cell.slot.load(Ordering::Relaxed));
+    objects::reap();
+    let mut outcome = attempt(&cells);
+    for _ in 1..ATTEMPTS {
+        if outcome.quiet == Quiet::Yes {
+            break;
         }
-    };
-    let is_whole = errors.is_empty();
-    for error in errors {
-        if !matches!(error, LockError::Poisoned(_)) {
-            checker.damage(&error.to_string());
-        }
+        outcome = attempt(&cells);
     }
-    for guard in &mut guards {
-        guard.visit(&mut checker);
+    let Outcome {
+        mut checker,
+        lost,
+        quiet,
+    } = outcome;
+    if let Quiet::Locked(object) = quiet {
+        checker.damage(&format!(
+            "{object} was locked all the while, perhaps by a worker that waits for a guard: check again"
+        ));
     }
-    for finding in HeapAccount::take(Activity::Live).findings {
-        checker.damage(&finding);
-    }
-    if is_whole {
-        let lost = checker.blocks.unreached();
-        let bytes: usize = lost.iter().map(|(_, bytes)| bytes).sum();
-        if let Some((first, _)) = lost.first() {
-            let count = lost.len();
-            checker.damage(&format!(
-                "{count} blocks of {bytes} bytes are allocated and nobody reaches them, the first at {first:p}"
-            ));
-        }
+    for id in lost {
+        checker.damage(&format!(
+            "{} is nobody's: the worker that made it died with it in its hands; it is freed now",
+            sync::describe(id.index, Tag::NONE)
+        ));
+        objects::collect_lost(id);
     }
     CheckReport {
         walked: checker.blocks.len() as u64,
@@ -72,29 +74,123 @@ pub fn check() -> CheckReport {
     }
 }
 
-/// All that can be had. Ends early where this worker gives way to others (R16).
-fn acquire_all<'g>(
-    cx: &'g Worker,
-    cells: &[&'static GuardCell],
-) -> (Vec<Guard<'g, ()>>, Vec<LockError>) {
-    let (mut guards, mut errors) = (Vec::with_capacity(cells.len()), Vec::new());
+/// Whether objects stood still while an attempt looked at them.
+#[derive(PartialEq)]
+enum Quiet {
+    Yes,
+    /// One came, went or changed hands: nothing can be said of what nobody reaches.
+    Changed,
+    /// This one was not to be had: nothing was walked.
+    Locked(String),
+}
+
+/// What one attempt came to.
+struct Outcome {
+    checker: Checker,
+    /// Objects that nothing owns and whose makers are dead.
+    lost: Vec<ObjectId>,
+    quiet: Quiet,
+}
+
+fn attempt(cells: &[&'static GuardCell]) -> Outcome {
+    let cx = Worker::of_runtime();
+    let mut checker = Checker::default();
+    let mut guards: Vec<Guard<'_, ()>> = Vec::new();
     for cell in cells {
-        match sync::erased(cell).lock_for_visit(cx) {
-            Ok(guard) => guards.push(guard),
+        match sync::erased(cell).lock_for_visit(&cx) {
+            // The application takes them in another order, and goes first (R16).
             Err(error @ LockError::Deadlock(_)) => {
-                errors.push(error);
-                break;
+                return Outcome {
+                    checker,
+                    lost: Vec::new(),
+                    quiet: Quiet::Locked(error.to_string()),
+                };
             }
-            Err(error) => errors.push(error),
+            locked => guards.extend(checker.take(locked)),
         }
     }
-    (guards, errors)
+    let states = objects::all_states();
+    let pinned: Vec<Pinned> = objects::known_slots()
+        .filter_map(|index| Pinned::at(GuardIndex(index)))
+        .collect();
+    let mut of_objects: Vec<Guard<'_, ()>> = Vec::new();
+    for object in &pinned {
+        match object.lock(&cx, object.form(), PATIENCE) {
+            // It changed its form after it was asked for it.
+            Err(LockError::TimedOut(name) | LockError::TransformFailed(name)) => {
+                return Outcome {
+                    checker,
+                    lost: Vec::new(),
+                    quiet: Quiet::Locked(name),
+                };
+            }
+            locked => of_objects.extend(checker.take(locked)),
+        }
+    }
+    guards
+        .iter_mut()
+        .for_each(|guard| guard.visit(&mut checker));
+    of_objects
+        .iter_mut()
+        .for_each(|guard| guard.visit(&mut checker));
+    let (lost, quiet) = checker.count(&states);
+    Outcome {
+        checker,
+        lost,
+        quiet,
+    }
 }
 
 #[derive(Default)]
 struct Checker {
     blocks: BlockMap,
+    /// Objects whose owners were reached.
+    objects: BTreeSet<ObjectId>,
+    /// Something could not be walked: what nobody reaches may be in there.
+    is_partial: bool,
     findings: Vec<String>,
+}
+
+impl Checker {
+    /// A guard to walk, or why there is none.
+    fn take<'g>(&mut self, locked: Result<Guard<'g, ()>, LockError>) -> Option<Guard<'g, ()>> {
+        match locked {
+            Ok(guard) => return Some(guard),
+            Err(LockError::Poisoned(_)) => {}
+            Err(error) => self.damage(&error.to_string()),
+        }
+        self.is_partial = true;
+        None
+    }
+
+    /// After the walk, with all guards held: what the allocator says, and what nobody reached. `before`
+    /// are the states of all objects before the walk.
+    fn count(&mut self, before: &[u64]) -> (Vec<ObjectId>, Quiet) {
+        for finding in HeapAccount::take(Activity::Live).findings {
+            self.damage(&finding);
+        }
+        let blocks = self.blocks.unreached();
+        let fates: Vec<_> = objects::known_slots()
+            .map(|index| objects::fate(GuardIndex(index)))
+            .collect();
+        let is = |wanted: Fate| fates.iter().any(|(fate, _)| *fate == wanted);
+        if is(Fate::Changing) || objects::all_states() != before {
+            return (Vec::new(), Quiet::Changed);
+        }
+        if self.is_partial || is(Fate::Condemned) {
+            return (Vec::new(), Quiet::Yes);
+        }
+        let bytes: usize = blocks.iter().map(|(_, bytes)| bytes).sum();
+        if let Some((first, _)) = blocks.first() {
+            let count = blocks.len();
+            self.damage(&format!(
+                "{count} blocks of {bytes} bytes are allocated and nobody reaches them, the first at {first:p}"
+            ));
+        }
+        let is_lost = |fate: &Fate, id| *fate == Fate::OwnedOrLost && !self.objects.contains(id);
+        let lost = fates.iter().filter(|(fate, id)| is_lost(fate, id));
+        (lost.map(|(_, id)| *id).collect(), Quiet::Yes)
+    }
 }
 
 impl Visitor for Checker {
@@ -106,6 +202,16 @@ impl Visitor for Checker {
 
     fn versioned(&mut self, word: &mut u64, _: Tag) {
         heap::show_content(*word, self);
+    }
+
+    fn object(&mut self, id: ObjectId) {
+        let name = || sync::describe(id.index, Tag::NONE);
+        let (fate, found) = objects::fate(id.index);
+        if found != id || !matches!(fate, Fate::Owned | Fate::OwnedOrLost) {
+            self.damage(&format!("{} has an owner and is gone", name()));
+        } else if !self.objects.insert(id) {
+            self.damage(&format!("{} has two owners", name()));
+        }
     }
 
     fn damage(&mut self, what: &str) {

@@ -8,6 +8,7 @@ mod bind;
 mod check;
 mod events;
 mod life;
+mod objects;
 #[cfg(test)]
 mod simulation;
 mod sweep;
@@ -21,3 +22,5 @@ pub use events::{
 };
 pub use life::{Life, Stage, Waiting};
 pub use sweep::{SweepSlice, sweep};
+#[cfg(test)]
+pub(crate) use {check::check_guards, sweep::sweep_guards};

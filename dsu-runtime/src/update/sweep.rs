@@ -1,11 +1,13 @@
-//! The sweep: converts what nobody has touched, in slices bounded in time (R29).
+//! The sweep: converts what nobody has touched, in slices bounded in time (R29): first what the static
+//! guards reach, then the objects made at run time, each under its own lock and no other.
 
+use super::objects::{Objects, own_form};
 use super::walk::Trail;
-use crate::abi::{GuardCell, GuardRegistration, WorkerContext};
+use crate::abi::{GuardCell, WorkerContext};
 use crate::error::{AccessError, LockError};
 use crate::heap::{self, Visitor};
 use crate::ids::{SweepId, Tag};
-use crate::sync;
+use crate::sync::{self, Guard, GuardSlot};
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
@@ -51,21 +53,24 @@ impl SweepSlice {
     }
 }
 
-type GuardOf = (&'static GuardRegistration, &'static GuardCell);
+/// A guard of this library, with its name.
+pub(crate) type NamedCell = (&'static str, &'static GuardCell);
 
-/// A walk over all guards of this library, and how far it has come.
+/// A walk over all guards of this library and all objects, and how far it has come.
 ///
-/// In the first pass of a sweep the workers share the guards: each begins at another one and leaves
-/// out those that somebody has gone through. What was moved from one guard to another meanwhile may
+/// In the first pass of a sweep the workers share them: each begins at another one and leaves out
+/// those that somebody has gone through. What was moved from one guard to another meanwhile may
 /// have escaped, so the passes that follow leave nothing out.
 struct Pass {
     sweep: SweepId,
     is_first: bool,
-    guards: Vec<GuardOf>,
+    guards: Vec<NamedCell>,
     /// Guards that are done, in the order of `guards`.
     done: usize,
+    /// Objects, when the guards are done.
+    objects: Option<Objects>,
     trail: Trail,
-    /// What this guard had left in an old form before this slice.
+    /// What is behind this guard has something left in an old form.
     left_behind: bool,
     patience: Duration,
 }
@@ -84,29 +89,40 @@ thread_local! {
     static PASS: RefCell<Option<Pass>> = RefCell::default();
 }
 
-/// One slice of a pass over all guards of this library; the next call goes on where it ends.
+/// One slice of a pass over all guards of this library and all objects; the next call goes on where it
+/// ends.
 pub fn sweep(sweep: SweepId, budget_ns: u64) -> SweepSlice {
+    let guards = || {
+        let guards = sync::sorted_guards().into_iter();
+        let named = guards.flat_map(|guard| guard.cells.iter().map(|cell| (guard.name, cell)));
+        named.collect()
+    };
+    sweep_guards(sweep, guards, budget_ns)
+}
+
+/// As [`sweep`], of these guards and of all objects. They are asked for when a pass begins.
+pub(crate) fn sweep_guards(
+    sweep: SweepId,
+    guards: impl Fn() -> Vec<NamedCell>,
+    budget_ns: u64,
+) -> SweepSlice {
     let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
     let mut slice = SweepSlice::default();
     PASS.with_borrow_mut(|current| {
         let pass = match current {
             Some(pass) if pass.sweep == sweep => pass,
-            _ => current.insert(Pass::new(sweep, true)),
+            _ => current.insert(Pass::new(sweep, true, guards())),
         };
         pass.run(deadline, &mut slice);
         if slice.is_done {
-            *pass = Pass::new(sweep, false);
+            *pass = Pass::new(sweep, false, guards());
         }
     });
     slice
 }
 
 impl Pass {
-    fn new(sweep: SweepId, is_first: bool) -> Pass {
-        let mut guards: Vec<GuardOf> = sync::sorted_guards()
-            .into_iter()
-            .flat_map(|guard| guard.cells.iter().map(move |cell| (guard, cell)))
-            .collect();
+    fn new(sweep: SweepId, is_first: bool, mut guards: Vec<NamedCell>) -> Pass {
         if !guards.is_empty() {
             // Spread over all guards, so that workers neither queue for one nor follow each other.
             let first = WorkerContext::current().owner() as usize * guards.len() * 7 / 16;
@@ -118,6 +134,7 @@ impl Pass {
             is_first,
             guards,
             done: 0,
+            objects: None,
             trail: Trail::default(),
             left_behind: false,
             patience: FIRST_PATIENCE,
@@ -125,83 +142,138 @@ impl Pass {
     }
 
     fn run(&mut self, deadline: Nanos, slice: &mut SweepSlice) {
-        while let Some((guard, cell)) = self.guards.get(self.done) {
-            let slot = sync::erased(cell).slot();
+        let cx = Worker::of_runtime();
+        while let Some(&(name, cell)) = self.guards.get(self.done) {
+            let guard = sync::erased(cell);
             // What nobody has made yet will begin in this version's form.
-            if slot.root().items().is_none() {
-                self.done += 1;
-                continue;
-            }
-            if self.is_first && slot.is_swept(self.sweep) {
-                self.trail = Trail::default();
-                slice.is_shared = true;
-            } else {
-                let before = (slice.failed, slice.poisoned.len());
-                let visit = self.visit(guard, cell, deadline, slice);
-                self.left_behind |= before != (slice.failed, slice.poisoned.len());
-                self.patience = match visit {
-                    Visit::Busy => (self.patience * 2).min(LONGEST_PATIENCE),
-                    Visit::Part | Visit::Whole => FIRST_PATIENCE,
-                };
-                if !matches!(visit, Visit::Whole) {
+            if guard.slot().root().items().is_some() {
+                let lock = |patience| guard.lock_timeout(&cx, patience);
+                if !self.visit(guard.slot(), &|| name.to_owned(), lock, deadline, slice) {
                     return;
                 }
-                if !self.left_behind {
-                    slot.set_swept(self.sweep);
-                }
             }
-            self.left_behind = false;
             self.done += 1;
             if Nanos::now() >= deadline {
-                break;
+                return;
             }
         }
-        slice.is_done = self.done >= self.guards.len();
+        let worker = WorkerContext::current().owner() as usize;
+        let mut objects = match self.objects.take() {
+            Some(objects) => objects,
+            None => Objects::from(worker),
+        };
+        slice.is_done = self.run_objects(&cx, &mut objects, deadline, slice);
+        self.objects = Some(objects);
     }
 
-    /// Sweeps one guard from where the trail is.
-    fn visit(
+    /// Sweeps objects from where the walk is; false if time ran out before its end.
+    fn run_objects(
         &mut self,
-        registration: &GuardRegistration,
-        cell: &'static GuardCell,
+        cx: &Worker,
+        objects: &mut Objects,
         deadline: Nanos,
         slice: &mut SweepSlice,
-    ) -> Visit {
-        let cx = Worker::of_runtime();
-        let flips = || {
-            WorkerContext::current()
-                .record()
-                .flips
-                .load(Ordering::Relaxed)
+    ) -> bool {
+        while let Some((object, is_resumed)) = objects.current(deadline) {
+            let form = object.form();
+            let target = own_form(form);
+            if !is_resumed {
+                self.trail = Trail::default();
+                self.left_behind = false;
+                slice.parked += u64::from(target.is_none());
+            }
+            let index = object.id().index;
+            let name = || sync::describe(index, form);
+            let lock = |patience| object.lock(cx, target.unwrap_or(form), patience);
+            if !self.visit(GuardSlot::at(index), &name, lock, deadline, slice) {
+                return false;
+            }
+            objects.advance();
+            if Nanos::now() >= deadline {
+                return false;
+            }
+        }
+        objects.are_done()
+    }
+
+    /// One visit to what a lock guards, unless another worker has seen to it; false if it is to go on
+    /// there in the next slice.
+    fn visit<'g>(
+        &mut self,
+        slot: &GuardSlot,
+        name: &dyn Fn() -> String,
+        lock: impl FnOnce(Duration) -> Result<Guard<'g, ()>, LockError>,
+        deadline: Nanos,
+        slice: &mut SweepSlice,
+    ) -> bool {
+        if self.is_first && slot.is_swept(self.sweep) {
+            self.trail = Trail::default();
+            self.left_behind = false;
+            slice.is_shared = true;
+            return true;
+        }
+        let before = (slice.failed, slice.poisoned.len());
+        let visit = sweep_one(
+            name,
+            || lock(self.patience),
+            &mut self.trail,
+            deadline,
+            slice,
+        );
+        self.left_behind |= before != (slice.failed, slice.poisoned.len());
+        self.patience = match visit {
+            Visit::Busy => (self.patience * 2).min(LONGEST_PATIENCE),
+            Visit::Part | Visit::Whole => FIRST_PATIENCE,
         };
-        let flips_before = flips();
-        match sync::erased(cell).lock_timeout(&cx, self.patience) {
-            Ok(mut guard) => {
-                slice.converted += flips() - flips_before;
-                let mut sweeper = Sweeper {
-                    trail: &mut self.trail,
-                    slice,
-                    deadline,
-                    until_look: Cell::new(0),
-                    is_spent: Cell::new(false),
-                };
-                guard.drop_outdated();
-                guard.visit(&mut sweeper);
-                match self.trail.turn() {
-                    true => Visit::Part,
-                    false => Visit::Whole,
-                }
+        let is_whole = matches!(visit, Visit::Whole);
+        if is_whole && !std::mem::take(&mut self.left_behind) {
+            slot.set_swept(self.sweep);
+        }
+        is_whole
+    }
+}
+
+/// Sweeps what one lock guards from where the trail is.
+fn sweep_one<'g>(
+    name: &dyn Fn() -> String,
+    lock: impl FnOnce() -> Result<Guard<'g, ()>, LockError>,
+    trail: &mut Trail,
+    deadline: Nanos,
+    slice: &mut SweepSlice,
+) -> Visit {
+    let flips = || {
+        WorkerContext::current()
+            .record()
+            .flips
+            .load(Ordering::Relaxed)
+    };
+    let flips_before = flips();
+    match lock() {
+        Ok(mut guard) => {
+            slice.converted += flips() - flips_before;
+            let mut sweeper = Sweeper {
+                trail,
+                slice,
+                deadline,
+                until_look: Cell::new(0),
+                is_spent: Cell::new(false),
+            };
+            guard.drop_outdated();
+            guard.visit(&mut sweeper);
+            match trail.turn() {
+                true => Visit::Part,
+                false => Visit::Whole,
             }
-            Err(LockError::TimedOut(_)) => Visit::Busy,
-            Err(LockError::Poisoned(name)) => {
-                slice.poisoned.push(name);
-                Visit::Whole
-            }
-            Err(error) => {
-                slice.failed += 1;
-                tracing::error!(guard = registration.name, %error, "the sweep cannot convert a guard");
-                Visit::Whole
-            }
+        }
+        Err(LockError::TimedOut(_)) => Visit::Busy,
+        Err(LockError::Poisoned(name)) => {
+            slice.poisoned.push(name);
+            Visit::Whole
+        }
+        Err(error) => {
+            slice.failed += 1;
+            tracing::error!(guard = name(), %error, "the sweep cannot convert what a guard guards");
+            Visit::Whole
         }
     }
 }

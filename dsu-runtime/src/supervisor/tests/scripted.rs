@@ -115,6 +115,9 @@ impl Memory for Scripted {
     fn is_poisoned(&self, _: GuardIndex) -> bool {
         false
     }
+    fn poisoned_objects(&self, _: u32) -> Vec<GuardIndex> {
+        Vec::new()
+    }
     fn boxes(&self, _: Tag) -> u64 {
         0
     }

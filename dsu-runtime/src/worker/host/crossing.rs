@@ -3,6 +3,7 @@
 
 use super::{Arrival, Host, TO_CLOSE, Turn, close, say, watch, with_host};
 use crate::abi::{RunOutcome, WorkerContext, WorkerRecord};
+use crate::heap::objects;
 use crate::sys::time::Nanos;
 use crate::worker::carry::{self, Parcel};
 use crate::worker::cx::Surroundings;
@@ -36,6 +37,8 @@ pub(in crate::worker) fn run(digest: String) -> Result<String, String> {
                 host.surroundings(&digest, resumed_from),
             )
         });
+        // What the run before leaked, and what the dead left, is released before the next begins.
+        objects::end_run();
         let (outcome, answer) = library.run(&surroundings, parcel.as_deref());
         next = match with_host(|host| host.after_run(&digest, outcome, answer)) {
             Next::Run(digest, parcel) => (digest, parcel),
