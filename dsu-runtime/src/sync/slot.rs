@@ -130,7 +130,7 @@ impl GuardSlot {
     /// The representation that the items are in, or were in when the guard was poisoned.
     pub fn form(&self) -> Tag {
         match self.root().tag() {
-            Tag::IMPOSSIBLE => Tag(self.poisoned.load(Ordering::Relaxed) as u16),
+            Tag::IMPOSSIBLE => Tag(self.poisoned.load(Ordering::Relaxed)),
             tag => tag,
         }
     }
