@@ -1,8 +1,11 @@
 //! The death of a worker at every store that others can see: in a section, in a flip; and that of
 //! whoever recovers it.
 
+use super::rooms::*;
 use super::world::*;
 use crate::abi::WorkerRecord;
+use crate::error::LockError;
+use crate::heap::objects::Fate;
 use crate::heap::stepping::at_every_store;
 use crate::heap::testing::{fork_worker, reap, test_name};
 use crate::heap::tests::Owned;
@@ -27,7 +30,7 @@ fn is_poisoned(guard: GuardIndex) -> bool {
 
 /// What must hold once all who worked are dead and recovered: locks and books are in order, and
 /// the totals are whole for either version, if they were not given up.
-fn assert_sound() {
+fn assert_totals_sound() {
     for index in 0..GUARDS {
         assert!(GuardSlot::at(GuardIndex(index)).lock.is_at_rest());
     }
@@ -75,7 +78,68 @@ fn worker_may_die_at_every_store_of_its_sections_and_flips() {
                 if flipped == TOTALS.0 + 1 {
                     assert!(!is_poisoned(TOTALS), "a transformer harms nothing");
                 }
-                assert_sound();
+                assert_totals_sound();
+            },
+        );
+        assert!(points > 100, "{points}");
+    });
+}
+
+// I28: the whole life of an object, seen from both versions.
+#[test]
+fn worker_may_die_at_every_store_of_an_objects_life() {
+    let name = test_name!("worker_may_die_at_every_store_of_an_objects_life");
+    with_world(name, || {
+        play(MAKER.0, |cx| {
+            let_in(cx, old_room(1));
+            let_in(cx, old_room(2));
+        });
+        let points = at_every_store(
+            DEAD.0,
+            || {
+                let cx = &Worker::of_runtime();
+                let_in(cx, old_room(3));
+                let held = new_handle(cx, 0);
+                drop(held.lock(cx).expect("free and sound"));
+                tear_down(cx, 0);
+                assert!(is_retired(held.lock(cx)));
+                drop(held);
+            },
+            || {
+                for dead in [DEAD, MAKER] {
+                    recover_worker(dead, ALL_GUARDS);
+                    heap::recover(dead);
+                }
+                play(5, |cx| {
+                    // What was in the hands of the dead is named, and objects among it are freed.
+                    let is_lost = |finding: &String| finding.contains("nobody reaches");
+                    let is_freed = |finding: &String| finding.contains("is nobody's");
+                    let first = findings();
+                    assert!(first.iter().all(|f| is_lost(f) || is_freed(f)), "{first:?}");
+                    let second = findings();
+                    assert!(second.iter().all(is_lost), "{second:?}");
+                    for (_, id) in all_objects() {
+                        assert!(GuardSlot::at(id.index).lock.is_at_rest());
+                    }
+                    let Ok(lobby) = WORLD_LOBBY.lock(cx) else {
+                        return;
+                    };
+                    let rooms = lobby.rooms.len();
+                    drop(lobby);
+                    assert!((1..=3).contains(&rooms));
+                    let is_alive = |(fate, _): &(Fate, _)| *fate != Fate::Condemned;
+                    let alive = all_objects().into_iter().filter(is_alive);
+                    assert_eq!(alive.count(), rooms, "nothing but what the lobby owns");
+                    for place in 0..rooms {
+                        let room = old_handle(cx, place);
+                        let sound = match room.lock(cx) {
+                            Ok(room) => room.label.as_slice() == LABEL,
+                            Err(error) => matches!(error, LockError::Poisoned(_)),
+                        };
+                        assert!(sound);
+                    }
+                    tear_down(cx, 0);
+                });
             },
         );
         assert!(points > 100, "{points}");
@@ -105,7 +169,7 @@ fn whoever_recovers_a_worker_may_die_at_every_store() {
                 recover(MAKER);
                 assert!(is_poisoned(FAMILY), "its owner died in the section");
                 assert!(!is_poisoned(TOTALS) && !is_poisoned(HARD));
-                assert_sound();
+                assert_totals_sound();
             },
         );
         assert!(points > 10, "{points}");
