@@ -203,7 +203,9 @@ impl Supervisor {
         if let Err(why) = self.begin(Some(client), asked) {
             return self.refuse(Some(client), why);
         }
-        let result = self.plan_for(target);
+        let keys = &self.builds.get(target).build.listeners;
+        let opened = self.listeners.reopen(keys);
+        let result = opened.and_then(|()| self.plan_for(target));
         self.event(Event::Probed(result));
     }
 
@@ -296,13 +298,9 @@ impl Supervisor {
         self.underway = Some(underway);
         self.keep_record();
         self.underway = None;
-        let kept = [Some(self.life.running()), self.previous];
-        let kept: Vec<&[String]> = kept
-            .into_iter()
-            .flatten()
-            .map(|index| &self.builds.get(index).build.listeners[..])
-            .collect();
-        self.listeners.keep(&kept);
+        let running = self.builds.get(self.life.running());
+        let by = Instant::now() + self.config.drain;
+        self.listeners.keep(&running.build.listeners, by);
     }
 
     fn answer_accepted(&mut self) {

@@ -2,7 +2,8 @@
 //! Accepting connections, and the end of accepting them.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{Shutdown, SockFlag, accept4, shutdown};
+use nix::sys::socket::{Shutdown, SockFlag, accept4, getsockopt, shutdown, sockopt};
+use nix::sys::stat::fstat;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -52,6 +53,39 @@ pub fn drop_arrivals(listener: BorrowedFd<'_>) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Takes connections again after [`drop_arrivals`]. Who tried meanwhile tries again, and gets in.
+///
+/// # Errors
+/// What setsockopt(2) says; nothing was dropped before.
+pub fn take_arrivals(listener: BorrowedFd<'_>) -> io::Result<()> {
+    let unused: libc::c_int = 0;
+    // SAFETY: the kernel reads one integer during the call, and does not use it.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_FILTER,
+            (&raw const unused).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether two descriptors are of one socket.
+pub fn is_same_socket(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
+    let place = |fd| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Whether a socket listens: one that [`close_queue`] has ended does not.
+pub fn is_listening(listener: BorrowedFd<'_>) -> bool {
+    getsockopt(&listener, sockopt::AcceptConn).unwrap_or(false)
 }
 
 /// Whether a connection waits to be accepted.

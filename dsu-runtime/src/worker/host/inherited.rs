@@ -1,45 +1,49 @@
 //! The listening sockets that the supervisor has opened, kept open for whatever version asks for them.
 
+use crate::sys::accept::{is_listening, is_same_socket};
 use crate::worker::cx::InheritedListener;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-/// Listeners by name.
+/// Listeners by key, `NAME=ADDR` as they were asked for.
 #[derive(Default)]
-pub(super) struct Inherited(Vec<(InheritedListener, OwnedFd)>);
+pub(super) struct Inherited(Vec<(String, OwnedFd)>);
 
 impl Inherited {
     /// Takes in what came with a message about a build.
-    pub(super) fn take(&mut self, names: &[String], fds: Vec<OwnedFd>) {
-        for (name, fd) in names.iter().zip(fds) {
+    pub(super) fn take(&mut self, keys: &[String], fds: Vec<OwnedFd>) {
+        for (key, fd) in keys.iter().zip(fds) {
             // Every message about a build brings its listeners, most of them known.
-            let is_known = |(listener, known): &(InheritedListener, OwnedFd)| {
-                listener.name == *name && is_same_socket(known, &fd)
+            let is_known = |(known, socket): &(String, OwnedFd)| {
+                known == key && is_same_socket(socket.as_fd(), fd.as_fd())
             };
             if self.0.iter().any(is_known) {
                 continue;
             }
-            // The name may stand for another socket than it did: the supervisor closed the old one.
-            self.0.retain(|(listener, _)| listener.name != *name);
-            let listener = InheritedListener {
-                name: name.clone(),
-                fd: fd.as_raw_fd(),
-            };
-            self.0.push((listener, fd));
+            // It was closed and opened again meanwhile.
+            self.0.retain(|(known, _)| known != key);
+            self.0.push((key.clone(), fd));
         }
     }
 
-    /// Those with these names.
-    pub(super) fn named(&self, names: &[String]) -> Vec<InheritedListener> {
-        self.0
+    /// Those with these keys, in their order, as the application knows them.
+    pub(super) fn named(&self, keys: &[String]) -> Vec<InheritedListener> {
+        let found = keys
             .iter()
-            .map(|(listener, _)| listener.clone())
-            .filter(|listener| names.contains(&listener.name))
+            .filter_map(|key| self.0.iter().find(|(known, _)| known == key));
+        found
+            .map(|(key, fd)| InheritedListener {
+                name: key
+                    .split_once('=')
+                    .map_or(&**key, |(name, _)| name)
+                    .to_owned(),
+                fd: fd.as_raw_fd(),
+            })
             .collect()
     }
-}
 
-/// Whether two descriptors are of one socket.
-fn is_same_socket(a: &OwnedFd, b: &OwnedFd) -> bool {
-    let place = |fd: &OwnedFd| nix::sys::stat::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
-    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
+    /// Gives up those that listen no more.
+    pub(super) fn take_closed(&mut self) -> Vec<OwnedFd> {
+        let closed = self.0.extract_if(.., |(_, fd)| !is_listening(fd.as_fd()));
+        closed.map(|(_, fd)| fd).collect()
+    }
 }

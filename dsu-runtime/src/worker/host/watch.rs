@@ -23,6 +23,7 @@
 #![allow(unsafe_code)] // borrows descriptors by the numbers that the running version lends
 
 use crate::abi::{WatchChange, WorkerContext};
+use crate::sys::accept::is_same_socket;
 use crate::sys::epoll::{Epoll, Interest};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -69,6 +70,26 @@ pub(super) extern "C" fn watch(change: WatchChange, fd: i32, token: u64, interes
 /// The new code is confirmed: what it changed stays.
 pub(super) fn keep() {
     WATCHES.with_borrow_mut(|watches| watches.journal.clear());
+}
+
+/// A socket is closed for good: nobody is to be woken on its account, whatever descriptors of it the
+/// application has. Only while the code that runs is confirmed.
+pub(super) fn forget(socket: BorrowedFd<'_>) {
+    WATCHES.with_borrow_mut(|watches| {
+        for (fd, watched) in (0..).zip(&mut watches.table) {
+            if watched.is_some() && is_socket(fd, socket) {
+                // Gone already, if the entry is stale.
+                let _ = apply(WatchChange::Delete, fd, NOTHING);
+                *watched = None;
+            }
+        }
+    });
+}
+
+fn is_socket(fd: i32, socket: BorrowedFd<'_>) -> bool {
+    // SAFETY: as in `apply`: a number that was closed is an error to the kernel, and no memory
+    // depends on it.
+    is_same_socket(unsafe { BorrowedFd::borrow_raw(fd) }, socket)
 }
 
 /// The new code failed: everything is watched as it was when it was entered. Comes before any
