@@ -44,7 +44,8 @@ impl Supervisor {
         };
         tracing::info!("draining, for {} ms at most", time.as_millis());
         // They go with the last worker at the latest.
-        self.listeners.keep(&[], now + time + GRACE + KILL_AGAIN);
+        self.listeners
+            .keep(&[], now, now + time + GRACE + KILL_AGAIN);
         if self.underway.is_some() {
             let why = "the server was told to end".to_owned();
             let has_crossed = self

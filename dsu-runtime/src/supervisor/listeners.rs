@@ -22,12 +22,21 @@ use std::time::{Duration, Instant};
 
 /// How often to look whether the queue of a socket that leaves is empty.
 const LOOK: Duration = Duration::from_millis(10);
+/// A client that was answered just before newcomers were kept out has this long to complete its
+/// connection: some round trips.
+const HANDSHAKE: Duration = Duration::from_millis(200);
 
 struct Socket {
     bound: SocketAddr,
     socket: TcpListener,
-    /// It leaves, and is closed by then. `None`: open.
-    leaves_by: Option<Instant>,
+    leaves: Option<Leave>,
+}
+
+/// When a socket that leaves is closed: if nobody waits, and in any case.
+#[derive(Clone, Copy, Debug)]
+struct Leave {
+    from: Instant,
+    by: Instant,
 }
 
 /// A socket that was closed.
@@ -112,15 +121,12 @@ impl Listeners {
 
     /// None of these leaves any more.
     fn stay(&mut self, named: Vec<(String, SocketAddr)>) -> Vec<String> {
-        let leaving = self
-            .sockets
-            .iter_mut()
-            .filter(|one| one.leaves_by.is_some());
+        let leaving = self.sockets.iter_mut().filter(|one| one.leaves.is_some());
         for socket in leaving {
             if !named.iter().any(|(_, bound)| *bound == socket.bound) {
                 continue;
             }
-            socket.leaves_by = None;
+            socket.leaves = None;
             if let Err(error) = take_arrivals(socket.socket.as_fd()) {
                 tracing::debug!("{}: {error}", socket.bound);
             }
@@ -132,16 +138,19 @@ impl Listeners {
     /// there; those that it has queued can be accepted until [`close_left`](Self::close_left) has closed
     /// the socket, at the latest at `by`. Who tries to connect meanwhile tries again, so that none is
     /// queued between the last that a worker accepts and the end.
-    pub fn keep(&mut self, keys: &[String], by: Instant) {
+    pub fn keep(&mut self, keys: &[String], now: Instant, by: Instant) {
         let kept: Vec<SocketAddr> = keys
             .iter()
             .filter_map(|key| self.bound.get(key).copied())
             .collect();
         for socket in &mut self.sockets {
-            if socket.leaves_by.is_some() || kept.contains(&socket.bound) {
+            if socket.leaves.is_some() || kept.contains(&socket.bound) {
                 continue;
             }
-            socket.leaves_by = Some(by);
+            socket.leaves = Some(Leave {
+                from: now + HANDSHAKE,
+                by,
+            });
             if let Err(error) = drop_arrivals(socket.socket.as_fd()) {
                 tracing::debug!("{}: newcomers may be reset: {error}", socket.bound);
             }
@@ -153,9 +162,11 @@ impl Listeners {
     pub fn close_left(&mut self, now: Instant) -> Vec<Closed> {
         let mut closed = Vec::new();
         self.sockets.retain(|one| {
-            let Some(by) = one.leaves_by else { return true };
+            let Some(Leave { from, by }) = one.leaves else {
+                return true;
+            };
             let is_cut_off = has_queued(one.socket.as_fd());
-            if is_cut_off && now < by {
+            if now < by && (is_cut_off || now < from) {
                 return true;
             }
             close_queue(one.socket.as_fd());
@@ -170,7 +181,7 @@ impl Listeners {
 
     /// When to look again whether something can be closed.
     pub fn next_look(&self, now: Instant) -> Option<Instant> {
-        let mut leaving = self.sockets.iter().filter_map(|one| one.leaves_by);
+        let mut leaving = self.sockets.iter().filter_map(|one| one.leaves);
         leaving.next().map(|_| now + LOOK)
     }
 
@@ -198,7 +209,7 @@ impl Listeners {
 
     /// Addresses that are about to be closed.
     pub fn leaving(&self) -> Vec<String> {
-        let leaving = self.sockets.iter().filter(|one| one.leaves_by.is_some());
+        let leaving = self.sockets.iter().filter(|one| one.leaves.is_some());
         leaving.map(|one| one.bound.to_string()).collect()
     }
 
@@ -220,7 +231,7 @@ fn bind(address: impl ToSocketAddrs) -> std::io::Result<Socket> {
     Ok(Socket {
         bound: socket.local_addr()?,
         socket,
-        leaves_by: None,
+        leaves: None,
     })
 }
 

@@ -299,8 +299,9 @@ impl Supervisor {
         self.keep_record();
         self.underway = None;
         let running = self.builds.get(self.life.running());
-        let by = Instant::now() + self.config.drain;
-        self.listeners.keep(&running.build.listeners, by);
+        let now = Instant::now();
+        let by = now + self.config.drain;
+        self.listeners.keep(&running.build.listeners, now, by);
     }
 
     fn answer_accepted(&mut self) {

@@ -20,22 +20,29 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Lets the kernel drop every packet that comes for the listener itself: no connection is made any more,
-/// those that were made stay in its queue and work. Who connects sends the packet again later.
+/// Lets the kernel drop every packet that asks the listener for a connection. Connections that were made
+/// stay in its queue and work, and who has been answered already can still complete one. Who is not
+/// answered sends the packet again later.
 ///
 /// # Errors
 /// What setsockopt(2) says.
 pub fn drop_arrivals(listener: BorrowedFd<'_>) -> io::Result<()> {
-    /// BPF: the packet is kept up to this length.
-    const RETURN_NOTHING: libc::sock_filter = libc::sock_filter {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 0,
-        k: 0,
-    };
-    let mut program = [RETURN_NOTHING];
+    /// In a TCP header: where the flags are, and the one of a packet that begins a connection.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 2;
+    const fn step(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+        let code = code as u16;
+        libc::sock_filter { code, jt, jf, k }
+    }
+    // Classic BPF (McCanne and Jacobson, USENIX 1993); it sees the packet from the TCP header on.
+    let mut program = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, FLAGS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, SYN, 0, 1),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, u32::MAX, 0, 0),
+    ];
     let filter = libc::sock_fprog {
-        len: 1,
+        len: program.len() as u16,
         filter: program.as_mut_ptr(),
     };
     // SAFETY: the kernel copies filter and program during the call; both outlive it, and the length

@@ -19,8 +19,9 @@ fn opened(listeners: &mut Listeners, texts: &[&str]) -> Vec<String> {
     listeners.open(&wanted(texts)).expect("free ports")
 }
 
-fn far() -> Instant {
-    Instant::now() + FAR
+fn leave(listeners: &mut Listeners, keys: &[String]) {
+    let now = Instant::now();
+    listeners.keep(keys, now, now + FAR);
 }
 
 fn bound(listeners: &Listeners, key: &str) -> SocketAddr {
@@ -28,7 +29,7 @@ fn bound(listeners: &Listeners, key: &str) -> SocketAddr {
 }
 
 fn close_left(listeners: &mut Listeners) -> Vec<Closed> {
-    listeners.close_left(Instant::now())
+    listeners.close_left(Instant::now() + HANDSHAKE)
 }
 
 /// A worker's copy.
@@ -52,7 +53,7 @@ fn a_listener_stays_open_while_a_version_uses_it() {
     assert!(shown[0].starts_with("default=127.0.0.1:") && !shown[0].ends_with(":0"));
     let both = opened(&mut listeners, &["127.0.0.1:0", "admin=127.0.0.1:0"]);
     assert_eq!(listeners.addresses(&both)[0], shown[0]);
-    listeners.keep(&first, far());
+    leave(&mut listeners, &first);
     assert_eq!(listeners.leaving().len(), 1);
     assert_eq!(close_left(&mut listeners).len(), 1);
     assert_eq!(listeners.descriptors(&both).len(), 1);
@@ -82,7 +83,7 @@ fn who_waits_in_the_queue_of_a_leaving_socket_is_served_and_who_comes_later_refu
     let address = bound(&listeners, &keys[0]);
     let worker = worker(&listeners, &keys[0]);
     let _queued = TcpStream::connect(address).expect("it listens");
-    listeners.keep(&[], far());
+    leave(&mut listeners, &[]);
     assert_eq!(close_left(&mut listeners), [], "somebody waits");
     assert_eq!(failure(address), ErrorKind::TimedOut);
     worker.accept().expect("who has connected is served");
@@ -100,8 +101,8 @@ fn a_queue_that_nobody_empties_is_closed_when_its_time_is_up() {
     let keys = opened(&mut listeners, &["127.0.0.1:0"]);
     let address = bound(&listeners, &keys[0]);
     let _queued = TcpStream::connect(address).expect("it listens");
-    let by = far();
-    listeners.keep(&[], by);
+    let by = Instant::now() + FAR;
+    listeners.keep(&[], Instant::now(), by);
     assert_eq!(listeners.close_left(by - MOMENT), []);
     assert!(listeners.close_left(by)[0].is_cut_off);
     assert_eq!(failure(address), ErrorKind::ConnectionRefused);
@@ -116,7 +117,7 @@ fn a_leaving_socket_that_is_asked_for_again_is_the_same_and_lets_everybody_in() 
     let number = listeners.descriptors(&keys)[0].as_raw_fd();
     let _queued = TcpStream::connect(address).expect("it listens");
     for again in [true, false] {
-        listeners.keep(&[], far());
+        leave(&mut listeners, &[]);
         assert_eq!(failure(address), ErrorKind::TimedOut);
         if again {
             opened(&mut listeners, &["127.0.0.1:0"]);
@@ -138,13 +139,15 @@ fn a_closed_listener_comes_back_at_its_address_unless_that_is_taken() {
     // Workers hold copies for a while yet.
     let copies = keys.iter().map(|key| worker(&listeners, key));
     let copies: Vec<TcpListener> = copies.collect();
-    listeners.keep(&[], far());
+    leave(&mut listeners, &[]);
     close_left(&mut listeners);
     listeners.reopen(&keys).expect("nobody has taken it");
     assert_eq!(bound(&listeners, &keys[1]), address);
     TcpStream::connect(address).expect("it listens again");
 
-    listeners.keep(&[], Instant::now());
+    // That one waits for nobody to accept it: the time is up.
+    let now = Instant::now();
+    listeners.keep(&[], now, now);
     close_left(&mut listeners);
     drop(copies);
     let _thief = TcpListener::bind(address).expect("it is free");
@@ -164,7 +167,7 @@ fn one_address_under_another_name_is_the_same_socket() {
     let address = bound(&listeners, &first[0]);
     let renamed = opened(&mut listeners, &[&format!("web={address}")]);
     assert_ne!(first, renamed);
-    listeners.keep(&renamed, far());
+    leave(&mut listeners, &renamed);
     assert_eq!(close_left(&mut listeners), []);
     assert_eq!(listeners.addresses(&renamed), [format!("web={address}")]);
     TcpStream::connect(address).expect("it was never closed");

@@ -47,3 +47,60 @@ impl Inherited {
         closed.map(|(_, fd)| fd).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::accept::close_queue;
+    use std::net::TcpListener;
+
+    fn socket() -> OwnedFd {
+        TcpListener::bind("127.0.0.1:0")
+            .expect("a free port")
+            .into()
+    }
+
+    fn keys(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    // R33
+    #[test]
+    fn each_version_has_its_own_under_their_names_and_in_its_order() {
+        let mut inherited = Inherited::default();
+        let (old, new) = (
+            keys(&["web=a:1", "admin=a:2"]),
+            keys(&["admin=a:3", "web=a:1"]),
+        );
+        let (web, admin) = (socket(), socket());
+        let again = web.try_clone().expect("a descriptor");
+        inherited.take(&old, vec![web, admin]);
+        inherited.take(&new, vec![socket(), again]);
+        assert_eq!(inherited.0.len(), 3, "one address, one descriptor");
+        let names = |keys| -> Vec<String> {
+            let named = inherited.named(keys).into_iter();
+            named.map(|listener| listener.name).collect()
+        };
+        assert_eq!(names(&old), ["web", "admin"]);
+        assert_eq!(names(&new), ["admin", "web"]);
+        let fd = |keys, place: usize| inherited.named(keys)[place].fd;
+        assert_eq!(fd(&old, 0), fd(&new, 1));
+        assert_ne!(fd(&old, 1), fd(&new, 0));
+    }
+
+    // R33
+    #[test]
+    fn what_is_closed_is_given_up_and_another_may_take_its_key() {
+        let mut inherited = Inherited::default();
+        let both = keys(&["web=a:0", "admin=a:0"]);
+        inherited.take(&both, vec![socket(), socket()]);
+        close_queue(inherited.0[1].1.as_fd());
+        let first = inherited.named(&both)[1].fd;
+        let other = socket();
+        inherited.take(&both[1..], vec![other]);
+        assert_ne!(inherited.named(&both)[1].fd, first);
+        close_queue(inherited.0[0].1.as_fd());
+        assert_eq!(inherited.take_closed().len(), 1);
+        assert_eq!(inherited.named(&both).len(), 1);
+    }
+}

@@ -277,6 +277,32 @@ mod tests {
         });
     }
 
+    // R33
+    #[test]
+    fn a_listener_that_is_closed_wakes_nobody_under_any_descriptor() {
+        let name = test_name!("a_listener_that_is_closed_wakes_nobody_under_any_descriptor");
+        with_regions(name, ROOMY, || {
+            set_up();
+            let any = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let (kept, hosts) = (any(), any());
+            let application = hosts.try_clone().expect("a descriptor");
+            assert_eq!(change(ADD, &kept, 1, Interest::READABLE), 0);
+            assert_eq!(change(ADD, &application, 2, Interest::READABLE), 0);
+            crate::sys::accept::close_queue(hosts.as_fd());
+            assert_eq!(ready(), [2], "it would be ready for ever");
+            forget(hosts.as_fd());
+            assert!(ready().is_empty());
+            let address = kept.local_addr().expect("bound");
+            let _client = std::net::TcpStream::connect(address).expect("it listens");
+            assert_eq!(ready(), [1]);
+            // The application deregisters what it drops: nothing is there any more.
+            assert_eq!(
+                change(DELETE, &application, 0, Interest::NONE),
+                libc::ENOENT
+            );
+        });
+    }
+
     // R24
     #[test]
     fn any_changes_are_undone_also_where_numbers_are_used_again() {
