@@ -106,6 +106,16 @@ fn listening_inode(address: SocketAddr) -> String {
     found.expect("it listens")[9].to_owned()
 }
 
+/// How many sockets this process has on which anybody listens.
+fn listening(pid: u32) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").expect("a table");
+    let lines = table.lines().map(|line| line.split_whitespace().collect());
+    let listen = lines.filter(|line: &Vec<&str>| line.len() > 9 && line[3] == "0A");
+    listen
+        .filter(|line| !holders([pid], line[9]).is_empty())
+        .count()
+}
+
 /// Which of these processes have the socket open.
 fn holders(processes: impl IntoIterator<Item = u32>, inode: &str) -> Vec<u32> {
     let link = format!("socket:[{inode}]");
@@ -263,11 +273,16 @@ fn the_same_file_takes_other_listeners_and_an_address_keeps_its_socket_under_ano
     let answer = fleet.update(&v1, &["--listen", &web, "--listen", &taken, "--wait"]);
     assert_eq!(answer.word, "refused");
     assert!(answer.text.contains("two listeners"), "{}", answer.text);
+    // One that is refused when its listener is open already.
+    let extra = ["--listen", &web, "--listen", "extra=127.0.0.1:0"];
+    let answer = fleet.update(&v1, &[&["--canary", "9", "--wait"], &extra[..]].concat());
+    assert_eq!(answer.word, "refused");
+    assert!(answer.text.contains("9 canaries"), "{}", answer.text);
+    until(|| (listening(fleet.pid()) == 2).then_some(()));
     assert_eq!(addresses(&fleet, "listeners").len(), 2);
 
     let mut established = connect(first);
-    let listen = ["--listen", &web, "--listen", "extra=127.0.0.1:0"];
-    fleet.updated(&v1, &[&AT_ONCE[..], &listen].concat());
+    fleet.updated(&v1, &[&AT_ONCE[..], &extra].concat());
     assert_eq!(listening_inode(first), inode, "it was never closed");
     assert_eq!(address(&fleet, "listeners", "web"), first);
     answers(&mut established);
