@@ -19,6 +19,8 @@ const FIRST: [&str; 2] = ["--listen", "127.0.0.1:0"];
 const ADMIN: [&str; 2] = ["--listen", "admin=127.0.0.1:0"];
 /// Holds an update after its one canary.
 const HELD: [&str; 4] = ["--canary", "1", "--probation", "3600"];
+/// Connections that no worker has accepted when an update is about to commit.
+const QUEUED: usize = 500;
 const AT_ONCE: [&str; 3] = ["--probation", "0", "--wait"];
 
 fn with_admin() -> Settings {
@@ -259,6 +261,41 @@ fn nobody_is_lost_when_a_listener_is_removed_and_a_rollback_opens_it_again() {
     assert_eq!(address(&fleet, "listeners", "admin"), admin);
     until_accepted_by(admin, pids(&fleet));
     until_accepted_by(fleet.address(), pids(&fleet));
+    fleet.finish();
+}
+
+// R33
+#[test]
+fn who_waits_in_the_queue_when_the_update_commits_is_served() {
+    let fleet = Fleet::start("queue of a removed listener", &with_admin());
+    let admin = address(&fleet, "listeners", "admin");
+    let send = |signal| {
+        for pid in pids(&fleet) {
+            kill(Pid::from_raw(pid as i32), signal).expect("it runs");
+        }
+    };
+    let flags = ["--probation", "3"];
+    fleet.updated(&library("kv_v2"), &[&flags[..], &FIRST].concat());
+    until(|| (fleet.now().workers[0].version == Some(2)).then_some(()));
+    send(Signal::SIGSTOP);
+    // From here to the commit the workers have far less to do than to accept all of these.
+    let mut queued: Vec<Wire> = (0..QUEUED).map(|_| connect(admin)).collect();
+    for wire in &mut queued {
+        wire.push(&["PING"]);
+        wire.flush().expect("the kernel takes it");
+    }
+    until(|| {
+        let blocking = fleet.ask(&["blocking"]).text;
+        blocking.contains("after probation").then_some(())
+    });
+    send(Signal::SIGCONT);
+    for wire in &mut queued {
+        let reply = wire.reply().expect("an answer");
+        assert_eq!(reply, Value::Simple("PONG".to_owned()));
+    }
+    assert_eq!(fleet.until_idle().version, 2, "{}", fleet.log());
+    until_refused(admin);
+    queued.iter_mut().for_each(answers);
     fleet.finish();
 }
 
