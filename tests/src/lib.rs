@@ -10,7 +10,7 @@ mod host;
 mod patch;
 mod watchdog;
 
-pub use fleet::{Fleet, until};
+pub use fleet::{Fleet, process_of, until};
 pub use host::{echo, host, kv, ledger, library, order};
 pub use patch::{Patch, behave};
 pub use watchdog::Watchdog;

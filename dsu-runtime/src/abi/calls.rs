@@ -87,6 +87,8 @@ impl HostCalls {
     pub const NOTICE_DRAIN: u32 = 1;
     /// The configuration may have changed.
     pub const NOTICE_RECONFIGURE: u32 = 2;
+    /// Bit of [`HostCalls::take_notices`]: listeners of another version are closed.
+    pub const NOTICE_LISTENERS_CLOSED: u32 = 4;
 }
 
 /// Receives bytes from the other side: `(state, bytes, length)`.

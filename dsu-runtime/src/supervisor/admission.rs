@@ -3,7 +3,7 @@
 //! Everything that can be refused is refused before anything is given out or opened.
 
 use super::builds::KnownBuild;
-use super::config::ListenAddress;
+use super::config::{ListenAddress, check_names};
 use super::plan::plan;
 use super::ports::{Advice, Candidate};
 use super::run::Supervisor;
@@ -42,6 +42,7 @@ impl Supervisor {
                     .collect::<Result<_, _>>()?,
             ),
         };
+        check_names(wanted.as_deref().unwrap_or_default())?;
         let keys = wanted.as_ref().map_or(listeners, |wanted| {
             wanted.iter().map(ListenAddress::to_string).collect()
         });

@@ -104,16 +104,24 @@ impl Config {
                 self.heap_bytes
             ));
         }
-        for (n, one) in self.listen.iter().enumerate() {
-            if self.listen[..n].iter().any(|other| other.name == one.name) {
-                return Err(format!(
-                    "two listeners are called {}: write --listen NAME=ADDR",
-                    one.name
-                ));
-            }
-        }
-        Ok(())
+        check_names(&self.listen)
     }
+}
+
+/// Refuses listeners that an application cannot tell apart.
+///
+/// # Errors
+/// One sentence that says what to change.
+pub fn check_names(listen: &[ListenAddress]) -> Result<(), String> {
+    for (n, one) in listen.iter().enumerate() {
+        if listen[..n].iter().any(|other| other.name == one.name) {
+            return Err(format!(
+                "two listeners are called {}: write --listen NAME=ADDR",
+                one.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn half_of_memory() -> u64 {

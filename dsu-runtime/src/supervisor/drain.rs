@@ -1,4 +1,4 @@
-//! The end of a server: workers are told to drain, reminded when their time is up, and killed at last.
+//! The end of a server, and of listeners that no version uses any more. Workers are told to drain, reminded when their time is up, and killed at last.
 //!
 //! | time | what happens |
 //! |---|---|
@@ -20,25 +20,17 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(2);
 /// Pause before workers that were killed are killed again: the kernel may hold one up.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
-/// How often to look whether a listener's queue is empty.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// How far the end of a server is.
 #[derive(Debug)]
 pub(super) struct Draining {
     kill_at: Instant,
-    /// Some listener still has connections that no worker has accepted.
-    has_queued: bool,
 }
 
 impl Draining {
     /// When there is something to do.
-    pub(super) fn next(&self, now: Instant) -> Instant {
-        if self.has_queued {
-            self.kill_at.min(now + LOOK)
-        } else {
-            self.kill_at
-        }
+    pub(super) fn next(&self) -> Instant {
+        self.kill_at
     }
 }
 
@@ -51,7 +43,9 @@ impl Supervisor {
             self.config.drain
         };
         tracing::info!("draining, for {} ms at most", time.as_millis());
-        self.listeners.keep_newcomers_out();
+        // They go with the last worker at the latest.
+        self.listeners
+            .keep(&[], now, now + time + GRACE + KILL_AGAIN);
         if self.underway.is_some() {
             let why = "the server was told to end".to_owned();
             let has_crossed = self
@@ -66,7 +60,6 @@ impl Supervisor {
         }
         self.draining = Some(Draining {
             kill_at: now + time + GRACE,
-            has_queued: true,
         });
         self.tell_all(&ToWorker::Drain {
             until_ns: Nanos::now().after(time).0,
@@ -75,16 +68,30 @@ impl Supervisor {
 
     /// What time alone brings about while the server ends.
     pub(super) fn hurry_drain(&mut self, now: Instant) {
-        let has_queued = self.listeners.close_empty();
         let Some(draining) = &mut self.draining else {
             return;
         };
-        draining.has_queued = has_queued;
         if now >= draining.kill_at {
             draining.kill_at = now + KILL_AGAIN;
             self.fleet
                 .slots()
                 .for_each(|slot| self.fleet.kill(slot, "it did not drain in time"));
+        }
+    }
+
+    /// Closes listeners that are to go and have nobody in their queues (R33).
+    pub(super) fn close_listeners(&mut self, now: Instant) {
+        let closed = self.listeners.close_left(now);
+        for one in &closed {
+            let bound = one.bound;
+            if one.is_cut_off {
+                tracing::warn!("{bound} is closed: nobody accepted those who waited there in time");
+            } else {
+                tracing::info!("{bound} is closed");
+            }
+        }
+        if !closed.is_empty() {
+            self.tell_all(&ToWorker::ListenersClosed);
         }
     }
 }

@@ -140,6 +140,7 @@ impl Supervisor {
                 "digest": known.file,
                 "build_id": known.build.build_id,
                 "arguments": known.build.arguments,
+                "listeners": self.listeners.addresses(&known.build.listeners),
                 "loaded_bytes": mapped,
             })
         };

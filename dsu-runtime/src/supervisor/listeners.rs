@@ -1,23 +1,59 @@
 //! The listening sockets that workers inherit. They outlive workers and versions, so that no connection
 //! is refused while either changes.
+//!
+//! A key, `NAME=ADDR` as it was asked for, stands for an address that was bound, and does so for good: a
+//! version that comes back finds its port again, also where the system had chosen it. A socket is known
+//! by the address that it is bound to; several keys may stand for one.
+//!
+//! | a socket is | who connects | becomes |
+//! |---|---|---|
+//! | open | waits to be accepted | leaving, when no key that is to be kept stands for it |
+//! | leaving | tries again later; who has connected can be accepted | open, if it is asked for again |
+//! | | | closed, when nobody waits or its time is up |
+//! | closed, for all processes | is refused | another socket, if it is asked for again |
 
 use super::config::ListenAddress;
-use crate::sys::accept::{close_queue, drop_arrivals, has_queued};
+use crate::sys::accept::{close_queue, drop_arrivals, has_queued, take_arrivals};
 use nix::sys::socket::{Backlog, listen};
-use std::net::{SocketAddr, TcpListener};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
-struct Open {
-    asked: ListenAddress,
+/// How often to look whether the queue of a socket that leaves is empty.
+const LOOK: Duration = Duration::from_millis(10);
+/// A client that was answered just before newcomers were kept out has this long to complete its
+/// connection: some round trips.
+const HANDSHAKE: Duration = Duration::from_millis(200);
+
+struct Socket {
     bound: SocketAddr,
     socket: TcpListener,
-    /// Accepts no more connections: nobody can connect.
-    is_shut: bool,
+    leaves: Option<Leave>,
 }
 
-/// Open listeners. Each is known by a key, `NAME=ADDR` as it was asked for.
+/// When a socket that leaves is closed: if nobody waits, and in any case.
+#[derive(Clone, Copy, Debug)]
+struct Leave {
+    from: Instant,
+    by: Instant,
+}
+
+/// A socket that was closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Closed {
+    /// Where it listened.
+    pub bound: SocketAddr,
+    /// Its time was up: connections that nobody had accepted were reset.
+    pub is_cut_off: bool,
+}
+
+/// The sockets, and what every key that was ever asked for stands for.
 #[derive(Default)]
-pub struct Listeners(Vec<Open>);
+pub struct Listeners {
+    sockets: Vec<Socket>,
+    bound: BTreeMap<String, SocketAddr>,
+}
 
 impl Listeners {
     /// Opens what is not open yet, all or none, and returns the keys in order.
@@ -26,72 +62,132 @@ impl Listeners {
     /// Which address cannot be had, and why.
     pub fn open(&mut self, wanted: &[ListenAddress]) -> Result<Vec<String>, String> {
         let mut fresh = Vec::new();
+        let mut named = Vec::new();
         for asked in wanted {
-            if self
-                .0
-                .iter()
-                .any(|open| open.asked.address == asked.address && open.asked.name == asked.name)
-            {
+            let bound = match self.standing(asked, &fresh) {
+                Some(bound) => bound,
+                None => {
+                    let socket = bind(&asked.address).map_err(|error| {
+                        format!(
+                            "cannot listen on {}: {error}; choose another --listen",
+                            asked.address
+                        )
+                    })?;
+                    let bound = socket.bound;
+                    fresh.push(socket);
+                    bound
+                }
+            };
+            named.push((asked.to_string(), bound));
+        }
+        self.sockets.extend(fresh);
+        self.bound.extend(named.iter().cloned());
+        Ok(self.stay(named))
+    }
+
+    /// Opens again what these keys stood for, all or none.
+    ///
+    /// # Errors
+    /// Which address is another's by now.
+    pub fn reopen(&mut self, keys: &[String]) -> Result<(), String> {
+        let mut fresh: Vec<Socket> = Vec::new();
+        let mut named = Vec::new();
+        for (key, bound) in keys.iter().filter_map(|key| self.bound.get_key_value(key)) {
+            if !is_among(*bound, self.sockets.iter().chain(&fresh)) {
+                let socket = bind(bound).map_err(|error| {
+                    format!(
+                        "its listener {key} was closed, and {bound} cannot be had again: {error}; free the port, or update to that version with another --listen"
+                    )
+                })?;
+                fresh.push(socket);
+            }
+            named.push((key.clone(), *bound));
+        }
+        self.sockets.extend(fresh);
+        self.stay(named);
+        Ok(())
+    }
+
+    /// What has this address already: the socket that the key stands for, or one that is bound there.
+    fn standing(&self, asked: &ListenAddress, fresh: &[Socket]) -> Option<SocketAddr> {
+        let is_open = |bound: &SocketAddr| is_among(*bound, self.sockets.iter().chain(fresh));
+        let known = self.bound.get(&asked.to_string()).copied();
+        known.filter(is_open).or_else(|| {
+            // An address that makes no sense is told of where it is bound.
+            let meant = asked.address.to_socket_addrs().ok()?;
+            meant.filter(|one| one.port() != 0).find(is_open)
+        })
+    }
+
+    /// None of these leaves any more.
+    fn stay(&mut self, named: Vec<(String, SocketAddr)>) -> Vec<String> {
+        let leaving = self.sockets.iter_mut().filter(|one| one.leaves.is_some());
+        for socket in leaving {
+            if !named.iter().any(|(_, bound)| *bound == socket.bound) {
                 continue;
             }
-            // std sets SO_REUSEADDR, so that a restart needs not wait for old connections.
-            let socket = TcpListener::bind(&asked.address).map_err(|error| {
-                format!(
-                    "cannot listen on {}: {error}; choose another --listen",
-                    asked.address
-                )
-            })?;
-            let prepared = socket
-                .set_nonblocking(true)
-                .and_then(|()| {
-                    Ok(listen(
-                        &socket,
-                        Backlog::new(1024).unwrap_or(Backlog::MAXCONN),
-                    )?)
-                })
-                .and_then(|()| socket.local_addr());
-            let bound =
-                prepared.map_err(|error| format!("cannot listen on {}: {error}", asked.address))?;
-            fresh.push(Open {
-                asked: asked.clone(),
-                bound,
-                socket,
-                is_shut: false,
+            socket.leaves = None;
+            if let Err(error) = take_arrivals(socket.socket.as_fd()) {
+                tracing::debug!("{}: {error}", socket.bound);
+            }
+        }
+        named.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// What none of these keys stands for leaves: from now on the kernel takes in no more connections
+    /// there; those that it has queued can be accepted until [`close_left`](Self::close_left) has closed
+    /// the socket, at the latest at `by`. Who tries to connect meanwhile tries again, so that none is
+    /// queued between the last that a worker accepts and the end.
+    pub fn keep(&mut self, keys: &[String], now: Instant, by: Instant) {
+        let kept: Vec<SocketAddr> = keys
+            .iter()
+            .filter_map(|key| self.bound.get(key).copied())
+            .collect();
+        for socket in &mut self.sockets {
+            if socket.leaves.is_some() || kept.contains(&socket.bound) {
+                continue;
+            }
+            socket.leaves = Some(Leave {
+                from: now + HANDSHAKE,
+                by,
             });
+            if let Err(error) = drop_arrivals(socket.socket.as_fd()) {
+                tracing::debug!("{}: newcomers may be reset: {error}", socket.bound);
+            }
         }
-        self.0.extend(fresh);
-        Ok(wanted.iter().map(ListenAddress::to_string).collect())
     }
 
-    /// Closes what no build in `kept` uses.
-    pub fn keep(&mut self, kept: &[&[String]]) {
-        self.0.retain(|open| {
-            kept.iter()
-                .any(|keys| keys.contains(&open.asked.to_string()))
+    /// Closes, for all processes that have it, each leaving socket whose queue is empty or whose time is
+    /// up: who connects now is refused.
+    pub fn close_left(&mut self, now: Instant) -> Vec<Closed> {
+        let mut closed = Vec::new();
+        self.sockets.retain(|one| {
+            let Some(Leave { from, by }) = one.leaves else {
+                return true;
+            };
+            let is_cut_off = has_queued(one.socket.as_fd());
+            if now < by && (is_cut_off || now < from) {
+                return true;
+            }
+            close_queue(one.socket.as_fd());
+            closed.push(Closed {
+                bound: one.bound,
+                is_cut_off,
+            });
+            false
         });
+        closed
     }
 
-    /// From now on the kernel takes in no more connections; those that it has queued can be accepted.
-    /// Who tries to connect meanwhile tries again, until [`close_empty`](Self::close_empty) has closed
-    /// the listener. So none is queued between the last that a worker accepts and the end.
-    pub fn keep_newcomers_out(&mut self) {
-        for open in &self.0 {
-            if let Err(error) = drop_arrivals(open.socket.as_fd()) {
-                tracing::debug!("{}: newcomers may be reset: {error}", open.asked);
-            }
-        }
+    /// When to look again whether something can be closed.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        let mut leaving = self.sockets.iter().filter_map(|one| one.leaves);
+        leaving.next().map(|_| now + LOOK)
     }
 
-    /// Closes, for all processes that have it, each listener whose queue is empty: who connects now is
-    /// refused. True while there are others.
-    pub fn close_empty(&mut self) -> bool {
-        for open in self.0.iter_mut().filter(|open| !open.is_shut) {
-            open.is_shut = !has_queued(open.socket.as_fd());
-            if open.is_shut {
-                close_queue(open.socket.as_fd());
-            }
-        }
-        self.0.iter().any(|open| !open.is_shut)
+    /// Whether a socket is there for this key.
+    pub fn is_open(&self, key: &str) -> bool {
+        self.find(key).is_some()
     }
 
     /// The descriptors of these keys, in order.
@@ -102,80 +198,42 @@ impl Listeners {
             .collect()
     }
 
-    /// `NAME=ADDR` with the address that was really bound, in order.
+    /// `NAME=ADDR` with the address that was really bound, in order; also of what is closed.
     pub fn addresses(&self, keys: &[String]) -> Vec<String> {
-        let found = keys.iter().filter_map(|key| self.find(key));
-        found
-            .map(|open| format!("{}={}", open.asked.name, open.bound))
-            .collect()
+        let named = |key: &String| {
+            let (name, _) = key.split_once('=')?;
+            Some(format!("{name}={}", self.bound.get(key)?))
+        };
+        keys.iter().filter_map(named).collect()
     }
 
-    fn find(&self, key: &str) -> Option<&Open> {
-        self.0.iter().find(|open| open.asked.to_string() == key)
+    /// Addresses that are about to be closed.
+    pub fn leaving(&self) -> Vec<String> {
+        let leaving = self.sockets.iter().filter(|one| one.leaves.is_some());
+        leaving.map(|one| one.bound.to_string()).collect()
     }
+
+    fn find(&self, key: &str) -> Option<&Socket> {
+        let bound = self.bound.get(key)?;
+        self.sockets.iter().find(|socket| socket.bound == *bound)
+    }
+}
+
+fn is_among<'a>(bound: SocketAddr, mut sockets: impl Iterator<Item = &'a Socket>) -> bool {
+    sockets.any(|socket| socket.bound == bound)
+}
+
+fn bind(address: impl ToSocketAddrs) -> std::io::Result<Socket> {
+    // std sets SO_REUSEADDR, so that a restart needs not wait for old connections.
+    let socket = TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    listen(&socket, Backlog::new(1024).unwrap_or(Backlog::MAXCONN))?;
+    Ok(Socket {
+        bound: socket.local_addr()?,
+        socket,
+        leaves: None,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::ErrorKind;
-    use std::net::TcpStream;
-    use std::time::Duration;
-
-    fn wanted(texts: &[&str]) -> Vec<ListenAddress> {
-        texts
-            .iter()
-            .map(|text| text.parse().expect("an address"))
-            .collect()
-    }
-
-    // R33
-    #[test]
-    fn a_listener_stays_open_while_a_version_uses_it() {
-        let mut listeners = Listeners::default();
-        let first = listeners.open(&wanted(&["127.0.0.1:0"])).expect("opened");
-        let bound = listeners.addresses(&first);
-        assert!(bound[0].starts_with("default=127.0.0.1:") && !bound[0].ends_with(":0"));
-        let both = listeners
-            .open(&wanted(&["127.0.0.1:0", "admin=127.0.0.1:0"]))
-            .expect("opened");
-        assert_eq!(listeners.addresses(&both)[0], bound[0]);
-        listeners.keep(&[&first]);
-        assert_eq!(listeners.descriptors(&both).len(), 1);
-    }
-
-    #[test]
-    fn one_address_that_is_taken_opens_none() {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = taken.local_addr().expect("an address").to_string();
-        let mut listeners = Listeners::default();
-        let error = listeners
-            .open(&wanted(&["a=127.0.0.1:0", &format!("b={address}")]))
-            .expect_err("taken");
-        assert!(
-            error.contains(&address) && error.contains("--listen"),
-            "{error}"
-        );
-        assert!(listeners.0.is_empty());
-    }
-
-    // R33
-    #[test]
-    fn a_server_that_ends_leaves_nobody_in_a_queue_and_refuses_who_comes_later() {
-        let mut listeners = Listeners::default();
-        let keys = listeners.open(&wanted(&["127.0.0.1:0"])).expect("free");
-        let address = listeners.0[0].bound;
-        let workers = listeners.descriptors(&keys)[0].try_clone_to_owned();
-        let workers = TcpListener::from(workers.expect("a descriptor"));
-        let _queued = TcpStream::connect(address).expect("it listens");
-        listeners.keep_newcomers_out();
-        assert!(listeners.close_empty(), "somebody waits");
-        let moment = Duration::from_millis(50);
-        let kept_out = TcpStream::connect_timeout(&address, moment);
-        assert_eq!(kept_out.expect_err("kept out").kind(), ErrorKind::TimedOut);
-        workers.accept().expect("who has connected is served");
-        assert!(!listeners.close_empty());
-        let refused = TcpStream::connect(address).expect_err("closed");
-        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use super::protocol::Reply;
 use super::verbs::Underway;
 use crate::ids::WorkerSlot;
 use crate::update::{BuildIndex, Effect, Event, Life, Order, TimerId};
-use crate::worker::ToWorker;
+use crate::worker::{Build, ToWorker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -134,6 +134,7 @@ impl Supervisor {
             None => self.fill_seats(now)?,
             Some(_) => self.hurry_drain(now),
         }
+        self.close_listeners(now);
         self.fleet.ping(&*self.ports.memory, now);
         self.control.tidy(now);
         self.poll_probe();
@@ -168,13 +169,13 @@ impl Supervisor {
                 build,
                 neighbours: neighbours.clone(),
             });
-            let known = &self.builds.get(build).build;
-            let others = neighbours.iter().map(|i| self.builds.get(*i).build.clone());
+            let known = self.for_worker(build);
+            let others = neighbours.iter().map(|i| self.for_worker(*i));
             let others: Vec<_> = others.collect();
             let mut keys = known.listeners.clone();
             keys.extend(others.iter().flat_map(|build| build.listeners.clone()));
             let message = ToWorker::Start {
-                build: Box::new(known.clone()),
+                build: Box::new(known),
                 neighbours: others,
                 drain_ms: self.config.drain.as_millis() as u64,
             };
@@ -223,8 +224,10 @@ impl Supervisor {
         if let Some(probe) = probe {
             until = until.min(now + probe.timeout());
         }
-        let drained = self.draining.as_ref().map(|draining| draining.next(now));
-        for moment in [self.timer.map(|t| t.1), drained].into_iter().flatten() {
+        let drained = self.draining.as_ref().map(Draining::next);
+        let look = self.listeners.next_look(now);
+        let moments = [self.timer.map(|t| t.1), drained, look];
+        for moment in moments.into_iter().flatten() {
             until = until.min(moment);
         }
         let millis = until.saturating_duration_since(now).as_millis() as u64 + 1;
@@ -332,12 +335,20 @@ impl Supervisor {
         self.send_order(slot, order);
     }
 
+    /// A build as a worker is told of it: with the listeners that are open, so that each has its
+    /// descriptor. A neighbour's may be closed; it is told anew before anybody crosses to it.
+    fn for_worker(&self, index: BuildIndex) -> Build {
+        let mut build = self.builds.get(index).build.clone();
+        build.listeners.retain(|key| self.listeners.is_open(key));
+        build
+    }
+
     fn send_order(&mut self, slot: WorkerSlot, order: Order) {
         let build = |index: BuildIndex| self.builds.get(index).build.clone();
         let mut listeners = Vec::new();
         let message = match order {
             Order::Load(index) => {
-                let build = build(index);
+                let build = self.for_worker(index);
                 listeners.clone_from(&build.listeners);
                 ToWorker::Load(Box::new(build))
             }

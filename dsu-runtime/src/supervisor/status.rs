@@ -11,10 +11,8 @@ use std::time::Instant;
 pub(super) fn status(server: &Supervisor) -> (String, Value) {
     let now = Instant::now();
     let running = server.builds.get(server.life.running());
-    let target = server
-        .life
-        .target()
-        .map(|index| server.builds.get(index).build.version);
+    let target = server.life.target().map(|index| server.builds.get(index));
+    let goes_to = target.map(|known| known.build.version);
     let stage = server.life.stage();
     let mut workers = Vec::new();
     let mut table = String::new();
@@ -47,11 +45,13 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         }));
     }
     let listeners = server.listeners.addresses(&running.build.listeners);
+    let later = target.map(|known| server.listeners.addresses(&known.build.listeners));
+    let leaving = server.listeners.leaving();
     let mut text = format!(
         "{} {}, {stage}",
         running.manifest.app, running.build.version
     );
-    if let Some(target) = target {
+    if let Some(target) = goes_to {
         let _ = write!(text, " to {target}");
     }
     if let Some(remark) = server.life.remark() {
@@ -100,9 +100,7 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         builds.len(),
         bytes_text(loaded)
     );
-    for address in &listeners {
-        let _ = write!(text, "\nlistening {address}");
-    }
+    text.push_str(&listening(&listeners, later.as_deref(), &leaving));
     let data = json!({
         "app": running.manifest.app,
         "version": running.build.version.0,
@@ -110,10 +108,12 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         "pid": std::process::id(),
         "uptime_s": now.duration_since(server.began).as_secs(),
         "stage": stage.to_string(),
-        "target": target.map(|version| version.0),
+        "target": goes_to.map(|version| version.0),
         "remark": server.life.remark(),
         "previous": server.previous.map(|index| server.builds.get(index).build.version.0),
         "listeners": listeners,
+        "target_listeners": later,
+        "closing": leaving,
         "arguments": running.build.arguments,
         "sweep": sweep.map(|sweep| json!({
             "left": sweep.left,
@@ -126,6 +126,29 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         "workers": workers,
     });
     (text, data)
+}
+
+/// What is listened on, and which of it an update changes (R33).
+fn listening(now: &[String], later: Option<&[String]>, leaving: &[String]) -> String {
+    let mut text = String::new();
+    for address in now {
+        let _ = write!(text, "\nlistening {address}");
+        if later.is_some_and(|later| !later.contains(address)) {
+            text.push_str(" (until the update commits)");
+        }
+    }
+    for address in later.unwrap_or_default() {
+        if !now.contains(address) {
+            let _ = write!(text, "\nlistening {address} (by this update)");
+        }
+    }
+    for address in leaving {
+        let _ = write!(
+            text,
+            "\nclosing {address}, when all who wait there are accepted"
+        );
+    }
+    text
 }
 
 /// `dsu blocking`: who keeps an update waiting, and who has passed no update point for a while (R26).

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DEFAULT_TIMEOUT_S: f64 = 30.0;
 const DEFAULT_PROBATION_S: f64 = 1.0;
+/// A canary that is in the middle of a command is given so long to end it, whatever the probation.
+const SHORTEST_LAST_ANSWER_S: f64 = 1.0;
 
 /// An update that is under way, as far as people are concerned.
 pub(super) struct Underway {
@@ -203,21 +205,19 @@ impl Supervisor {
         if let Err(why) = self.begin(Some(client), asked) {
             return self.refuse(Some(client), why);
         }
-        let result = self.plan_for(target);
+        let keys = &self.builds.get(target).build.listeners;
+        let opened = self.listeners.reopen(keys);
+        let result = opened.and_then(|()| self.plan_for(target));
         self.event(Event::Probed(result));
     }
 
     pub(super) fn duration(&self, kind: TimerKind) -> Duration {
         let asked = self.underway.as_ref().map(|underway| &underway.asked);
-        let seconds = match kind {
-            TimerKind::Answer => asked
-                .and_then(|asked| asked.timeout)
-                .unwrap_or(DEFAULT_TIMEOUT_S),
-            TimerKind::Probation => asked
-                .and_then(|asked| asked.probation)
-                .unwrap_or(DEFAULT_PROBATION_S),
-        };
-        Duration::from_secs_f64(seconds)
+        duration(
+            kind,
+            asked.and_then(|asked| asked.timeout),
+            asked.and_then(|asked| asked.probation),
+        )
     }
 
     pub(super) fn note_crossing(
@@ -296,13 +296,10 @@ impl Supervisor {
         self.underway = Some(underway);
         self.keep_record();
         self.underway = None;
-        let kept = [Some(self.life.running()), self.previous];
-        let kept: Vec<&[String]> = kept
-            .into_iter()
-            .flatten()
-            .map(|index| &self.builds.get(index).build.listeners[..])
-            .collect();
-        self.listeners.keep(&kept);
+        let running = self.builds.get(self.life.running());
+        let now = Instant::now();
+        let by = now + self.config.drain;
+        self.listeners.keep(&running.build.listeners, now, by);
     }
 
     fn answer_accepted(&mut self) {
@@ -390,5 +387,35 @@ impl Supervisor {
                 format!("{slot} died while it walked the heap: see its log"),
             );
         }
+    }
+}
+
+/// How long a timer runs, with what the operator asked for in seconds.
+fn duration(kind: TimerKind, timeout: Option<f64>, probation: Option<f64>) -> Duration {
+    let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT_S);
+    let probation = probation.unwrap_or(DEFAULT_PROBATION_S);
+    Duration::from_secs_f64(match kind {
+        TimerKind::Answer => timeout,
+        TimerKind::Probation => probation,
+        TimerKind::LastAnswer => probation.max(SHORTEST_LAST_ANSWER_S).min(timeout),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // R28
+    #[test]
+    fn a_canary_that_hangs_is_found_out_long_before_the_timeout() {
+        let last = |timeout, probation| {
+            let time = duration(TimerKind::LastAnswer, timeout, probation);
+            time.as_secs_f64()
+        };
+        assert_eq!(last(None, None), 1.0);
+        assert_eq!(last(None, Some(0.0)), 1.0);
+        assert_eq!(last(None, Some(5.0)), 5.0);
+        assert_eq!(last(None, Some(3600.0)), DEFAULT_TIMEOUT_S);
+        assert_eq!(last(Some(0.2), Some(5.0)), 0.2);
     }
 }

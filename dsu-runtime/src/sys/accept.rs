@@ -2,7 +2,8 @@
 //! Accepting connections, and the end of accepting them.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{Shutdown, SockFlag, accept4, shutdown};
+use nix::sys::socket::{Shutdown, SockFlag, accept4, getsockopt, shutdown, sockopt};
+use nix::sys::stat::fstat;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -19,22 +20,29 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Lets the kernel drop every packet that comes for the listener itself: no connection is made any more,
-/// those that were made stay in its queue and work. Who connects sends the packet again later.
+/// Lets the kernel drop every packet that asks the listener for a connection. Connections that were made
+/// stay in its queue and work, and who has been answered already can still complete one. Who is not
+/// answered sends the packet again later.
 ///
 /// # Errors
 /// What setsockopt(2) says.
 pub fn drop_arrivals(listener: BorrowedFd<'_>) -> io::Result<()> {
-    /// BPF: the packet is kept up to this length.
-    const RETURN_NOTHING: libc::sock_filter = libc::sock_filter {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 0,
-        k: 0,
-    };
-    let mut program = [RETURN_NOTHING];
+    /// In a TCP header: where the flags are, and the one of a packet that begins a connection.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 2;
+    const fn step(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+        let code = code as u16;
+        libc::sock_filter { code, jt, jf, k }
+    }
+    // Classic BPF (McCanne and Jacobson, USENIX 1993); it sees the packet from the TCP header on.
+    let mut program = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, FLAGS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, SYN, 0, 1),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, u32::MAX, 0, 0),
+    ];
     let filter = libc::sock_fprog {
-        len: 1,
+        len: program.len() as u16,
         filter: program.as_mut_ptr(),
     };
     // SAFETY: the kernel copies filter and program during the call; both outlive it, and the length
@@ -52,6 +60,39 @@ pub fn drop_arrivals(listener: BorrowedFd<'_>) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Takes connections again after [`drop_arrivals`]. Who tried meanwhile tries again, and gets in.
+///
+/// # Errors
+/// What setsockopt(2) says; nothing was dropped before.
+pub fn take_arrivals(listener: BorrowedFd<'_>) -> io::Result<()> {
+    let unused: libc::c_int = 0;
+    // SAFETY: the kernel reads one integer during the call, and does not use it.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_FILTER,
+            (&raw const unused).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether two descriptors are of one socket.
+pub fn is_same_socket(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
+    let place = |fd| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Whether a socket listens: one that [`close_queue`] has ended does not.
+pub fn is_listening(listener: BorrowedFd<'_>) -> bool {
+    getsockopt(&listener, sockopt::AcceptConn).unwrap_or(false)
 }
 
 /// Whether a connection waits to be accepted.

@@ -18,6 +18,8 @@ pub enum TimerKind {
     Answer,
     /// Canaries are watched this long (`--probation`).
     Probation,
+    /// Canaries have this long to answer after it: as long again, at least a second, at most `--timeout`.
+    LastAnswer,
 }
 
 /// What a failure after the first crossing does (R28).

@@ -44,7 +44,7 @@ pub struct Surroundings {
 /// A listening socket that the supervisor opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InheritedListener {
-    /// Its name: what stands before `=` in `--listen NAME=ADDR`, else its place.
+    /// Its name: what stands before `=` in `--listen NAME=ADDR`, else `default`.
     pub name: String,
     /// The descriptor in this process.
     pub fd: i32,
@@ -133,8 +133,18 @@ impl Worker {
         self.surroundings.resumed_from.as_deref()
     }
 
-    /// The listening sockets that the supervisor opened, with their names. Each call duplicates
-    /// their descriptors.
+    /// The listening sockets of the version that runs, with their names, in the order of `--listen`.
+    /// Each call duplicates their descriptors.
+    ///
+    /// They belong to the version, and an update may change them; the carry has those of the version
+    /// before. So code that comes out of a crossing compares the two (by [`Listener::is_same`]) before
+    /// its first update point, and registers what is new. What it does not find here was another
+    /// version's. That socket stays open and watched until the update is over, and whoever has it should
+    /// go on accepting: should the update be taken back, nobody was turned away. When it has committed,
+    /// the kernel lets no newcomers in, those that wait are to be accepted, and then, at the latest
+    /// when the time to drain is up, the socket is closed in all processes:
+    /// [`Notice::ListenersClosed`](super::Notice::ListenersClosed). Connections that were accepted live on.
+    /// Code that ignores all this serves the listeners that it began with, as long as they are open.
     ///
     /// # Errors
     /// Too many descriptors.

@@ -36,6 +36,10 @@ pub enum Notice {
     },
     /// The configuration may have changed (SIGHUP to the supervisor).
     Reconfigure,
+    /// Listeners that the version does not have are closed: they were another's, and the update that
+    /// took them away has committed, or the one that brought them was taken back. They are watched no
+    /// more. Drop each of which [`Listener::is_open`](super::Listener::is_open) says so.
+    ListenersClosed,
 }
 
 impl Events {
@@ -66,10 +70,13 @@ impl Events {
     pub fn notices(&self) -> impl Iterator<Item = Notice> + use<> {
         let bits = self.notices;
         let drain = self.until.filter(|_| bits & HostCalls::NOTICE_DRAIN != 0);
-        let reconfigure = bits & HostCalls::NOTICE_RECONFIGURE != 0;
-        let reconfigure = reconfigure.then_some(Notice::Reconfigure);
         let drain = drain.map(|until| Notice::Drain { until });
-        reconfigure.into_iter().chain(drain)
+        let plain = [
+            (HostCalls::NOTICE_RECONFIGURE, Notice::Reconfigure),
+            (HostCalls::NOTICE_LISTENERS_CLOSED, Notice::ListenersClosed),
+        ];
+        let plain = plain.into_iter().filter(move |(bit, _)| bits & bit != 0);
+        plain.map(|(_, notice)| notice).chain(drain)
     }
 
     /// The ready descriptors.

@@ -34,7 +34,7 @@ use notices::Notices;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -191,9 +191,9 @@ impl Host {
                 } = message
                 {
                     host.drain = Duration::from_millis(drain_ms);
-                    let mut names = build.listeners.clone();
-                    names.extend(neighbours.iter().flat_map(|n| n.listeners.clone()));
-                    host.listeners.take(&names, fds);
+                    let mut keys = build.listeners.clone();
+                    keys.extend(neighbours.iter().flat_map(|n| n.listeners.clone()));
+                    host.listeners.take(&keys, fds);
                     for neighbour in neighbours {
                         if let Some(reason) = host.load(neighbour) {
                             tracing::error!(reason, "a neighbouring version cannot be loaded");
@@ -311,6 +311,12 @@ impl Host {
             // A barrier that is over, a first message that came twice; what is loaded stays loaded.
             ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
             ToWorker::Reconfigure => self.notices.reconfigure(),
+            ToWorker::ListenersClosed => {
+                for socket in self.listeners.take_closed() {
+                    watch::forget(socket.as_fd());
+                }
+                self.notices.listeners_closed();
+            }
         }
         None
     }

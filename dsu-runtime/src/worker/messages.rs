@@ -23,7 +23,7 @@ pub struct Build {
     pub binding: Binding,
     /// Arguments of this version (R33).
     pub arguments: Vec<String>,
-    /// Names of the listeners whose descriptors come with the message, in order.
+    /// Keys (`NAME=ADDR` as asked for) of the listeners whose descriptors come with the message, in order.
     pub listeners: Vec<String>,
 }
 
@@ -35,7 +35,8 @@ pub enum ToWorker {
         /// What to run.
         build: Box<Build>,
         /// Other versions whose representations may be met: that of a mixed server, and the one that
-        /// the last update came from. The descriptors of their listeners come after those of `build`.
+        /// the last update came from, with those of their listeners that are open. The descriptors of
+        /// these come after those of `build`.
         neighbours: Vec<Build>,
         /// How long the worker may drain when the supervisor dies, in milliseconds.
         drain_ms: u64,
@@ -73,6 +74,9 @@ pub enum ToWorker {
     Ping,
     /// The configuration may have changed (SIGHUP).
     Reconfigure,
+    /// Some listeners of versions that no worker runs any more are closed in all processes: give up
+    /// what listens no more.
+    ListenersClosed,
 }
 
 /// From a worker.

@@ -3,7 +3,8 @@
 use super::carried::Carried;
 use super::descriptor::Descriptor;
 use crate::abi::TypeSchema;
-use crate::sys::{accept::accept, stream};
+use crate::sys::accept::{accept, is_listening, is_same_socket};
+use crate::sys::stream;
 use nix::sys::socket::{
     MsgFlags, Shutdown, SockaddrIn, SockaddrIn6, getpeername, getsockname, send, setsockopt,
     shutdown, sockopt,
@@ -32,6 +33,17 @@ impl Listener {
         // A socket that is no TCP socket (a Unix listener) has no such delay.
         let _ = setsockopt(&socket, sockopt::TcpNoDelay, &true);
         Ok(Stream(Descriptor::from(socket)))
+    }
+
+    /// Whether it listens: false once the supervisor has closed it for all processes
+    /// ([`Notice::ListenersClosed`](super::Notice::ListenersClosed)).
+    pub fn is_open(&self) -> bool {
+        is_listening(self.as_fd())
+    }
+
+    /// Whether both are of one socket, under whatever descriptors and names.
+    pub fn is_same(&self, other: &Listener) -> bool {
+        is_same_socket(self.as_fd(), other.as_fd())
     }
 }
 

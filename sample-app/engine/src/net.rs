@@ -36,7 +36,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// Tokens from here on are connections; those below are listeners.
 const FIRST_CONNECTION: u64 = 1 << 16;
 /// Bumped with every change of what a session or connection writes into a carry.
-const CARRY_FORMAT: u32 = 3;
+const CARRY_FORMAT: u32 = 4;
 
 /// One client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,7 +55,8 @@ struct Connection {
 /// All connections of one worker, and what it has counted and not yet added to the shared totals.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Connections {
-    listeners: Vec<Listener>,
+    /// By token; `None` where one was closed.
+    listeners: Vec<Option<Listener>>,
     slots: Vec<Option<Connection>>,
     free: Vec<usize>,
     backlog: Vec<usize>,
@@ -83,21 +84,11 @@ impl Carried for Connections {
 }
 
 impl Connections {
-    /// The first connections of a fresh worker: none, and its listeners watched.
-    ///
-    /// # Errors
-    /// A listener cannot be watched.
-    pub fn start(cx: &mut Worker) -> Result<Connections, WorkerError> {
-        let mut listeners = Vec::new();
-        for (index, (_, listener)) in cx.listeners()?.into_iter().enumerate() {
-            // Woken together, idle workers share the newcomers; woken one at a time, the first in the
-            // kernel's list would take nearly all.
-            cx.register(&listener, index as u64, Interest::READABLE)?;
-            listeners.push(listener);
-        }
+    /// The first connections of a fresh worker: none, and nothing listened on yet.
+    pub fn start(cx: &Worker) -> Connections {
         let slot = u64::from(cx.slot().0);
-        Ok(Connections {
-            listeners,
+        Connections {
+            listeners: Vec::new(),
             slots: Vec::new(),
             free: Vec::new(),
             backlog: Vec::new(),
@@ -109,7 +100,38 @@ impl Connections {
             tidied: 0,
             config_reloads: 0,
             draining: None,
-        })
+        }
+    }
+
+    /// Listens on what this version is to listen on: all of it in a fresh worker, and what is new after
+    /// a crossing. Comes at the beginning of each run. What another version had stays until it is closed.
+    ///
+    /// # Errors
+    /// A listener cannot be watched.
+    pub fn listen(&mut self, cx: &mut Worker) -> Result<(), WorkerError> {
+        for (_, listener) in cx.listeners()? {
+            let is_same = |known: &Listener| known.is_same(&listener);
+            if self.listeners.iter().flatten().any(is_same) {
+                continue;
+            }
+            let free = self.listeners.iter().position(Option::is_none);
+            let token = free.unwrap_or_else(|| {
+                self.listeners.push(None);
+                self.listeners.len() - 1
+            });
+            // Woken together, idle workers share the newcomers; woken one at a time, the first in the
+            // kernel's list would take nearly all.
+            cx.register(&listener, token as u64, Interest::READABLE)?;
+            self.listeners[token] = Some(listener);
+        }
+        Ok(())
+    }
+
+    /// Gives up listeners of other versions that are closed.
+    fn drop_closed(&mut self) {
+        for place in &mut self.listeners {
+            place.take_if(|known| !known.is_open());
+        }
     }
 
     /// Connections now.
@@ -156,6 +178,7 @@ impl Connections {
             match notice {
                 Notice::Drain { .. } => self.begin_drain(cx),
                 Notice::Reconfigure => self.reconfigure(),
+                Notice::ListenersClosed => self.drop_closed(),
                 _ => {}
             }
         }
@@ -223,7 +246,7 @@ impl Connections {
 
     fn accept(&mut self, cx: &mut Worker, listener: usize) {
         for _ in 0..ACCEPTS {
-            let Some(listener) = self.listeners.get(listener) else {
+            let Some(Some(listener)) = self.listeners.get(listener) else {
                 return;
             };
             match listener.accept() {

@@ -21,7 +21,7 @@ pub struct Local {
 
 fn start(cx: &mut Worker) -> Result<Local, WorkerError> {
     Ok(Local {
-        connections: Connections::start(cx)?,
+        connections: Connections::start(cx),
     })
 }
 
@@ -30,6 +30,7 @@ fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
     let table = tables::v1::<Store>();
     let mut events = Events::with_capacity(256).with_notices();
     let mut settler = Settler::new(SETTLE_EVERY);
+    local.connections.listen(cx)?;
     loop {
         update_point!(cx, "event-loop", local);
         cx.wait(&mut events, local.connections.deadline(SETTLE_EVERY))?;

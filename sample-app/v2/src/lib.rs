@@ -25,7 +25,7 @@ pub struct Local {
 
 fn start(cx: &mut Worker) -> Result<Local, WorkerError> {
     Ok(Local {
-        connections: Connections::start(cx)?,
+        connections: Connections::start(cx),
         expiry: Expiry::default(),
     })
 }
@@ -35,6 +35,7 @@ fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
     let table = tables::v2::<Store>();
     let mut events = Events::with_capacity(256).with_notices();
     let mut settler = Settler::new(TICK);
+    local.connections.listen(cx)?;
     loop {
         update_point!(cx, "event-loop", local);
         cx.wait(&mut events, local.connections.deadline(TICK))?;

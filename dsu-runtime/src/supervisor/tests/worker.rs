@@ -125,7 +125,10 @@ impl ScriptedWorker {
                 findings: Vec::new(),
             }),
             ToWorker::Drain { .. } => std::process::exit(0),
-            ToWorker::Sweep(None) | ToWorker::Forget { .. } | ToWorker::Reconfigure => {}
+            ToWorker::Sweep(None)
+            | ToWorker::Forget { .. }
+            | ToWorker::Reconfigure
+            | ToWorker::ListenersClosed => {}
         }
     }
 

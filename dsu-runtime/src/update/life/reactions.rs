@@ -240,7 +240,7 @@ impl Life {
                     out.push(Effect::Send(*slot, Order::Ping));
                 }
                 self.phase = Phase::Canary(canaries.clone(), Watch::Answering(canaries));
-                self.arm(TimerKind::Answer, out);
+                self.arm(TimerKind::LastAnswer, out);
             }
             Phase::Canary(_, Watch::Answering(silent)) => {
                 // They have had their time, and will not cross back either.

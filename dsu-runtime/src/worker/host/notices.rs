@@ -1,5 +1,5 @@
 //! What an application is told in `wait` beside its descriptors: that the worker is to end (a drain),
-//! and that the configuration may have changed (R33).
+//! that the configuration may have changed, that listeners are closed (R33).
 //!
 //! Owns who still has to be told, and when a drain is over. A notice belongs to the worker, not to a
 //! version: what the old code has not taken, the new code takes (R24). Knows no messages and no clock.
@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering;
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     drain: Option<Drain>,
-    reconfigure: bool,
+    /// Bits of `HostCalls` that need no more than to be handed over.
+    plain: u32,
 }
 
 /// The way of a worker to its end.
@@ -55,15 +56,17 @@ impl Notices {
 
     /// The configuration may have changed. What has not been taken yet stands for this change too.
     pub(super) fn reconfigure(&mut self) {
-        self.reconfigure = true;
+        self.plain |= HostCalls::NOTICE_RECONFIGURE;
+    }
+
+    /// Listeners of other versions are closed. What has not been taken yet stands for these too.
+    pub(super) fn listeners_closed(&mut self) {
+        self.plain |= HostCalls::NOTICE_LISTENERS_CLOSED;
     }
 
     /// Hands over what waits, each notice once, as bits of `HostCalls`.
     pub(super) fn take(&mut self) -> u32 {
-        let mut bits = 0;
-        if std::mem::take(&mut self.reconfigure) {
-            bits |= HostCalls::NOTICE_RECONFIGURE;
-        }
+        let mut bits = std::mem::take(&mut self.plain);
         if let Some(drain) = &mut self.drain
             && drain.stage == Stage::Told
         {
@@ -96,7 +99,7 @@ impl Notices {
             NoticeUse::Unknown => is_first,
             NoticeUse::Ignores => false,
         };
-        if !takes && std::mem::take(&mut self.reconfigure) {
+        if !takes && std::mem::take(&mut self.plain) & HostCalls::NOTICE_RECONFIGURE != 0 {
             tracing::info!("configuration event: this version takes no notices");
         }
         let drain = self.drain.as_ref()?;
@@ -113,7 +116,7 @@ impl Notices {
     pub(super) fn publish(&self, record: &WorkerRecord) {
         let stage = self.drain.as_ref().map(|drain| drain.stage);
         let mut due = 0;
-        if self.reconfigure || stage == Some(Stage::Told) {
+        if self.plain != 0 || stage == Some(Stage::Told) {
             due |= WorkerRecord::DUE_NOTICE;
         }
         if stage.is_some() {

@@ -23,6 +23,7 @@
 #![allow(unsafe_code)] // borrows descriptors by the numbers that the running version lends
 
 use crate::abi::{WatchChange, WorkerContext};
+use crate::sys::accept::is_same_socket;
 use crate::sys::epoll::{Epoll, Interest};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -69,6 +70,26 @@ pub(super) extern "C" fn watch(change: WatchChange, fd: i32, token: u64, interes
 /// The new code is confirmed: what it changed stays.
 pub(super) fn keep() {
     WATCHES.with_borrow_mut(|watches| watches.journal.clear());
+}
+
+/// A socket is closed for good: nobody is to be woken on its account, whatever descriptors of it the
+/// application has. Only while the code that runs is confirmed.
+pub(super) fn forget(socket: BorrowedFd<'_>) {
+    WATCHES.with_borrow_mut(|watches| {
+        for (fd, watched) in (0..).zip(&mut watches.table) {
+            if watched.is_some() && is_socket(fd, socket) {
+                // Gone already, if the entry is stale.
+                let _ = apply(WatchChange::Delete, fd, NOTHING);
+                *watched = None;
+            }
+        }
+    });
+}
+
+fn is_socket(fd: i32, socket: BorrowedFd<'_>) -> bool {
+    // SAFETY: as in `apply`: a number that was closed is an error to the kernel, and no memory
+    // depends on it.
+    is_same_socket(unsafe { BorrowedFd::borrow_raw(fd) }, socket)
 }
 
 /// The new code failed: everything is watched as it was when it was entered. Comes before any
@@ -253,6 +274,32 @@ mod tests {
             assert_ne!(changed, kept);
             undo();
             assert_eq!(watched(), changed);
+        });
+    }
+
+    // R33
+    #[test]
+    fn a_listener_that_is_closed_wakes_nobody_under_any_descriptor() {
+        let name = test_name!("a_listener_that_is_closed_wakes_nobody_under_any_descriptor");
+        with_regions(name, ROOMY, || {
+            set_up();
+            let any = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let (kept, hosts) = (any(), any());
+            let application = hosts.try_clone().expect("a descriptor");
+            assert_eq!(change(ADD, &kept, 1, Interest::READABLE), 0);
+            assert_eq!(change(ADD, &application, 2, Interest::READABLE), 0);
+            crate::sys::accept::close_queue(hosts.as_fd());
+            assert_eq!(ready(), [2], "it would be ready for ever");
+            forget(hosts.as_fd());
+            assert!(ready().is_empty());
+            let address = kept.local_addr().expect("bound");
+            let _client = std::net::TcpStream::connect(address).expect("it listens");
+            assert_eq!(ready(), [1]);
+            // The application deregisters what it drops: nothing is there any more.
+            assert_eq!(
+                change(DELETE, &application, 0, Interest::NONE),
+                libc::ENOENT
+            );
         });
     }
 

@@ -86,7 +86,7 @@ impl Connections {
                 self.admit(cx, stream);
             }
         }
-        for listener in self.listeners.drain(..) {
+        for listener in self.listeners.drain(..).flatten() {
             // Watched since the start. Were it not, it would be in nobody's way.
             let _ = cx.deregister(&listener);
         }
@@ -97,8 +97,9 @@ impl Connections {
     }
 
     fn next_waiting(&self, listener: usize) -> Option<Stream> {
+        let listener = self.listeners[listener].as_ref()?;
         loop {
-            match self.listeners[listener].accept() {
+            match listener.accept() {
                 Ok(stream) => return Some(stream),
                 Err(error) => match error.kind() {
                     // It went away again while it waited.
