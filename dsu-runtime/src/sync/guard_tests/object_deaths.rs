@@ -165,6 +165,24 @@ fn an_object_that_died_in_the_hands_of_its_maker_is_reported_and_freed() {
     });
 }
 
+// What another version's guard owns is nobody's only to who does not know that guard.
+#[test]
+fn a_check_by_a_version_that_has_not_all_guards_frees_nothing() {
+    let name = test_name!("a_check_by_a_version_that_has_not_all_guards_frees_nothing");
+    with_world(name, || {
+        killed_in(1, |cx| {
+            let_in(cx, old_room(1));
+        });
+        play(2, |cx| {
+            drop(WORLD_FAMILY[0].lock(cx).unwrap());
+            let cells = WORLD_FAMILY.cells().iter().collect();
+            assert_eq!(crate::update::check_guards(cells).findings, [""; 0]);
+            assert_eq!(old_handle(cx, 0).lock(cx).unwrap().visits, 1);
+            assert_eq!((all_objects().len(), drops()), (1, 0));
+        });
+    });
+}
+
 // Its value may have taken over blocks of the one that it was to replace.
 #[test]
 fn who_dies_while_it_frees_what_another_made_in_a_conversion_drops_nothing_either() {
