@@ -154,15 +154,6 @@ impl Ends {
             }
         }
     }
-
-    /// The lens, from whichever end knows it.
-    pub(super) fn converter(self) -> Option<&'static Converter> {
-        let forward = known(self.older).and_then(|entry| entry.converter_to(self.newer));
-        let backward = || known(self.newer).and_then(|entry| entry.converter_to(self.older));
-        forward
-            .filter(|converter| converter.forward)
-            .or_else(|| backward().filter(|converter| !converter.forward))
-    }
 }
 
 /// Head of a block that holds one complement.
@@ -170,7 +161,8 @@ impl Ends {
 pub(super) struct Complement {
     older: u16,
     newer: u16,
-    _pad: u32,
+    /// Not 0: it was kept by a conversion from the older end to the newer.
+    was_forward: u32,
     next: u64,
 }
 
@@ -198,7 +190,7 @@ impl Complement {
             block.write(Complement {
                 older: ends.older.0,
                 newer: ends.newer.0,
-                _pad: 0,
+                was_forward: u32::from(converter.forward),
                 next: next.map_or(0, |next: NonNull<Complement>| next.as_ptr() as u64),
             });
         }
@@ -210,6 +202,17 @@ impl Complement {
             older: Tag(self.older),
             newer: Tag(self.newer),
         }
+    }
+
+    /// The lens that kept it. That of the other direction may keep something else: of a tuple's items,
+    /// those that only the other side has.
+    pub(super) fn converter(&self) -> Option<&'static Converter> {
+        let (from, to) = match self.was_forward {
+            0 => (Tag(self.newer), Tag(self.older)),
+            _ => (Tag(self.older), Tag(self.newer)),
+        };
+        let converter = known(from)?.converter_to(to)?;
+        (converter.forward == (self.was_forward != 0)).then_some(converter)
     }
 
     pub(super) fn next(&self) -> Option<NonNull<Complement>> {

@@ -38,7 +38,7 @@ pub(super) unsafe fn take_out(first: Chain, ends: Ends) -> Result<(Chain, Chain)
             }
             let mut rest = next;
             for other in front.into_iter().rev() {
-                let lens = other.as_ref().ends().converter();
+                let lens = other.as_ref().converter();
                 let layout = Complement::layout(lens.ok_or(AccessError::Foreign)?)?;
                 let mut copied: NonNull<Complement> =
                     block::copy(other.cast(), layout, layout.size())?.cast();
@@ -61,7 +61,7 @@ pub(super) unsafe fn drop_all(mut next: Chain) {
         // SAFETY: by the caller; each complement is read before it is dropped, once.
         unsafe {
             next = complement.as_ref().next();
-            if let Some(lens) = complement.as_ref().ends().converter() {
+            if let Some(lens) = complement.as_ref().converter() {
                 drop_one(complement, lens);
             }
         }
@@ -90,7 +90,7 @@ pub(super) unsafe fn drop_outdated(word: u64, kept: Tag) {
             let (ends, after) = (complement.as_ref().ends(), complement.as_ref().next());
             next = after;
             let outdated = ends.older != kept && ends.newer != kept;
-            match ends.converter().filter(|_| outdated) {
+            match complement.as_ref().converter().filter(|_| outdated) {
                 None => last = Some(complement),
                 Some(lens) => {
                     match last {
@@ -142,7 +142,7 @@ pub(super) unsafe fn visit(mut next: Chain, visitor: &mut dyn Visitor) {
         // SAFETY: inside the regions; see the caller.
         let head = unsafe { complement.as_ref() };
         let ends = head.ends();
-        match ends.converter() {
+        match head.converter() {
             Some(lens) => {
                 if let Ok(layout) = Complement::layout(lens) {
                     visitor.block(complement.cast(), layout);

@@ -95,6 +95,11 @@ impl GuardSlot {
         (usize::from(node) < MAX_ORDER_NODES).then_some(Node(node))
     }
 
+    /// Whether some version that ran has a static guard here.
+    pub fn is_bound(&self) -> bool {
+        self.node.load(Ordering::Relaxed) != 0
+    }
+
     /// Gives it a part in the order of locks, for good.
     pub fn set_node(&self, node: Node) {
         self.node.store(node.0.saturating_add(1), Ordering::Relaxed);

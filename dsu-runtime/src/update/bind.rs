@@ -381,7 +381,7 @@ impl<'a> TupleLayout<'a> {
         let parts = self
             .pairs
             .iter()
-            .filter(|pair| pair.lens.is_some() || pair.is_kept(forward))
+            .filter(|pair| pair.room() > 0 && (pair.lens.is_some() || pair.is_kept(forward)))
             .filter_map(|pair| {
                 self.parts
                     .iter()
@@ -400,6 +400,15 @@ impl<'a> TupleLayout<'a> {
 }
 
 impl Pair<'_> {
+    /// Bytes that it may have in the complement. Without any, its place there is that of the next pair.
+    fn room(&self) -> u64 {
+        match (self.lens, self.older, self.newer) {
+            (Some(lens), ..) => (lens.complement)().size,
+            (None, Some(_), Some(_)) => 0,
+            (None, older, newer) => older.or(newer).map_or(0, |field| field.ty.size),
+        }
+    }
+
     /// Whether going this way puts the item into the complement.
     fn is_kept(&self, forward: bool) -> bool {
         if forward {

@@ -231,12 +231,18 @@ pub(crate) fn collect_lost(id: ObjectId) {
         return;
     }
     if state.life == Life::Owned(Party::DEAD_IN_CONVERSION) {
-        // Its value may have taken over blocks of the one that it was to replace, which lives on.
-        let life = Life::Freeing(me());
-        if !slot.is_held() && slot.change(state, State { life, ..state }) {
-            slot.root.store(0, SeqCst);
-            free_slot(id);
+        // Its value may have taken over blocks of the one that it was to replace, which lives on. Who
+        // dies while it frees another's drops that later; of what is claimed the value is never dropped.
+        let life = Life::Claimed(me());
+        if slot.is_held() || !slot.change(state, State { life, ..state }) {
+            return;
         }
+        if slot.is_held() {
+            // A walk came between. The next check finds the object again.
+            return slot.set_state(state);
+        }
+        slot.root.store(0, SeqCst);
+        free_slot(id);
     } else if state.life == Life::Owned(Party::DEAD) {
         retire(id);
     }

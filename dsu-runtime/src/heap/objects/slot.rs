@@ -95,7 +95,7 @@ impl Party {
 /// | life | from | by | to |
 /// |---|---|---|---|
 /// | 0 free | zero; freeing; claimed | | claimed: whoever wins the exchange |
-/// | 1 claimed | free | its maker | owned: its maker, or recovery if the value is there; free: its maker whose conversion does not stand, or recovery |
+/// | 1 claimed | free; owned | its maker; the heap check, if the maker died in the conversion and nothing owns it | owned: its maker, or recovery if the value is there, or the heap check if somebody holds it; free: its maker whose conversion does not stand, the heap check, or recovery |
 /// | 2 owned | claimed | its owner, one word in shared memory | retired: the owner, when it is dropped; the heap check, if the maker is dead and nothing owns it |
 /// | 3 retired | owned | whoever holds it last | freeing: whoever finds no holder and wins the exchange |
 /// | 4 freeing | retired | its party | free, with the next generation; retired again if it is held or locked after all, or by recovery; condemned |

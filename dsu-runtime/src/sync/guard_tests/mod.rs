@@ -10,6 +10,7 @@ mod object_deaths;
 mod object_model;
 mod objects;
 mod order;
+mod parts;
 mod rooms;
 mod sweeps;
 mod world;

@@ -5,6 +5,7 @@ use super::rooms::*;
 use super::world::*;
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate, ObjectId};
+use crate::heap::stepping::at_every_store;
 use crate::heap::testing::{fork_worker, kill, reap, test_name};
 use crate::heap::{Activity, HeapAccount, recover};
 use crate::ids::{GuardIndex, SweepId, WorkerSlot};
@@ -161,6 +162,55 @@ fn an_object_that_died_in_the_hands_of_its_maker_is_reported_and_freed() {
             let_in(cx, in_hands);
             assert_sound();
         });
+    });
+}
+
+// What another version's guard owns is nobody's only to who does not know that guard.
+#[test]
+fn a_check_by_a_version_that_has_not_all_guards_frees_nothing() {
+    let name = test_name!("a_check_by_a_version_that_has_not_all_guards_frees_nothing");
+    with_world(name, || {
+        killed_in(1, |cx| {
+            let_in(cx, old_room(1));
+        });
+        play(2, |cx| {
+            drop(WORLD_FAMILY[0].lock(cx).unwrap());
+            let cells = WORLD_FAMILY.cells().iter().collect();
+            assert_eq!(crate::update::check_guards(cells).findings, [""; 0]);
+            assert_eq!(old_handle(cx, 0).lock(cx).unwrap().visits, 1);
+            assert_eq!((all_objects().len(), drops()), (1, 0));
+        });
+    });
+}
+
+// Its value may have taken over blocks of the one that it was to replace.
+#[test]
+fn who_dies_while_it_frees_what_another_made_in_a_conversion_drops_nothing_either() {
+    let name = test_name!(
+        "who_dies_while_it_frees_what_another_made_in_a_conversion_drops_nothing_either"
+    );
+    with_world(name, || {
+        killed_in(1, |_| {
+            let conversion = crate::heap::Transaction::begin();
+            std::mem::forget(old_room(2));
+            std::mem::forget(conversion);
+        });
+        let objects = all_objects();
+        assert!(matches!(objects[..], [(Fate::OwnedOrLost, _)]));
+        let lost = objects[0].1;
+        let points = at_every_store(
+            7,
+            || objects::collect_lost(lost),
+            || {
+                recovered(7);
+                play(2, |_| {
+                    objects::reap();
+                    objects::collect_lost(lost);
+                    assert_eq!((all_objects(), drops()), (Vec::new(), 0));
+                });
+            },
+        );
+        assert!(points > 2, "{points}");
     });
 }
 

@@ -161,7 +161,9 @@ fn reluctant() -> u64 {
 pub const TOTALS: GuardIndex = GuardIndex(0);
 pub const FAMILY: GuardIndex = GuardIndex(1);
 pub const HARD: GuardIndex = GuardIndex(4);
-pub const GUARDS: u32 = 5;
+pub const PARTS: GuardIndex = GuardIndex(5);
+pub const GROWN: GuardIndex = GuardIndex(6);
+pub const GUARDS: u32 = 7;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -189,6 +191,9 @@ fn bind() {
     // Neighbours, so that their classes differ.
     let old = represent("guard:WORLD_OLD".into(), &schema_of("WORLD_OLD"));
     let new = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_NEW"));
+    let [old_parts, new_parts, old_grown, new_grown] =
+        ["PARTS_OLD", "PARTS_NEW", "GROWN_OLD", "GROWN_NEW"]
+            .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
         represent(registration.name.into(), &(registration.schema)());
     }
@@ -199,12 +204,18 @@ fn bind() {
             let tag = match guard.name {
                 "WORLD_OLD" => old,
                 "WORLD_NEW" => new,
+                "PARTS_OLD" => old_parts,
+                "PARTS_NEW" => new_parts,
+                "GROWN_OLD" => old_grown,
+                "GROWN_NEW" => new_grown,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
                 "WORLD_OLD" | "WORLD_NEW" => TOTALS,
                 "WORLD_FAMILY" => FAMILY,
                 "WORLD_HARD" => HARD,
+                "PARTS_OLD" | "PARTS_NEW" => PARTS,
+                "GROWN_OLD" | "GROWN_NEW" => GROWN,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -234,12 +245,15 @@ fn version_1() -> Manifest {
         from: None,
         build_id: String::new(),
         rustc: String::new(),
-        guards: vec![GuardManifest {
-            name: "WORLD_OLD".into(),
-            renamed_from: String::new(),
-            family: None,
-            items: schema_of("WORLD_OLD"),
-        }],
+        guards: ["WORLD_OLD", "PARTS_OLD", "GROWN_OLD"]
+            .into_iter()
+            .map(|name| GuardManifest {
+                name: name.into(),
+                renamed_from: String::new(),
+                family: None,
+                items: schema_of(name),
+            })
+            .collect(),
         types: Vec::new(),
         frozen: Vec::new(),
         lenses: Vec::new(),
