@@ -68,6 +68,26 @@ fn an_update_ends_though_a_worker_is_killed_in_the_middle_of_it() {
     fleet.finish();
 }
 
+// R29: the library of the other version was bound last, and its walk would take the keys there.
+#[test]
+fn a_sweep_back_takes_nothing_to_the_version_that_is_left() {
+    let fleet = Fleet::start("sweep back", &kv(2));
+    let mut wire = fleet.connect();
+    for key in 0..1000 {
+        let key = format!("key {key}");
+        wire.ask(&["SET", &key, "1"]).expect("an answer");
+    }
+    fleet.updated(&library("kv_v2"), &["--probation", "0", "--wait"]);
+    // A key in the older form keeps beside it what that cannot hold.
+    let kept = || fleet.now().data["heap"]["complement_bytes"].as_u64();
+    assert_eq!(kept(), Some(0));
+    fleet.updated(&library("kv_v1"), &["--canary", "1", "--probation", "3600"]);
+    fleet.accepted(&["rollback", "--wait"]);
+    assert_eq!(fleet.until_idle().version, 2);
+    assert!(kept().is_some_and(|kept| kept < 1000), "{:?}", kept());
+    fleet.finish();
+}
+
 // R28: the canary's death rolls the update back.
 #[test]
 fn a_canary_that_dies_in_probation_rolls_the_update_back() {

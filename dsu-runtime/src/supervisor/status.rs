@@ -52,7 +52,11 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         running.manifest.app, running.build.version
     );
     if let Some(target) = goes_to {
-        let _ = write!(text, " to {target}");
+        let way = match stage {
+            Stage::RollingBack => "from",
+            _ => "to",
+        };
+        let _ = write!(text, " {way} {target}");
     }
     if let Some(remark) = server.life.remark() {
         let _ = write!(text, " ({remark})");

@@ -15,6 +15,7 @@ use crate::version::{Binding, digest};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::sync::atomic::Ordering;
 
 /// Binds this library. May be done again, with another neighbour.
 ///
@@ -81,6 +82,27 @@ fn bind_types(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Makes walks of this process expect what this library does inside every shape that it knows.
+///
+/// A shape whose schema stops at a name, as a map of boxes does, is one entry for all libraries, and
+/// whichever was bound last has left its own walk there. It expects the elements in its own form, so
+/// that the sweep of another version would convert them the wrong way.
+pub(super) fn walk_as_this_library() {
+    for registration in inventory::iter::<TypeRegistration> {
+        let tag = registration.tag.get();
+        if tag != Tag::NONE {
+            entry(tag).visit = Some(registration.visit);
+        }
+    }
+    for guard in inventory::iter::<GuardRegistration> {
+        if let Some(cell) = guard.cells.first()
+            && cell.slot.load(Ordering::Relaxed) != 0
+        {
+            entry(cell.expected()).visit = Some(guard.visit);
+        }
+    }
 }
 
 /// Puts a converter into the entry of `from`, in place of one to the same target, or the oldest.

@@ -1,6 +1,7 @@
 //! The sweep: converts what nobody has touched, in slices bounded in time (R29): first what the static
 //! guards reach, then the objects made at run time, each under its own lock and no other.
 
+use super::bind::walk_as_this_library;
 use super::objects::{Objects, own_form};
 use super::walk::Trail;
 use crate::abi::{GuardCell, WorkerContext};
@@ -92,6 +93,8 @@ thread_local! {
 /// One slice of a pass over all guards of this library and all objects; the next call goes on where it
 /// ends.
 pub fn sweep(sweep: SweepId, budget_ns: u64) -> SweepSlice {
+    // Another library may have been bound since, and this one may have begun to run since.
+    walk_as_this_library();
     let guards = || {
         let guards = sync::sorted_guards().into_iter();
         let named = guards.flat_map(|guard| guard.cells.iter().map(|cell| (guard.name, cell)));
