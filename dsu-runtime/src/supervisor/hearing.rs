@@ -84,8 +84,10 @@ impl Supervisor {
                 tracing::debug!(
                     "{slot} swept: {converted} converted, {parked} parked, {failed} failed"
                 );
-                // The counts tell it too, and save the pass that would only look.
-                let is_last = is_whole && converted == 0 || self.left_to_sweep() == 0;
+                // The counts tell it too, and save the pass that would only look. A worker that died in
+                // the middle of a conversion may have left them a little wrong.
+                let is_counted = self.last_death.is_empty() && self.left_to_sweep() == 0;
+                let is_last = is_whole && converted == 0 || is_counted;
                 // One that was poisoned behind the sweep holds the commit up as well (R30).
                 let mut poisoned: BTreeSet<String> = poisoned.into_iter().collect();
                 if is_last {
@@ -95,6 +97,7 @@ impl Supervisor {
                     slot,
                     is_last,
                     failed,
+                    is_full: failed > 0 && self.ports.memory.heap().is_full(),
                     poisoned: poisoned.into_iter().collect(),
                 });
             }

@@ -52,6 +52,13 @@ pub struct HeapFigures {
     pub limit_bytes: usize,
 }
 
+impl HeapFigures {
+    /// Whether what is left is too little to count on: less than a thirty-second part.
+    pub fn is_full(&self) -> bool {
+        self.limit_bytes.saturating_sub(self.committed_bytes) < self.limit_bytes / 32
+    }
+}
+
 /// A library that passed inspection and probe.
 #[derive(Clone, Debug)]
 pub struct Candidate {

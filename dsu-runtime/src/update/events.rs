@@ -92,6 +92,8 @@ pub enum Event {
         is_last: bool,
         /// What it could not convert.
         failed: u64,
+        /// The heap is full.
+        is_full: bool,
         /// Poisoned guards that it left alone.
         poisoned: Vec<String>,
     },

@@ -304,9 +304,14 @@ impl Life {
                 slot,
                 is_last,
                 failed,
+                is_full,
                 poisoned,
             } => {
-                let found = Held { failed, poisoned };
+                let found = Held {
+                    failed,
+                    is_full,
+                    poisoned,
+                };
                 if is_last {
                     self.swept(slot, found, out);
                 }
@@ -421,11 +426,19 @@ impl Life {
 struct Held {
     /// Elements and tuples whose transformer failed.
     failed: u64,
+    /// Perhaps because there was no room.
+    is_full: bool,
     /// Poisoned guards, by name.
     poisoned: Vec<String>,
 }
 
 impl Held {
+    /// Whether an operator who knows of `other` learns something from this.
+    fn is_news(&self, other: &Held) -> bool {
+        let kind = |held: &Held| (held.failed > 0, held.is_full, held.poisoned.clone());
+        kind(self) != kind(other)
+    }
+
     /// What holds the commit up, and what to do; `None` if nothing does.
     fn text(&self) -> Option<String> {
         let mut parts = Vec::new();
@@ -437,13 +450,17 @@ impl Held {
         }
         if self.failed > 0 {
             parts.push(format!(
-                "{} elements that could not be converted (see the log)",
-                self.failed
+                "{} elements that could not be converted ({})",
+                self.failed,
+                match self.is_full {
+                    true => "the heap is full: delete something",
+                    false => "see the log",
+                }
             ));
         }
         (!parts.is_empty()).then(|| {
             format!(
-                "commit is held up by {}; dsu rollback, or mend the cause",
+                "commit is held up by {}; it ends when the cause is mended, or take the update back: dsu rollback",
                 parts.join(" and ")
             )
         })

@@ -212,6 +212,7 @@ impl World {
                 slot,
                 is_last,
                 failed: 0,
+                is_full: false,
                 poisoned: Vec::new(),
             });
         }
@@ -428,6 +429,7 @@ fn commit_waits_for_what_is_poisoned_or_failed_and_says_so() {
         slot: WorkerSlot(0),
         is_last: true,
         failed,
+        is_full: false,
         poisoned: poisoned.iter().map(|name| (*name).to_owned()).collect(),
     };
     let mut world = sweeping();

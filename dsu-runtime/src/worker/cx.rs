@@ -276,6 +276,7 @@ impl Worker {
             if !events.is_empty() || is_due || is_late || !(self.host().sweep)() {
                 break;
             }
+            self.collect(deadline);
             let ended = Nanos::now();
             rest = ended.after(ended.since(began));
         }

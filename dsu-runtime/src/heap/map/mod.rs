@@ -346,7 +346,13 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
 
     /// Places are cursors.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        self.table
-            .visit(visitor, |key, to| key.visit(to), |cell, to| cell.visit(to));
+        // Keys can own boxes only where their schema says so, and then are never left out.
+        let shows_keys = !visitor.wants_boxes_only() || K::schema().holds_boxes();
+        self.table.visit(
+            visitor,
+            shows_keys,
+            |key, to| key.visit(to),
+            |cell, to| cell.visit(to),
+        );
     }
 }

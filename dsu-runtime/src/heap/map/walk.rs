@@ -102,6 +102,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     pub(super) fn visit(
         &self,
         visitor: &mut dyn Visitor,
+        shows_keys: bool,
         mut visit_key: impl FnMut(&mut K, &mut dyn Visitor),
         mut visit_cell: impl FnMut(&mut C, &mut dyn Visitor),
     ) {
@@ -123,7 +124,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
             for (position, (hash, mut slot)) in entries.iter().copied().enumerate() {
                 // SAFETY: a used slot; the walk has the map to itself.
                 let Slot { key, cell } = unsafe { slot.as_mut() };
-                if !visitor.wants_boxes_only() {
+                if shows_keys {
                     visit_key(key, visitor);
                 }
                 visit_cell(cell, visitor);

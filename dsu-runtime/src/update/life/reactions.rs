@@ -145,10 +145,10 @@ impl Life {
                 // R30 is about a commit. A rollback always ends: what is left stays locked away.
                 Phase::SweepingBack { reason, .. } => *reason = format!("{reason}; {text}"),
                 Phase::Sweeping { held } => {
-                    if *held != found {
-                        *held = found;
+                    if found.is_news(held) {
                         out.push(Effect::Progress(text));
                     }
+                    *held = found;
                     return;
                 }
                 _ => return,

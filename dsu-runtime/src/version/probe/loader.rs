@@ -9,14 +9,20 @@ use crate::version::manifest::Manifest;
 use crate::version::refusal::Refusal;
 use crate::version::statics::{self, Statics};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::dup2_stdout;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-/// Where the answer goes once a library may write to stdout. Far from what a library guesses.
-const ANSWER_FD: i32 = 200;
+/// Where the answer goes once a library may write to stdout: far from what a library guesses, or as far
+/// as the limit of open files lets it.
+fn answer_number() -> i32 {
+    const WANTED: u64 = 200;
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((WANTED * 2, 0));
+    WANTED.min(limit / 2) as i32
+}
 
 pub fn main() -> ! {
     let status = match take_stdout().and_then(answer_on) {
@@ -34,7 +40,7 @@ fn take_stdout() -> io::Result<File> {
     process::die_with_parent()?;
     // So that a child of a child is seen by `check_what_it_started`.
     process::adopt_orphans()?;
-    let answer = process::duplicate_at(io::stdout(), ANSWER_FD)?;
+    let answer = process::duplicate_at(io::stdout(), answer_number())?;
     dup2_stdout(io::stderr())?;
     // Had the keeper died before `die_with_parent`, nobody would read.
     let mut reader = [PollFd::new(answer.as_fd(), PollFlags::empty())];
