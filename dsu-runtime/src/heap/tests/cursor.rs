@@ -1,11 +1,14 @@
 //! R29: a cursor stays valid whatever happens to the map between two slices.
 
-use super::super::{Shared, SharedMap, Visitor};
+use super::super::{Inline, Shared, SharedMap, Versioned, Visitor};
+use super::lenses::{NOTE, New, bind, new};
 use super::{as_worker, for_all, test_name};
+use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::ids::Tag;
 use proptest::prelude::*;
 use std::alloc::Layout;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
 
 // R29
@@ -70,6 +73,104 @@ fn scan_keeps_to_its_budget() {
         }
         assert!(calls >= 500);
     });
+}
+
+/// A key that owns a box, which is no part of what it is found by.
+struct Tagged {
+    id: u64,
+    note: Versioned<New>,
+}
+
+impl Hash for Tagged {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+impl PartialEq for Tagged {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Tagged {}
+
+// SAFETY: made of shared types.
+unsafe impl Shared for Tagged {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        let note = FieldSchema {
+            name: "note".to_owned(),
+            offset: 8,
+            ty: <Versioned<New> as Shared>::schema(),
+        };
+        TypeSchema {
+            kind: TypeKind::Struct(vec![note]),
+            ..TypeSchema::leaf::<Self>("Tagged")
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        Shared::visit(&mut self.note, visitor);
+    }
+}
+
+/// Counts boxes and blocks, as one who wants no more than boxes.
+#[derive(Default)]
+struct Boxes {
+    boxes: usize,
+}
+
+impl Visitor for Boxes {
+    fn block(&mut self, _pointer: NonNull<u8>, _layout: Layout) {}
+
+    fn versioned(&mut self, _word: &mut u64, _expected: Tag) {
+        self.boxes += 1;
+    }
+
+    fn wants_boxes_only(&self) -> bool {
+        true
+    }
+
+    fn damage(&mut self, what: &str) {
+        panic!("{what}");
+    }
+
+    fn enter(&mut self) -> u64 {
+        0
+    }
+
+    fn begin_anew(&mut self) {}
+
+    fn is_spent(&self) -> bool {
+        false
+    }
+
+    fn stopped_inside(&self) -> bool {
+        false
+    }
+
+    fn leave(&mut self, _stopped_at: Option<u64>) {}
+}
+
+// R30: a walk that leaves keys out leaves none out that owns what it looks for.
+#[test]
+fn boxes_in_keys_are_shown_to_who_wants_nothing_else() {
+    as_worker(
+        test_name!("boxes_in_keys_are_shown_to_who_wants_nothing_else"),
+        || {
+            bind();
+            let mut map: SharedMap<Tagged, u64> = SharedMap::new();
+            for id in 0..300 {
+                let note = new(1, NOTE);
+                map.insert(Tagged { id, note }, 0).expect("room");
+            }
+            let mut boxes = Boxes::default();
+            map.visit(&mut boxes);
+            assert_eq!(boxes.boxes, 300, "one in each key");
+        },
+    );
 }
 
 /// A walk in slices: spent after some elements, places kept by depth.
