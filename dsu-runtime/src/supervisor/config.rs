@@ -40,6 +40,9 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// Each worker takes superblocks of its own, and a part is in reserve.
+const LEAST_HEAP: u64 = 4 << 20;
+
 /// Everything that a supervisor needs to start.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -96,6 +99,12 @@ impl Config {
             return Err(format!(
                 "{} workers cannot be served: give --workers 1 to {MAX_SERVING_WORKERS}",
                 self.workers
+            ));
+        }
+        if self.heap_bytes < LEAST_HEAP {
+            return Err(format!(
+                "a heap of {} bytes holds next to nothing: give --heap 4M or more",
+                self.heap_bytes
             ));
         }
         if self.heap_bytes > HEAP_SIZE as u64 {

@@ -279,7 +279,10 @@ impl Supervisor {
     fn signal(&mut self, number: i32) {
         match Signal::try_from(number) {
             Ok(Signal::SIGUSR2) => self.update_by_signal(),
-            Ok(Signal::SIGHUP) => self.tell_all(&ToWorker::Reconfigure),
+            Ok(Signal::SIGHUP) => {
+                tracing::info!("configuration event: all workers are told");
+                self.tell_all(&ToWorker::Reconfigure);
+            }
             Ok(Signal::SIGTERM | Signal::SIGINT) => self.drain(Instant::now()),
             _ => {}
         }

@@ -100,8 +100,11 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         .sum();
     let _ = write!(
         text,
-        "\n{} builds, {} of code loaded a worker",
-        builds.len(),
+        "\n{} loaded, {} of code a worker",
+        match builds.len() {
+            1 => "1 build is".to_owned(),
+            many => format!("{many} builds are"),
+        },
         bytes_text(loaded)
     );
     text.push_str(&listening(&listeners, later.as_deref(), &leaving));

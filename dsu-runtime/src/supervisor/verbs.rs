@@ -367,7 +367,7 @@ impl Supervisor {
                 ),
                 _ => Reply::Answer {
                     verdict: Verdict::Refused,
-                    text: format!("{} findings\n{}", findings.len(), findings.join("\n")),
+                    text: format!("the heap check says:\n{}", findings.join("\n")),
                     data,
                 },
             };
