@@ -104,7 +104,8 @@ unsafe impl<T: Shared> Cell<T> for Inline<T> {
 
 /// Walks what a guard reaches, with the guard held: the heap check, and the sweep (R29).
 ///
-/// A walk may stop in the middle and go on in a later section. Each container that is long reads the
+/// A walk may stop in the middle and go on in a later section; one that never does leaves the last five
+/// as they are. Each container that is long reads the
 /// place to start from with [`Visitor::enter`], and says with [`Visitor::leave`] where it stopped.
 /// Places are stable under whatever happens between two slices.
 pub trait Visitor {
@@ -129,21 +130,29 @@ pub trait Visitor {
     fn damage(&mut self, what: &str);
 
     /// A container begins; returns the place to start from, 0 for the beginning.
-    fn enter(&mut self) -> u64;
+    fn enter(&mut self) -> u64 {
+        0
+    }
 
     /// What the walk had stopped in is not there any more: containers inside what comes instead begin
     /// at their beginning, whatever places were kept for them.
-    fn begin_anew(&mut self);
+    fn begin_anew(&mut self) {}
 
     /// True when the walk should stop here; asked after every element.
-    fn is_spent(&self) -> bool;
+    fn is_spent(&self) -> bool {
+        false
+    }
 
     /// True when a container inside the element just visited stopped early: the containers around it
     /// then stop at that element, and not after it.
-    fn stopped_inside(&self) -> bool;
+    fn stopped_inside(&self) -> bool {
+        false
+    }
 
     /// The container ends: `Some(place)` to go on from if it stopped early, `None` if it is done.
-    fn leave(&mut self, stopped_at: Option<u64>);
+    fn leave(&mut self, stopped_at: Option<u64>) {
+        let _ = stopped_at;
+    }
 }
 
 /// The visitor behind the second argument of a [`crate::abi::VisitFn`].

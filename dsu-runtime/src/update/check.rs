@@ -237,20 +237,4 @@ impl Visitor for Checker {
             self.findings.push(what.to_owned());
         }
     }
-
-    fn enter(&mut self) -> u64 {
-        0
-    }
-
-    fn begin_anew(&mut self) {}
-
-    fn is_spent(&self) -> bool {
-        false
-    }
-
-    fn stopped_inside(&self) -> bool {
-        false
-    }
-
-    fn leave(&mut self, _: Option<u64>) {}
 }

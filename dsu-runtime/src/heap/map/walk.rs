@@ -250,20 +250,4 @@ impl Visitor for Watch<'_> {
         self.is_damaged = true;
         self.visitor.damage(what);
     }
-
-    fn enter(&mut self) -> u64 {
-        0
-    }
-
-    fn begin_anew(&mut self) {}
-
-    fn is_spent(&self) -> bool {
-        false
-    }
-
-    fn stopped_inside(&self) -> bool {
-        false
-    }
-
-    fn leave(&mut self, _stopped_at: Option<u64>) {}
 }

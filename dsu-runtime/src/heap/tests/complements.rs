@@ -33,22 +33,6 @@ impl Visitor for Sweeper {
     fn damage(&mut self, what: &str) {
         panic!("{what}");
     }
-
-    fn enter(&mut self) -> u64 {
-        0
-    }
-
-    fn begin_anew(&mut self) {}
-
-    fn is_spent(&self) -> bool {
-        false
-    }
-
-    fn stopped_inside(&self) -> bool {
-        false
-    }
-
-    fn leave(&mut self, _stopped_at: Option<u64>) {}
 }
 
 fn sweep<T: Shared>(value: &mut T) -> Sweeper {

@@ -136,22 +136,6 @@ impl Visitor for Boxes {
     fn damage(&mut self, what: &str) {
         panic!("{what}");
     }
-
-    fn enter(&mut self) -> u64 {
-        0
-    }
-
-    fn begin_anew(&mut self) {}
-
-    fn is_spent(&self) -> bool {
-        false
-    }
-
-    fn stopped_inside(&self) -> bool {
-        false
-    }
-
-    fn leave(&mut self, _stopped_at: Option<u64>) {}
 }
 
 // R30: a walk that leaves keys out leaves none out that owns what it looks for.

@@ -91,22 +91,6 @@ impl Visitor for Owned {
     fn damage(&mut self, what: &str) {
         self.damage.push(what.to_owned());
     }
-
-    fn enter(&mut self) -> u64 {
-        0
-    }
-
-    fn begin_anew(&mut self) {}
-
-    fn is_spent(&self) -> bool {
-        false
-    }
-
-    fn stopped_inside(&self) -> bool {
-        false
-    }
-
-    fn leave(&mut self, _stopped_at: Option<u64>) {}
 }
 
 impl Owned {
