@@ -101,16 +101,21 @@ fn who_has_connected_is_served_though_nobody_had_accepted() {
     assert_eq!(code, Some(0), "{log}");
 }
 
+/// The server ends by itself, and says of so many connections that it could not wait for them.
+fn assert_time_was_up(fleet: Fleet, connections: usize) {
+    let (code, log) = fleet.until_ended();
+    assert_eq!(code, Some(0), "{log}");
+    let late = log.matches("its time to drain was up").count();
+    assert_eq!(late, connections, "{log}");
+}
+
 // R33
 #[test]
 fn a_client_that_never_reads_holds_the_end_up_no_longer_than_told() {
     let fleet = Fleet::start("drain of the deaf", &draining("0.5"));
     let (clients, _) = deaf(&fleet);
     fleet.signal(Signal::SIGTERM).expect("it runs");
-    let (code, log) = fleet.until_ended();
-    assert_eq!(code, Some(0), "{log}");
-    let late = log.matches("its time to drain was up").count();
-    assert_eq!(late, clients.len(), "{log}");
+    assert_time_was_up(fleet, clients.len());
 }
 
 #[test]
@@ -120,10 +125,7 @@ fn a_second_signal_ends_the_time_to_drain() {
     fleet.signal(Signal::SIGTERM).expect("it runs");
     until(|| fleet.log().contains("draining").then_some(()));
     fleet.signal(Signal::SIGTERM).expect("it runs");
-    let (code, log) = fleet.until_ended();
-    assert_eq!(code, Some(0), "{log}");
-    let late = log.matches("its time to drain was up").count();
-    assert_eq!(late, clients.len(), "{log}");
+    assert_time_was_up(fleet, clients.len());
 }
 
 #[test]

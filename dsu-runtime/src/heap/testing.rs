@@ -195,6 +195,26 @@ pub(crate) fn fork_worker(slot: u32, body: impl FnOnce()) -> libc::pid_t {
     }
 }
 
+/// Memory that this process and those forked from it share, beside the regions, for good.
+///
+/// # Safety
+/// A `T` is valid when all its bytes are zero, and may be written by several processes at once.
+pub(crate) unsafe fn shared_zeroed<T>() -> &'static T {
+    // SAFETY: fresh zeroed pages that nobody unmaps; the rest is the caller's promise.
+    unsafe {
+        let memory = libc::mmap(
+            std::ptr::null_mut(),
+            size_of::<T>(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        assert_ne!(memory, libc::MAP_FAILED);
+        &*memory.cast()
+    }
+}
+
 /// Waits until a child is gone; its exit code, or `None` if a signal ended it.
 pub(crate) fn reap(child: libc::pid_t) -> Option<i32> {
     let mut status = 0;

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // forks, and shares a table of blocks between processes
 
 use super::account::{Activity, HeapAccount};
-use super::testing::{ROOMY, fork_worker, kill, reap, test_name, with_regions};
+use super::testing::{ROOMY, fork_worker, kill, reap, shared_zeroed, test_name, with_regions};
 use super::*;
 use crate::abi::WorkerContext;
 use crate::ids::WorkerSlot;
@@ -21,19 +21,8 @@ struct Exchange {
 }
 
 fn exchange() -> &'static Exchange {
-    // SAFETY: fresh shared zeroed memory that nobody unmaps; atomics are valid when zero.
-    unsafe {
-        let memory = libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<Exchange>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        assert_ne!(memory, libc::MAP_FAILED);
-        &*(memory as *const Exchange)
-    }
+    // SAFETY: made of atomics.
+    unsafe { shared_zeroed() }
 }
 
 fn unpack(cell: u64) -> (NonNull<u8>, Layout) {

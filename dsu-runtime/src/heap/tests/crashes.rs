@@ -2,7 +2,7 @@
 //! being converted.
 
 use super::super::stepping::at_every_store;
-use super::super::testing::{Actor, ROOMY, test_name, with_regions};
+use super::super::testing::{Actor, ROOMY, shared_zeroed, test_name, with_regions};
 use super::super::{
     Activity, BlockMap, HeapAccount, Versioned, allocate, allocate_root, collect, convert_box,
     deallocate, drop_box, recover,
@@ -13,6 +13,7 @@ use crate::abi::WorkerContext;
 use crate::ids::{Tag, WorkerSlot};
 use std::alloc::Layout;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SURVIVOR: WorkerSlot = WorkerSlot(5);
 
@@ -90,23 +91,6 @@ fn worker_may_die_at_every_store_of_the_allocator() {
     });
 }
 
-/// A word in memory that all processes share and that no region holds.
-fn shared_word() -> &'static mut u64 {
-    // SAFETY: fresh memory that nobody unmaps.
-    unsafe {
-        let page = libc::mmap(
-            std::ptr::null_mut(),
-            4096,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        assert_ne!(page, libc::MAP_FAILED);
-        &mut *page.cast()
-    }
-}
-
 // I6, I9, R3: one store makes the new form the live one, and whatever lies on either side of it, the
 // box is whole.
 #[test]
@@ -114,13 +98,15 @@ fn worker_may_die_at_every_store_of_a_conversion() {
     let name = test_name!("worker_may_die_at_every_store_of_a_conversion");
     with_regions(name, ROOMY, || {
         bind();
-        let word = shared_word();
+        // SAFETY: an atomic.
+        let word: &AtomicU64 = unsafe { shared_zeroed() };
         let mut maker = Actor::start(1);
         maker.act(|| {
             // SAFETY: a box is its word; this one is dropped as one by the judge.
-            *word = unsafe { std::mem::transmute::<Versioned<New>, u64>(new(5, NOTE)) };
+            let made = unsafe { std::mem::transmute::<Versioned<New>, u64>(new(5, NOTE)) };
+            word.store(made, Relaxed);
         });
-        let place = std::ptr::from_mut(word);
+        let place = word.as_ptr();
         let points = at_every_store(
             0,
             || {

@@ -6,7 +6,7 @@ use super::world::*;
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate, ObjectId};
 use crate::heap::stepping::at_every_store;
-use crate::heap::testing::{fork_worker, kill, reap, test_name};
+use crate::heap::testing::{fork_worker, kill, reap, shared_zeroed, test_name};
 use crate::heap::{Activity, HeapAccount, recover};
 use crate::ids::{GuardIndex, SweepId, WorkerSlot};
 use crate::sync::{Guarded, recover_worker};
@@ -251,19 +251,8 @@ struct Exchange {
 }
 
 fn exchange() -> &'static Exchange {
-    // SAFETY: fresh shared zeroed memory that nobody unmaps; atomics are valid when zero.
-    unsafe {
-        let memory = libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<Exchange>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        assert_ne!(memory, libc::MAP_FAILED);
-        &*(memory as *const Exchange)
-    }
+    // SAFETY: made of atomics.
+    unsafe { shared_zeroed() }
 }
 
 /// The owner whose word was in a cell.

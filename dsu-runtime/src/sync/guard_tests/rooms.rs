@@ -172,26 +172,23 @@ pub fn tear_down(cx: &Worker, place: usize) {
     drop(lobby.rooms.remove(place).expect("inline"));
 }
 
+/// What is to be had of the room at this place, under the lobby's guard.
+fn of_room<R>(cx: &Worker, place: usize, body: impl FnOnce(&Guarded<OldRoom>) -> R) -> R {
+    let lobby = WORLD_LOBBY.lock(cx).expect("free and sound");
+    let room = lobby.rooms.get(place).expect("inline");
+    body(room.expect("it is there"))
+}
+
 /// A handle of version 1 to the room at this place.
 pub fn old_handle(cx: &Worker, place: usize) -> Handle<OldRoom> {
-    let lobby = WORLD_LOBBY.lock(cx).expect("free and sound");
-    let room = lobby
-        .rooms
-        .get(place)
-        .expect("inline")
-        .expect("it is there");
-    room.handle(cx).expect("it is there")
+    of_room(cx, place, |room| room.handle(cx).expect("it is there"))
 }
 
 /// A handle of version 2.
 pub fn new_handle(cx: &Worker, place: usize) -> Handle<NewRoom> {
-    let lobby = WORLD_LOBBY.lock(cx).expect("free and sound");
-    let room = lobby
-        .rooms
-        .get(place)
-        .expect("inline")
-        .expect("it is there");
-    as_new(room).handle(cx).expect("it is there")
+    of_room(cx, place, |room| {
+        as_new(room).handle(cx).expect("it is there")
+    })
 }
 
 /// The form that an object's value is in.
