@@ -22,6 +22,7 @@ mod shards;
 mod spec;
 mod store;
 mod table;
+mod typed;
 
 pub mod tables;
 
@@ -41,3 +42,4 @@ pub use store::{
     StringValue, Totals, UnixMs,
 };
 pub use table::CommandTable;
+pub use typed::{End, HashValue, ListValue, Typed, TypedStore};
