@@ -527,7 +527,7 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        if self.version == Version::Three && self.dice.below(6) == 0 {
+        if self.version == Version::Three && self.dice.below(8) == 0 {
             return self.typed_key();
         }
         self.dice.pick(KEYS).to_vec()

@@ -57,11 +57,12 @@ impl Wanted {
         } else {
             (length.saturating_sub(1), End::Head)
         };
-        // The smallest number of all has no opposite; Redis takes it for the first from the tail.
+        // The smallest number of all has no opposite: Redis begins with the first from the tail then, and
+        // takes any COUNT for all.
         let skipped = self.rank.checked_abs().map_or(0, |rank| rank - 1);
         let enough = match self.count {
             None => 1,
-            Some(0) => usize::MAX,
+            Some(count) if count == 0 || self.rank == i64::MIN => usize::MAX,
             Some(count) => count as usize,
         };
         let mut found = Vec::new();

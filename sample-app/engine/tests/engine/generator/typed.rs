@@ -96,7 +96,7 @@ impl Generator {
 
     /// One of these, or now and then any key.
     fn key_of(&mut self, keys: &[&[u8]]) -> Vec<u8> {
-        if self.dice.below(8) == 0 {
+        if self.dice.below(10) == 0 {
             return self.key();
         }
         self.dice.pick(keys).to_vec()
@@ -106,7 +106,7 @@ impl Generator {
         if self.dice.below(2) == 0 {
             return self.dice.pick(FIELDS).to_vec();
         }
-        format!("f{}", self.dice.below(700)).into_bytes()
+        format!("f{}", self.dice.below(1_000)).into_bytes()
     }
 
     /// An element of a list: one of few, so that some are equal, and seldom a large one.
@@ -296,8 +296,9 @@ impl Generator {
         }
         let mut request = vec![self.word(&["HSET", "HDEL"]), self.key_of(HASHES)];
         let sets = request[0] == b"HSET";
-        for _ in 0..self.dice.below(300) {
-            request.push(format!("f{}", self.dice.below(700)).into_bytes());
+        let most = self.dice.pick(&[20, 300, 1_000]);
+        for _ in 0..self.dice.below(most) {
+            request.push(format!("f{}", self.dice.below(1_000)).into_bytes());
             if sets {
                 request.push(self.field_value());
             }
