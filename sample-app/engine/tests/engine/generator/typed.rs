@@ -177,11 +177,9 @@ impl Generator {
                 }
             }
             "LPOP" | "RPOP" => {
-                if self.dice.below(2) == 0 {
-                    let count =
-                        self.word(&["0", "1", "2", "3", "10", "-1", "x", "9223372036854775807"]);
-                    request.push(count);
-                }
+                let counts = ["0", "1", "2", "3", "10", "-1", "x", "9223372036854775807"];
+                let wanted = self.dice.below(2);
+                request.extend((0..wanted).map(|_| self.word(&counts)));
             }
             "LRANGE" | "LTRIM" => {
                 // Trims that leave next to nothing would keep lists short.
@@ -240,22 +238,7 @@ impl Generator {
             }
             "HINCRBY" => request.extend([self.field(), self.dice.pick(INTEGERS).to_vec()]),
             "HINCRBYFLOAT" => request.extend([self.field(), self.float()]),
-            "HRANDFIELD" => {
-                if self.dice.below(5) > 0 {
-                    let some =
-                        self.word(&["0", "1", "2", "-1", "-5", "20", "-30", "300", "2000", "x"]);
-                    let bound = self.word(&[
-                        "9223372036854775807",
-                        "-9223372036854775808",
-                        "9223372036854775808",
-                        "",
-                    ]);
-                    request.push(if self.dice.below(8) == 0 { bound } else { some });
-                    if self.dice.below(2) == 0 {
-                        request.push(self.word(&["WITHVALUES", "withvalues", "NOPE"]));
-                    }
-                }
-            }
+            "HRANDFIELD" => self.random_fields(request),
             "HSCAN" => {
                 request.push(self.word(&["0", "0", "0", "0", "0", "x", ""]));
                 for _ in 0..self.dice.below(3) {
@@ -273,6 +256,29 @@ impl Generator {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn random_fields(&mut self, request: &mut Request) {
+        const SOME: &[&str] = &["0", "1", "2", "-1", "-5", "20", "-30", "300", "2000", "x"];
+        // Not the smallest that are allowed, for which Redis would write until its memory ends.
+        const BOUNDS: &[&str] = &[
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "",
+        ];
+        if self.dice.below(5) == 0 {
+            return;
+        }
+        let counts = if self.dice.below(8) == 0 {
+            BOUNDS
+        } else {
+            SOME
+        };
+        request.push(self.word(counts));
+        if self.dice.below(2) == 0 {
+            request.push(self.word(&["WITHVALUES", "withvalues", "NOPE"]));
         }
     }
 
