@@ -23,6 +23,7 @@ mod spec;
 mod store;
 mod table;
 mod typed;
+mod values;
 
 pub mod tables;
 
@@ -43,3 +44,4 @@ pub use store::{
 };
 pub use table::CommandTable;
 pub use typed::{End, HashValue, ListValue, Typed, TypedStore};
+pub use values::{Hash, List, Text};

@@ -219,6 +219,15 @@ pub trait StringValue {
     /// `HeapFull`, and then it is as it was.
     fn set(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// Holds these digits instead, which are the sum of two floats: OBJECT ENCODING never calls them an
+    /// integer.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    fn set_sum(&mut self, digits: &[u8]) -> Result<(), StoreError> {
+        self.set(digits)
+    }
+
     /// Adds this at the end.
     ///
     /// # Errors
