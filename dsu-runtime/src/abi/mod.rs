@@ -27,9 +27,9 @@ pub use layout::*;
 pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
     CarryCalls, CarryLensRegistration, GuardCell, GuardRegistration, ItemCalls, LensDirections,
-    PrivateStaticRegistration, RemovedRegistration, RewriteFn, RunFn, TagCell,
-    TransformerRegistration, TypeRegistration, UpdatePointRegistration, VersionRegistration,
-    WorkerRegistration,
+    LensPolicy, PrivateStaticRegistration, RegroupedItems, RemovedRegistration, RewriteFn, RunFn,
+    TagCell, TransformerRegistration, TypeRegistration, UpdatePointRegistration,
+    VersionRegistration, WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};
 pub use schema::{FieldSchema, TypeKind, TypeSchema, VariantSchema};

@@ -3,6 +3,7 @@
 use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
 use super::schema::TypeSchema;
 use crate::ids::Tag;
+use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
@@ -145,8 +146,35 @@ pub enum LensDirections {
     ForwardOnly = 1,
 }
 
+/// What becomes of newer values that the older side of a lens has no form for (R12).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u32)]
+pub enum LensPolicy {
+    /// They are foreign to it.
+    #[default]
+    Foreign = 0,
+    /// It sees a stand-in.
+    Placeholder = 1,
+    /// They are not made while it may look.
+    Forbid = 2,
+}
+
+/// The items of a guard between which a lens over tuples of items leads (R3).
+#[derive(Clone, Copy)]
+pub struct RegroupedItems {
+    /// The guard, as the newer version names it.
+    pub guard: &'static str,
+    /// Names of the older items, in the order of the lens's left tuple.
+    pub older: &'static [&'static str],
+    /// Names of the newer items, in the order of the lens's right tuple.
+    pub newer: &'static [&'static str],
+}
+
 /// A lens between an older and a newer type, registered by `transformer!`.
 pub struct TransformerRegistration {
+    /// Of a lens between tuples of items, which; `None` between two types.
+    pub items: Option<RegroupedItems>,
     /// Schema of the older type, usually a frozen one.
     pub left: fn() -> TypeSchema,
     /// Schema of the newer type.
@@ -163,6 +191,10 @@ pub struct TransformerRegistration {
     pub visit_complement: VisitFn,
     /// Which of the two may be called.
     pub directions: fn() -> LensDirections,
+    /// What it declares of values without an older form.
+    pub policy: fn() -> LensPolicy,
+    /// Whether a value of the newer type has an older form.
+    pub represents: unsafe extern "C" fn(*const u8) -> bool,
 }
 inventory::collect!(TransformerRegistration);
 

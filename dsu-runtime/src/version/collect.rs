@@ -102,6 +102,8 @@ pub fn collect() -> Result<Manifest, CollectError> {
         right: (lens.right)(),
         complement: (lens.complement)(),
         both_ways: (lens.directions)() == LensDirections::Both,
+        unrepresentable: (lens.policy)(),
+        items: lens.items.map(regrouped),
     });
     let carry_lenses = inventory::iter::<CarryLensRegistration>().map(|lens| CarryLensManifest {
         left: (lens.left)(),
@@ -179,6 +181,15 @@ fn statics(version: &VersionRegistration, worker: &WorkerRegistration) -> Static
         crates: crates.into_iter().map(str::to_owned).collect(),
         made,
         private,
+    }
+}
+
+fn regrouped(items: RegroupedItems) -> RegroupedManifest {
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    RegroupedManifest {
+        guard: items.guard.to_owned(),
+        older: owned(items.older),
+        newer: owned(items.newer),
     }
 }
 
