@@ -99,6 +99,13 @@ pub struct Kind(pub &'static str);
 impl Kind {
     /// Bytes.
     pub const STRING: Self = Self("string");
+    /// Elements with two ends.
+    pub const LIST: Self = Self("list");
+    /// Fields with values.
+    pub const HASH: Self = Self("hash");
+    /// What this version has no form for. Redis has no such word, but a module names its types as it
+    /// likes, so clients must expect others than Redis's own.
+    pub const FOREIGN: Self = Self("foreign");
 }
 
 /// How much there is in the locked shards.

@@ -41,7 +41,9 @@ impl Hash {
         let form = match &self.form {
             Form::Packed(pairs) => Form::Packed(pairs.try_clone()?),
             Form::Table(map) => {
-                let pairs = map.iter().map(|(field, Inline(value))| (&**field, &**value));
+                let pairs = map
+                    .iter()
+                    .map(|(field, Inline(value))| (&**field, &**value));
                 Form::Table(SharedBox::new(map_of(map.len(), pairs)?)?)
             }
         };
@@ -141,11 +143,9 @@ impl HashValue for Hash {
                 self.walk(visit);
                 0
             }
-            Form::Table(map) => {
-                map.scan(cursor, count.max(1), |field, Inline(value)| {
-                    visit(field, value);
-                })
-            }
+            Form::Table(map) => map.scan(cursor, count.max(1), |field, Inline(value)| {
+                visit(field, value);
+            }),
         }
     }
 

@@ -178,8 +178,8 @@ impl List {
                 continue;
             }
             // One that cannot be joined for want of memory stays as it is.
-            let is_joined = kept > 0
-                && matches!(self.chunk_mut(kept - 1)?.merge(&chunk), Ok(Taken::Yes));
+            let is_joined =
+                kept > 0 && matches!(self.chunk_mut(kept - 1)?.merge(&chunk), Ok(Taken::Yes));
             if !is_joined {
                 *self.chunk_mut(kept)? = chunk;
                 kept += 1;

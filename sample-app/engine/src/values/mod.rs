@@ -13,4 +13,4 @@ mod text;
 
 pub use hash::Hash;
 pub use list::List;
-pub use text::Text;
+pub use text::{Origin, Text};

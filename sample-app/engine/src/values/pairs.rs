@@ -1,15 +1,18 @@
 //! The fields of a small hash with their values, one behind the other in one block.
 //!
 //! ```text
-//! length of the field, one byte | field | length of the value, one byte | value
+//! number of pairs, two bytes | pair | pair ...
+//! pair: length of the field, one byte | field | length of the value, one byte | value
 //! ```
-//! Found by looking at one after the other, as in Redis's listpack. Knows nothing of large hashes.
+//! No bytes at all where there are no pairs. Found by looking at one after the other, as in Redis's listpack. Knows nothing of large hashes.
 
 use dsu_runtime::prelude::*;
 use std::ops::Range;
 
 /// Most pairs.
 const MOST: usize = 512;
+/// Bytes of the number of pairs.
+const COUNT: usize = 2;
 /// Longest field and longest value in bytes.
 const LONGEST: usize = 64;
 
@@ -18,7 +21,6 @@ const LONGEST: usize = 64;
 #[shared(inline)]
 pub(super) struct Pairs {
     bytes: SharedBytes,
-    count: u16,
 }
 
 /// A pair, and where its bytes are.
@@ -42,20 +44,20 @@ fn is_short(field: &[u8], value: &[u8]) -> bool {
 
 impl Pairs {
     pub(super) fn len(&self) -> usize {
-        usize::from(self.count)
+        let count = self.bytes.first_chunk::<COUNT>();
+        usize::from(u16::from_le_bytes(count.copied().unwrap_or_default()))
     }
 
     /// A copy.
     pub(super) fn try_clone(&self) -> Result<Self, HeapFull> {
         Ok(Pairs {
             bytes: self.bytes.try_clone()?,
-            count: self.count,
         })
     }
 
     fn iter_places(&self) -> impl Iterator<Item = Pair<'_>> {
         let bytes = self.bytes.as_slice();
-        let mut at = 0;
+        let mut at = COUNT;
         std::iter::from_fn(move || {
             let start = at;
             let field_length = usize::from(*bytes.get(at)?);
@@ -97,9 +99,9 @@ impl Pairs {
         if self.len() == MOST {
             return Ok(None);
         }
-        let end = self.bytes.len();
+        let end = self.bytes.len().max(COUNT);
         self.replace(end..end, &[field, value])?;
-        self.count += 1;
+        self.set_len(self.len() + 1)?;
         Ok(Some(true))
     }
 
@@ -108,14 +110,24 @@ impl Pairs {
             return Ok(false);
         };
         self.replace(place, &[])?;
-        self.count -= 1;
+        self.set_len(self.len() - 1)?;
         Ok(true)
+    }
+
+    /// In a block that is written already: needs no room.
+    fn set_len(&mut self, len: usize) -> Result<(), HeapFull> {
+        let count = (len as u16).to_le_bytes();
+        self.bytes.as_mut_slice()?[..COUNT].copy_from_slice(&count);
+        if len == 0 {
+            self.bytes.clear();
+        }
+        Ok(())
     }
 
     /// Puts these texts, with their lengths, in the place of the bytes that are there.
     fn replace(&mut self, place: Range<usize>, texts: &[&[u8]]) -> Result<(), HeapFull> {
         let added: usize = texts.iter().map(|text| 1 + text.len()).sum();
-        let (old, end) = (self.bytes.len(), place.start + added);
+        let (old, end) = (self.bytes.len().max(COUNT), place.start + added);
         let new = old - place.len() + added;
         self.bytes.resize(old.max(new), 0)?;
         let bytes = self.bytes.as_mut_slice()?;

@@ -20,7 +20,7 @@ pub struct Text {
 #[derive(Shared, Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[shared(inline)]
 #[repr(u8)]
-enum Origin {
+pub enum Origin {
     /// It was set as a whole.
     #[default]
     Whole,
@@ -31,17 +31,14 @@ enum Origin {
 }
 
 impl Text {
-    /// These bytes, as if they had been set.
-    pub fn new(bytes: SharedBytes) -> Self {
-        Text {
-            bytes,
-            origin: Origin::Whole,
-        }
+    /// These bytes, made so.
+    pub fn new(bytes: SharedBytes, origin: Origin) -> Self {
+        Text { bytes, origin }
     }
 
-    /// The bytes alone.
-    pub fn into_bytes(self) -> SharedBytes {
-        self.bytes
+    /// The bytes, and what made them.
+    pub fn into_parts(self) -> (SharedBytes, Origin) {
+        (self.bytes, self.origin)
     }
 
     /// A copy.
