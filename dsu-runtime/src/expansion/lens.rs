@@ -1,8 +1,9 @@
 //! A registered lens over untyped values: what `transformer!` names. No panic leaves it.
 #![allow(unsafe_code)] // reads and writes typed values through raw pointers
 
-use crate::abi::{Conversion, ConversionStatus, LensDirections, LensPolicy};
-use crate::error::panic_text;
+use crate::abi::{Conversion, ConversionStatus, ForbidCell, LensDirections, LensPolicy};
+use crate::error::{MakeError, panic_text};
+use crate::heap::Element;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use xform::{Directions, ErrorKind, Lens, LensError, Unrepresentable};
@@ -32,6 +33,19 @@ pub unsafe extern "C" fn represents<L: Lens + Default>(right: *const u8) -> bool
     // SAFETY: the caller's promise.
     let right = unsafe { &*right.cast::<L::Right>() };
     catch_unwind(AssertUnwindSafe(|| L::default().represents(right))).unwrap_or(false)
+}
+
+/// Whether a value may be put into a box now, by what was bound into the type's cell (R12).
+///
+/// # Errors
+/// `NotYet`.
+#[inline]
+pub fn admit<T: Element>(value: &T, cell: &ForbidCell) -> Result<(), MakeError> {
+    // SAFETY: the derive gives the cell of the type.
+    match unsafe { cell.allows(std::ptr::from_ref(value).cast()) } {
+        true => Ok(()),
+        false => Err(MakeError::NotYet),
+    }
 }
 
 /// Older to newer by the lens `L`.

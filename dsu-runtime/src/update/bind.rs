@@ -5,7 +5,7 @@
 use super::tuple::{ALIGN, Part, Piece, Plan, Step};
 use crate::abi::{
     CONTROL_ADDR, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, Node, Representation, TransformerRegistration,
+    GuardRegistration, LensDirections, LensPolicy, Node, Representation, TransformerRegistration,
     TypeRegistration, TypeSchema,
 };
 use crate::heap;
@@ -25,7 +25,7 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
     heap::ask_for_guards(sync::held_guards);
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;
-    bind_lenses(&tags)?;
+    bind_lenses(&tags, binding.version)?;
     for guard in inventory::iter::<GuardRegistration> {
         bind_guard(guard, binding, &tags)?;
     }
@@ -124,7 +124,7 @@ fn add_converter(from: Tag, converter: Converter) {
     }
 }
 
-fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
+fn bind_lenses(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
     for lens in inventory::iter::<TransformerRegistration> {
         if lens.items.is_some() {
             continue;
@@ -137,6 +137,9 @@ fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
             continue;
         };
         let environment = std::ptr::from_ref(lens).cast();
+        if (lens.policy)() == LensPolicy::Forbid {
+            forbid(lens, &right, version);
+        }
         let converter = |target: Tag, forward| Converter {
             target: target.0,
             forward,
@@ -153,6 +156,15 @@ fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// From here on boxes of this type are made only as the lens allows (R12).
+fn forbid(lens: &TransformerRegistration, right: &TypeSchema, version: VersionId) {
+    let types = inventory::iter::<TypeRegistration>.into_iter();
+    let mut own = types.filter(|ty| ty.frozen_from == 0 && ty.name == right.name);
+    if let Some(cell) = own.find_map(|ty| ty.forbid) {
+        cell.forbid(version, lens.represents);
+    }
 }
 
 /// # Safety
