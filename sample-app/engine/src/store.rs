@@ -50,17 +50,24 @@ pub enum KeySet<'k> {
 pub struct Keys<'k> {
     args: Args<'k>,
     step: usize,
+    most: usize,
 }
 
 impl<'k> Keys<'k> {
     /// Every `step`-th of `args`, from the first on. `step` is at least 1.
     pub fn every(step: usize, args: Args<'k>) -> Self {
-        Self { args, step }
+        let most = usize::MAX;
+        Self { args, step, most }
+    }
+
+    /// No more than the first `most` of them.
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// The keys in the order of the request.
     pub fn iter(&self) -> impl Iterator<Item = &'k [u8]> + use<'k> {
-        self.args.iter().step_by(self.step)
+        self.args.iter().step_by(self.step).take(self.most)
     }
 }
 
