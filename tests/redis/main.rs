@@ -11,7 +11,7 @@ mod peers;
 // What the command layer is compared with, here seen through sockets and processes.
 #[path = "../../sample-app/engine/tests/engine/agreement.rs"]
 mod agreement;
-#[path = "../../sample-app/engine/tests/engine/generator.rs"]
+#[path = "../../sample-app/engine/tests/engine/generator/mod.rs"]
 mod generator;
 #[path = "../../sample-app/engine/tests/engine/redis.rs"]
 mod real;

@@ -1,6 +1,7 @@
 //! Random commands over lists and hashes, and over keys of all types: few keys, so that types meet.
 
-use super::{Comparison, Generator, INTEGERS, PATTERNS, Request};
+use super::universe::{INTEGERS, PATTERNS};
+use super::{Comparison, Generator, Request};
 
 pub(super) const NAMES: &[&str] = &[
     "LPUSH",
@@ -78,7 +79,6 @@ fn comparison(name: &str) -> Comparison {
         "HKEYS" | "HVALS" => Comparison::Sorted,
         "HSCAN" => Comparison::Walk,
         "HRANDFIELD" => Comparison::Length,
-        "ENCODING" => Comparison::Encoding,
         "OBJECT" => Comparison::Shape,
         _ => Comparison::Exact,
     }

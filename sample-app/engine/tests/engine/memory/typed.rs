@@ -1,13 +1,9 @@
 //! Lists and hashes in the store in private memory.
 
-use kv_engine::{StoreError, StringValue, Typed};
-use resp::parse_integer;
+use kv_engine::{StoreError, Typed};
 
 use super::values::{Hash, Held, List};
 use super::{Entry, Tx, place};
-
-/// The longest string that Redis keeps beside its header.
-const EMBEDDED: usize = 44;
 
 impl Tx<'_> {
     fn held(&mut self, key: &[u8]) -> Option<&mut Held> {
@@ -94,9 +90,7 @@ impl Typed for Tx<'_> {
     fn encoding(&mut self, key: &[u8]) -> Result<Option<&'static str>, StoreError> {
         Ok(match self.held(key) {
             None => None,
-            Some(Held::Text(text)) if parse_integer(text.bytes()).is_some() => Some("int"),
-            Some(Held::Text(text)) if text.bytes().len() <= EMBEDDED => Some("embstr"),
-            Some(Held::Text(_)) => Some("raw"),
+            Some(Held::Text(text)) => Some(text.encoding()),
             Some(Held::List(_)) => Some("quicklist"),
             Some(Held::Hash(hash)) if hash.packed => Some("listpack"),
             Some(Held::Hash(_)) => Some("hashtable"),
