@@ -31,7 +31,7 @@ fn start(cx: &mut Worker) -> Result<Local, WorkerError> {
 
 #[dsu::worker(start = start)]
 fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
-    let table = tables::v2::<Store>();
+    let table = tables::v3::<Store>();
     let mut events = Events::with_capacity(256).with_notices();
     let mut settler = Settler::new(TICK);
     local.connections.listen(cx)?;
