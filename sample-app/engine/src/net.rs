@@ -36,7 +36,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// Tokens from here on are connections; those below are listeners.
 const FIRST_CONNECTION: u64 = 1 << 16;
 /// Bumped with every change of what a session or connection writes into a carry.
-const CARRY_FORMAT: u32 = 4;
+const CARRY_FORMAT: u32 = 5;
 
 /// One client.
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use crate::store::UnixMs;
 /// What one batch of commands counted. The application adds it to its totals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
-    /// Commands run, refused ones included.
+    /// Commands run, each of a transaction by itself; not those that were refused before they ran.
     pub commands: u64,
     /// Lookups by reading commands that found their key.
     pub hits: u64,

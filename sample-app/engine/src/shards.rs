@@ -4,9 +4,11 @@
 //! `replace` makes a new one, an `edit` keeps it, a `rename` moves it (so complements, and with them what
 //! only another version knows of an entry, follow Redis's own rules). Never knows what an entry holds.
 
+use crate::changes::{self, Changes, Noted};
 use crate::error::StoreError;
 use crate::store::{
-    Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StringValue, Totals, UnixMs,
+    Edit, Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Stamp, Store, StringValue,
+    Totals, UnixMs,
 };
 use dsu_runtime::heap::Cell;
 use dsu_runtime::prelude::*;
@@ -53,6 +55,22 @@ pub trait Shards: 'static {
 
     /// The entries among the items.
     fn entries_mut(items: &mut Self::Items) -> &mut SharedMap<SharedBytes, Self::Entry>;
+
+    /// The entries and, in a version with WATCH, where their changes are noted.
+    fn parts(
+        items: &mut Self::Items,
+    ) -> (
+        &mut SharedMap<SharedBytes, Self::Entry>,
+        Option<&mut Changes>,
+    ) {
+        (Self::entries_mut(items), None)
+    }
+
+    /// A number that is another once a worker that notes no changes may have run; `None` while one
+    /// may (R12).
+    fn epoch(_cx: &Worker) -> Option<u64> {
+        None
+    }
 }
 
 /// An entry that holds a string.
@@ -108,6 +126,10 @@ impl<S: Shards> Store for ShardedStore<S> {
     type Context = Worker;
     type Tx<'t> = Transaction<'t, S>;
 
+    fn shard_of(key: &[u8]) -> usize {
+        shard_of(key)
+    }
+
     fn open<'t>(
         cx: &'t mut Worker,
         keys: KeySet<'_>,
@@ -122,12 +144,17 @@ impl<S: Shards> Store for ShardedStore<S> {
                     .lock_many(cx, keys.iter().map(shard_of))
                     .map_err(refused)?,
             ),
+            KeySet::Shards(set) => {
+                Locked::Many(S::guards().lock_many(cx, set.iter()).map_err(refused)?)
+            }
             KeySet::All => Locked::Many(S::guards().lock_many(cx, 0..SHARDS).map_err(refused)?),
         };
         Ok(Transaction {
+            cx,
             locked,
             now,
             over: Vec::new(),
+            edited: None,
         })
     }
 }
@@ -220,10 +247,13 @@ impl<'t, S: Shards> Locked<'t, S> {
 
 /// Locked shards.
 pub struct Transaction<'t, S: Shards> {
+    cx: &'t Worker,
     locked: Locked<'t, S>,
     now: UnixMs,
     /// Keys that were met after their time, to be removed at the end.
     over: Vec<Vec<u8>>,
+    /// What the last edit has noted, to be undone if it turns out to be none.
+    edited: Option<(usize, Noted)>,
 }
 
 impl<S: Shards> Transaction<'_, S> {
@@ -259,15 +289,23 @@ impl<S: Shards> Transaction<'_, S> {
 
     /// Puts an entry in; the cell that it takes the place of.
     fn put(&mut self, key: &[u8], entry: S::Entry) -> Result<Option<CellOf<S>>, StoreError> {
-        let entries = self.entries_mut(key);
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
         let cell = CellOf::<S>::new(entry).map_err(full)?;
         // An old box is replaced where it is, so that no key has to be made.
-        if let Some(old) = entries.get_cell_mut(key).map_err(full)? {
-            return Ok(Some(mem::replace(old, cell)));
-        }
-        entries
-            .insert_cell(SharedBytes::from_slice(key).map_err(full)?, cell)
-            .map_err(|_| StoreError::HeapFull)
+        let old = if let Some(old) = entries.get_cell_mut(key).map_err(full)? {
+            Some(mem::replace(old, cell))
+        } else {
+            entries
+                .insert_cell(SharedBytes::from_slice(key).map_err(full)?, cell)
+                .map_err(|_| StoreError::HeapFull)?
+        };
+        changes::note(changes, key);
+        Ok(old)
+    }
+
+    /// Notes a change of the key.
+    fn touch(&mut self, key: &[u8]) {
+        changes::note(S::parts(self.locked.of_mut(key)).1, key);
     }
 
     fn put_string(&mut self, key: &[u8], value: &[u8]) -> Result<Option<CellOf<S>>, StoreError> {
@@ -317,8 +355,13 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut SharedBytes>, StoreError> {
         self.settle(key)?;
-        match self.entries_mut(key).get_mut(key).map_err(inaccessible)? {
-            Some(entry) => Ok(Some(entry.bytes_mut().map_err(inaccessible)?)),
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        match entries.get_mut(key).map_err(inaccessible)? {
+            Some(entry) => {
+                let bytes = entry.bytes_mut().map_err(inaccessible)?;
+                self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
+                Ok(Some(bytes))
+            }
             None => Ok(None),
         }
     }
@@ -355,11 +398,12 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
         self.settle(key)?;
-        Ok(self
-            .entries_mut(key)
-            .remove_entry(key)
-            .map_err(full)?
-            .is_some())
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        let existed = entries.remove_entry(key).map_err(full)?.is_some();
+        if existed {
+            changes::note(changes, key);
+        }
+        Ok(existed)
     }
 
     fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool, StoreError> {
@@ -374,7 +418,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
             return Ok(false);
         };
         match self.entries_mut(to).insert_cell(key, cell) {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.touch(from);
+                self.touch(to);
+                Ok(true)
+            }
             Err(refused) => {
                 let _ = self.entries_mut(from).insert_cell(old_key, refused.cell);
                 Err(StoreError::HeapFull)
@@ -396,7 +444,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn clear(&mut self) -> Result<(), StoreError> {
         for shard in self.locked.held() {
-            S::entries_mut(self.locked.get_mut(shard)).clear();
+            let (entries, changes) = S::parts(self.locked.get_mut(shard));
+            entries.clear();
+            if let Some(changes) = changes {
+                changes.note_flush();
+            }
         }
         Ok(())
     }
@@ -447,6 +499,28 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
             }
         }))
     }
+
+    fn stamp(&mut self, key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+        let Some(epoch) = S::epoch(self.cx) else {
+            return Ok(None);
+        };
+        // Asked for with the shard locked: what a worker of another version wrote came before.
+        let exists = !matches!(self.live(key), Ok(None));
+        let Some(changes) = S::parts(self.locked.of_mut(key)).1 else {
+            return Ok(None);
+        };
+        let stamp = changes.stamp(key, epoch, exists).map_err(full)?;
+        Ok(Some(stamp))
+    }
+
+    fn close_edit(&mut self, edit: Edit) {
+        let edited = self.edited.take();
+        if let (Edit::Undone, Some((shard, noted))) = (edit, edited)
+            && let Some(changes) = S::parts(self.locked.get_mut(shard)).1
+        {
+            changes.undo(noted);
+        }
+    }
 }
 
 /// Cursors of a shard are below this. The map's have 64 bits; the lowest are left away, so that the
@@ -487,8 +561,10 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
 
     fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> Result<(), StoreError> {
         self.settle(key)?;
-        if let Some(entry) = self.entries_mut(key).get_mut(key).map_err(inaccessible)? {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        if let Some(entry) = entries.get_mut(key).map_err(inaccessible)? {
             entry.set_deadline(deadline);
+            changes::note(changes, key);
         }
         Ok(())
     }

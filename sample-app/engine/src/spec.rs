@@ -30,6 +30,8 @@ impl Flags {
     pub const NO_AUTH: Self = Self(1 << 8);
     /// Answered while a script runs.
     pub const ALLOW_BUSY: Self = Self(1 << 9);
+    /// Not in the log of slow commands.
+    pub const SKIP_SLOWLOG: Self = Self(1 << 10);
     /// What most connection commands have.
     pub(crate) const ANYTIME: Self = Self(Self::LOADING.0 | Self::STALE.0);
     /// What those have that come before authentication.
@@ -37,7 +39,7 @@ impl Flags {
         Self::ANYTIME.0 | Self::NOSCRIPT.0 | Self::FAST.0 | Self::NO_AUTH.0 | Self::ALLOW_BUSY.0,
     );
 
-    const NAMES: [(Self, &'static str); 10] = [
+    const NAMES: [(Self, &'static str); 11] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
         (Self::DENYOOM, "denyoom"),
@@ -45,6 +47,7 @@ impl Flags {
         (Self::NOSCRIPT, "noscript"),
         (Self::LOADING, "loading"),
         (Self::STALE, "stale"),
+        (Self::SKIP_SLOWLOG, "skip_slowlog"),
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
         (Self::ALLOW_BUSY, "allow_busy"),

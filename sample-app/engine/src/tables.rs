@@ -2,12 +2,14 @@
 //! and adds, and so will every later one be.
 
 mod administration;
+mod transactions;
 mod v1;
 mod v2;
 
 use crate::store::{ExpiringStore, Store};
 use crate::table::CommandTable;
 
+pub use transactions::commands as transaction_commands;
 pub use v1::commands as v1_commands;
 pub use v2::commands as v2_commands;
 

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::ops::Index;
 
+use serde::{Deserialize, Serialize};
+
 use crate::inline::split_words;
 use crate::integer::parse_integer;
 
@@ -19,7 +21,7 @@ pub const MAX_ARGUMENTS: usize = i32::MAX as usize;
 pub const MAX_LINE: usize = 64 << 10;
 
 /// Where an argument lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -33,6 +35,10 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
+    pub(crate) fn new(bytes: &'a [u8], spans: &'a [Span]) -> Self {
+        Self { bytes, spans }
+    }
+
     /// How many there are, the name included.
     #[inline]
     pub fn len(&self) -> usize {

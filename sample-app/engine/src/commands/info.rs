@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use crate::call::{Call, Outcome};
 use crate::server::Facts;
 use crate::store::{KeySet, Keyspace, Store, Totals};
+use crate::walk::Doors;
 
 const SECTIONS: [&str; 10] = [
     "server",
@@ -21,7 +22,7 @@ const SECTIONS: [&str; 10] = [
 
 /// Keys are counted only if they are asked for; a lock that cannot be had leaves their line
 /// out rather than the whole answer.
-pub(crate) fn info<S: Store>(call: &mut Call<'_>, context: &mut S::Context) -> Outcome {
+pub(crate) fn info<S: Store>(call: &mut Call<'_>, mut doors: Doors<'_, '_, S>) -> Outcome {
     let wanted: Vec<String> = call
         .args
         .from(1)
@@ -47,9 +48,8 @@ pub(crate) fn info<S: Store>(call: &mut Call<'_>, context: &mut S::Context) -> O
             "cpu" => cpu(&mut text, &facts),
             "cluster" => text.field("cluster_enabled", 0),
             "keyspace" => {
-                let totals = S::open(context, KeySet::All, call.now)
-                    .and_then(|mut tx| tx.totals())
-                    .unwrap_or_default();
+                let totals = doors.with(KeySet::All, call.now, |tx| tx.totals());
+                let totals = totals.unwrap_or_default();
                 keyspace(&mut text, totals);
             }
             _ => {}

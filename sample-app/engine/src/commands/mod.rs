@@ -14,3 +14,4 @@ pub(crate) mod scan;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod strings;
+pub(crate) mod transactions;

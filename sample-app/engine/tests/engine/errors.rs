@@ -73,7 +73,7 @@ const EXPIRY_CONVERSATIONS: &[&[u8]] = &[
     b"ttl\r\npersist nope\r\npersist a b\r\npttl nope\r\npexpiretime nope\r\nquit\r\n",
 ];
 
-fn converse(mut local: Local, redis: &Redis, conversations: &[&[u8]]) {
+pub fn converse(mut local: Local, redis: &Redis, conversations: &[&[u8]]) {
     for bytes in conversations {
         let cleared = [b"flushall\r\n", *bytes].concat();
         let theirs = redis.conversation(&cleared);

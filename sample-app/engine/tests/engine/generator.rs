@@ -504,7 +504,7 @@ impl Generator {
         }
     }
 
-    fn key(&mut self) -> Vec<u8> {
+    pub fn key(&mut self) -> Vec<u8> {
         self.dice.pick(KEYS).to_vec()
     }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod changes;
 mod differential;
 mod errors;
 mod generator;
@@ -12,4 +13,6 @@ mod redis;
 mod server;
 mod session;
 mod store_errors;
+mod transactions;
+mod two_connections;
 mod value;

@@ -6,10 +6,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 
 use kv_engine::{
-    Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StoreError, StringValue,
-    Totals, UnixMs,
+    Edit, Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Stamp, Store, StoreError,
+    StringValue, Totals, UnixMs,
 };
 use resp::Args;
+
+use crate::changes::Changes;
 
 const SHARDS: usize = 16;
 
@@ -34,6 +36,7 @@ pub struct Memory {
     pub full: bool,
     /// Opening fails.
     pub unavailable: bool,
+    pub changes: Changes,
 }
 
 impl Memory {
@@ -74,6 +77,7 @@ pub struct InMemory;
 pub struct Tx<'t> {
     shards: &'t mut [Shard],
     open: [bool; SHARDS],
+    changes: &'t mut Changes,
     now: UnixMs,
     full: bool,
 }
@@ -83,6 +87,10 @@ impl Store for InMemory {
     type Context = Memory;
     type Tx<'t> = Tx<'t>;
 
+    fn shard_of(key: &[u8]) -> usize {
+        place(key).0
+    }
+
     fn open<'t>(
         memory: &'t mut Memory,
         keys: KeySet<'_>,
@@ -91,15 +99,18 @@ impl Store for InMemory {
         if memory.unavailable {
             return Err(StoreError::Unavailable("guard SHARDS is poisoned".into()));
         }
+        memory.changes.close_edit(Edit::Stands);
         let mut open = [false; SHARDS];
         match keys {
             KeySet::One(key) => open[place(key).0] = true,
             KeySet::Many(keys) => keys.iter().for_each(|key| open[place(key).0] = true),
             KeySet::Shard(shard) => open[shard] = true,
+            KeySet::Shards(shards) => shards.iter().for_each(|shard| open[shard] = true),
             KeySet::All => open = [true; SHARDS],
         }
         Ok(Tx {
             shards: &mut memory.shards,
+            changes: &mut memory.changes,
             open,
             now,
             full: memory.full,
@@ -142,13 +153,12 @@ impl Keyspace for Tx<'_> {
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
         let full = self.full;
         match self.entry(key) {
-            Some(entry) if entry.value.foreign => Err(StoreError::WrongType),
-            Some(entry) => {
-                entry.value.full = full;
-                Ok(Some(&mut entry.value))
-            }
-            None => Ok(None),
+            Some(entry) if entry.value.foreign => return Err(StoreError::WrongType),
+            Some(entry) => entry.value.full = full,
+            None => return Ok(None),
         }
+        self.changes.note_edit(key);
+        Ok(self.entry(key).map(|entry| &mut entry.value))
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {
@@ -173,6 +183,9 @@ impl Keyspace for Tx<'_> {
         let exists = self.entry(key).is_some();
         let (shard, place) = place(key);
         self.shards[shard].remove(&place);
+        if exists {
+            self.changes.note(key);
+        }
         Ok(exists)
     }
 
@@ -185,6 +198,8 @@ impl Keyspace for Tx<'_> {
         assert!(self.open[new.0], "a key that was not named");
         if let Some(entry) = self.shards[old.0].remove(&old.1) {
             self.shards[new.0].insert(new.1, entry);
+            self.changes.note(from);
+            self.changes.note(to);
         }
         Ok(true)
     }
@@ -216,6 +231,7 @@ impl Keyspace for Tx<'_> {
         {
             shard.clear();
         }
+        self.changes.note_flush();
         Ok(())
     }
 
@@ -257,6 +273,15 @@ impl Keyspace for Tx<'_> {
         }
         Ok(0)
     }
+
+    fn stamp(&mut self, key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+        let exists = self.entry(key).is_some();
+        Ok(self.changes.stamp(key, exists))
+    }
+
+    fn close_edit(&mut self, edit: Edit) {
+        self.changes.close_edit(edit);
+    }
 }
 
 impl Expiring for Tx<'_> {
@@ -271,6 +296,7 @@ impl Expiring for Tx<'_> {
     fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> Result<(), StoreError> {
         if let Some(entry) = self.entry(key) {
             entry.deadline = deadline;
+            self.changes.note(key);
         }
         Ok(())
     }
@@ -290,6 +316,7 @@ impl Expiring for Tx<'_> {
             foreign: false,
         };
         self.shards[shard].insert(place, Entry { value, deadline });
+        self.changes.note(key);
         Ok(())
     }
 
