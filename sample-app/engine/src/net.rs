@@ -455,11 +455,10 @@ impl Server for Desk<'_> {
         for (name, value) in config_defaults() {
             visit(name, value);
         }
+        let facts = self.connections.place.facts();
         visit("maxclients", &MAX_CLIENTS.to_string());
-        visit(
-            "maxmemory",
-            &self.connections.place.facts().max_memory.to_string(),
-        );
+        visit("maxmemory", &facts.max_memory.to_string());
+        visit("port", &facts.tcp_port.to_string());
     }
 
     fn other_clients(&self, asking: u64, visit: &mut dyn FnMut(u64, &str)) {

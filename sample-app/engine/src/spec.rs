@@ -235,28 +235,28 @@ impl CommandSpec {
         }
     }
 
-    /// Access categories as COMMAND INFO has them.
+    /// Access categories as COMMAND INFO has them, in its order.
     pub fn categories(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        names.extend(self.category.unwrap_or(self.group.category()));
-        for (flag, name) in [
-            (Flags::WRITE, "@write"),
-            (Flags::READONLY, "@read"),
-            (Flags::ADMIN, "@admin"),
-        ] {
-            if self.flags.has(flag) {
-                names.push(name);
-            }
-        }
-        if self.dangerous || self.flags.has(Flags::ADMIN) {
-            names.push("@dangerous");
-        }
-        names.push(if self.flags.has(Flags::FAST) {
-            "@fast"
-        } else {
-            "@slow"
-        });
-        names
+        let own = self.category.unwrap_or(self.group.category());
+        let is_admin = self.flags.has(Flags::ADMIN);
+        let is_fast = self.flags.has(Flags::FAST);
+        [
+            ("@keyspace", own == Some("@keyspace")),
+            ("@read", self.flags.has(Flags::READONLY)),
+            ("@write", self.flags.has(Flags::WRITE)),
+            ("@list", own == Some("@list")),
+            ("@hash", own == Some("@hash")),
+            ("@string", own == Some("@string")),
+            ("@admin", is_admin),
+            ("@fast", is_fast),
+            ("@slow", !is_fast),
+            ("@dangerous", self.dangerous || is_admin),
+            ("@connection", own == Some("@connection")),
+            ("@transaction", own == Some("@transaction")),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_in)| is_in.then_some(name))
+        .collect()
     }
 
     /// First key, last key and step, as Redis told them before it had key specifications.

@@ -316,9 +316,8 @@ impl RequestParser {
         buffer: &'a [u8],
         endless: ProtocolError,
     ) -> Result<Option<&'a [u8]>, ProtocolError> {
-        match position(buffer, self.searched.max(self.at), b'\r') {
+        match self.search(buffer, b'\r') {
             None => {
-                self.searched = buffer.len();
                 if buffer.len() - self.at > MAX_LINE {
                     return Err(endless);
                 }
@@ -337,9 +336,18 @@ impl RequestParser {
         }
     }
 
+    /// The place of the line end. A zero byte hides whatever comes behind it from Redis, which looks
+    /// for the end as C does: such a line never ends, it only becomes too long.
+    fn search(&mut self, buffer: &[u8], line_end: u8) -> Option<usize> {
+        let from = self.searched.max(self.at);
+        let ends = |byte: &u8| *byte == line_end || *byte == 0;
+        let found = buffer[from..].iter().position(ends);
+        self.searched = found.map_or(buffer.len(), |offset| from + offset);
+        (buffer.get(self.searched) == Some(&line_end)).then_some(self.searched)
+    }
+
     fn inline_request(&mut self, buffer: &[u8]) -> Result<Parsed, ProtocolError> {
-        let Some(end) = position(buffer, self.searched, b'\n') else {
-            self.searched = buffer.len();
+        let Some(end) = self.search(buffer, b'\n') else {
             if buffer.len() > MAX_LINE {
                 return Err(ProtocolError::EndlessInline);
             }
@@ -366,13 +374,6 @@ fn short_header(bytes: &[u8]) -> Option<(usize, usize)> {
         }
         _ => None,
     }
-}
-
-fn position(buffer: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    buffer[from..]
-        .iter()
-        .position(|&byte| byte == wanted)
-        .map(|offset| from + offset)
 }
 
 #[cfg(test)]
@@ -402,6 +403,23 @@ mod tests {
         let bytes = b"*1000000\r\n$536870912\r\nabc";
         assert_eq!(parser.advance(bytes), Ok(Parsed::Incomplete));
         assert_eq!(parser.spans.capacity(), 0);
+    }
+
+    #[test]
+    fn a_zero_byte_hides_the_end_of_its_line() {
+        for bytes in [
+            &b"ping\0\r\nping\r\n"[..],
+            b"\0\r\n",
+            b"*1\0\r\n",
+            b"*1\r\n$4\0\r\nPING\r\n",
+        ] {
+            let mut parser = RequestParser::new();
+            for end in 1..=bytes.len() {
+                assert_eq!(parser.advance(&bytes[..end]), Ok(Parsed::Incomplete));
+            }
+        }
+        let endless = [&b"a\0\n"[..], &[b'x'; MAX_LINE]].concat();
+        assert_eq!(only_error(&endless), Some(ProtocolError::EndlessInline));
     }
 
     #[test]
