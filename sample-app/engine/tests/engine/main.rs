@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod changes;
 mod differential;
 mod errors;
 mod generator;
@@ -14,6 +15,8 @@ mod redis;
 mod server;
 mod session;
 mod store_errors;
+mod transactions;
+mod two_connections;
 mod typed_errors;
 mod undo;
 mod value;
