@@ -14,11 +14,12 @@ use crate::redis::Redis;
 use crate::server::{Local, client};
 use crate::value::{Value, encode};
 
-/// The commands that a version with transactions has, but for lists and hashes.
+/// The commands that a version with transactions has.
 pub fn table() -> CommandTable<InMemory> {
     CommandTable::new([
         tables::v1_commands(),
         tables::v2_commands(),
+        tables::v3_commands(),
         tables::transaction_commands(),
     ])
 }
@@ -66,12 +67,42 @@ impl Pair {
     }
 }
 
-#[test]
-fn what_the_other_connection_does_to_a_watched_key_counts_as_redis_counts_it() {
+/// Whether a transaction of one connection runs that watches one of the keys, after `setup`, while the other
+/// one runs one of the commands.
+fn counts_as_redis_counts_it(setup: &str, commands: &[&str], keys: &[&str]) {
     let Some(mut pair) = Pair::start() else {
         return;
     };
-    for meanwhile in [
+    for meanwhile in commands {
+        for watched in keys {
+            let words = |line: &str| -> Request {
+                let line = line.replace("\"\"", "");
+                line.split(' ')
+                    .map(|word| word.as_bytes().to_vec())
+                    .collect()
+            };
+            for (who, lines) in [
+                (0, setup),
+                (1, "reset"),
+                (0, &format!("watch {watched}")),
+                (1, meanwhile),
+                (0, "multi|set done 1|get done|exec|exec"),
+            ] {
+                let requests: Vec<Request> = lines.split('|').map(words).collect();
+                let (ours, theirs) = pair.run(who, &requests);
+                assert_eq!(
+                    ours, theirs,
+                    "{lines}, while {watched} is watched, {meanwhile}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_other_connection_does_to_a_watched_key_counts_as_redis_counts_it() {
+    let setup = "reset|flushall|mset a 1 b 2 n 3 text x|set ttl 1 ex 10000";
+    let commands = [
         "set a 1",
         "set b 1",
         "get a",
@@ -123,33 +154,86 @@ fn what_the_other_connection_does_to_a_watched_key_counts_as_redis_counts_it() {
         "multi",
         "exec",
         "watch a",
-    ] {
-        for watched in ["a", "b", "n", "text", "ttl", "nope", "nope2 a"] {
-            let words = |line: &str| -> Request {
-                let line = line.replace("\"\"", "");
-                line.split(' ')
-                    .map(|word| word.as_bytes().to_vec())
-                    .collect()
-            };
-            for (who, lines) in [
-                (
-                    0,
-                    "reset|flushall|mset a 1 b 2 n 3 text x|set ttl 1 ex 10000",
-                ),
-                (1, "reset"),
-                (0, &format!("watch {watched}")),
-                (1, meanwhile),
-                (0, "multi|set done 1|get done|exec|exec"),
-            ] {
-                let requests: Vec<Request> = lines.split('|').map(words).collect();
-                let (ours, theirs) = pair.run(who, &requests);
-                assert_eq!(
-                    ours, theirs,
-                    "{lines}, while {watched} is watched, {meanwhile}"
-                );
-            }
-        }
-    }
+    ];
+    let keys = ["a", "b", "n", "text", "ttl", "nope", "nope2 a"];
+    counts_as_redis_counts_it(setup, &commands, &keys);
+}
+
+#[test]
+fn what_the_other_connection_does_to_a_watched_list_counts_as_redis_counts_it() {
+    let setup = "reset|flushall|rpush l a b c|rpush one a|set s 1";
+    let commands = [
+        "rpush l d",
+        "lpush nope a",
+        "lpushx l a",
+        "rpushx nope a",
+        "rpush s a",
+        "lpop l",
+        "lpop l 0",
+        "rpop l 2",
+        "lpop one",
+        "lpop nope",
+        "lset l 0 a",
+        "lset l 9 a",
+        "lset nope 0 a",
+        "lrem l 0 a",
+        "lrem l 0 z",
+        "lrem one 0 a",
+        "ltrim l 0 -1",
+        "ltrim l 1 1",
+        "ltrim one 1 0",
+        "ltrim nope 0 1",
+        "linsert l before b x",
+        "linsert l before z x",
+        "lmove l one left right",
+        "lmove l l left right",
+        "lmove l l left left",
+        "lmove one nope left left",
+        "lmove nope l left left",
+        "lmove l s left left",
+        "rpoplpush one one",
+        "lrange l 0 -1",
+        "copy l nope",
+        "copy l one",
+        "copy l one replace",
+        "copy nope l replace",
+        "object encoding l",
+    ];
+    counts_as_redis_counts_it(setup, &commands, &["l", "one", "s", "nope"]);
+}
+
+#[test]
+fn what_the_other_connection_does_to_a_watched_hash_counts_as_redis_counts_it() {
+    let setup = "reset|flushall|hset h f 1 g x|hset one f 1|set s 1";
+    let commands = [
+        "hset h f 1",
+        "hset h new 1",
+        "hset nope f 1",
+        "hset s f 1",
+        "hmset h f 2",
+        "hsetnx h f 1",
+        "hsetnx h new 1",
+        "hsetnx nope f 1",
+        "hdel h f",
+        "hdel h z",
+        "hdel one f",
+        "hdel nope f",
+        "hincrby h f 1",
+        "hincrby h f 0",
+        "hincrby h g 1",
+        "hincrby nope f 1",
+        "hincrby s f 1",
+        "hincrbyfloat h f 0.5",
+        "hincrbyfloat h g 1",
+        "hincrbyfloat h f inf",
+        "hget h f",
+        "hgetall one",
+        "hrandfield one",
+        "hscan one 0",
+        "copy h one replace",
+        "copy h nope",
+    ];
+    counts_as_redis_counts_it(setup, &commands, &["h", "one", "s", "nope"]);
 }
 
 /// What one connection has in mind.
@@ -223,7 +307,7 @@ fn random_transactions_of_two_connections_are_answered_as_redis_does() {
     let Some(mut pair) = Pair::start() else {
         return;
     };
-    let mut generator = Generator::new(seed(20_240_301), Version::Two);
+    let mut generator = Generator::new(seed(20_240_301), Version::Three);
     let mut sides = [Side::default(), Side::default()];
     let mut history: Vec<String> = Vec::new();
     for _ in 0..length() {
