@@ -2,16 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-mod agreement;
 mod changes;
 mod differential;
 mod errors;
-mod generator;
 mod hashes;
 mod lists;
 mod memory;
 mod over_tcp;
-mod redis;
+mod peer;
 mod server;
 mod session;
 mod store_errors;
@@ -19,4 +17,5 @@ mod transactions;
 mod two_connections;
 mod typed_errors;
 mod undo;
-mod value;
+
+use peer::{agreement, generator, redis, value};
