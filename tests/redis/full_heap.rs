@@ -165,6 +165,72 @@ fn full_heap_refuses_writes_and_goes_on_with_all_else() {
     fleet.finish();
 }
 
+/// A command that has room for its first changes and not for its last one undoes the first.
+#[test]
+fn full_heap_leaves_lists_and_hashes_as_they_were() {
+    let mut settings = settings();
+    settings.library = library("kv_v3");
+    let fleet = Fleet::start("lists and hashes in a full heap", &settings);
+    let mut workers = Conversation::at_each_worker(&fleet);
+    for n in 0..1000 {
+        let (element, field) = (format!("element {n}"), format!("field {n}"));
+        workers[n % 2].run(&["RPUSH", "list", &element]);
+        workers[n % 2].run(&["HSET", "table", &field, "value"]);
+    }
+    workers[0].run(&["RPUSH", "short", "a", "b", "c"]);
+    workers[0].run(&["HSET", "packed", "f", "1", "g", "2"]);
+    fill(&mut workers, &SIZES);
+    let more = vec![b'+'; 60_000];
+    let looks: [&[&str]; 5] = [
+        &["LRANGE", "list", "0", "-1"],
+        &["LRANGE", "short", "0", "-1"],
+        &["HGETALL", "table"],
+        &["HGETALL", "packed"],
+        &["EXISTS", "new"],
+    ];
+    let look = |worker: &mut Conversation| looks.map(|look| worker.run(look));
+    let before = look(&mut workers[0]);
+    for worker in &mut workers {
+        let refused: [&[&[u8]]; 13] = [
+            &[b"RPUSH", b"new", b"+", b"+", &more],
+            &[b"LPUSH", b"list", b"+", b"+", &more],
+            &[b"RPUSHX", b"short", b"+", b"+", &more],
+            &[b"LSET", b"list", b"500", &more],
+            &[b"LINSERT", b"list", b"BEFORE", b"element 500", &more],
+            &[b"LINSERT", b"short", b"AFTER", b"a", &more],
+            &[b"HSET", b"new", b"f", b"+", b"g", &more],
+            &[b"HSETNX", b"new", b"f", &more],
+            &[b"HSET", b"packed", b"f", b"+", b"h", b"+", b"f", &more],
+            &[b"HMSET", b"packed", b"h", b"+", &more, b"+"],
+            &[b"HSET", b"table", b"field 1", b"+", b"h", b"+", b"h", &more],
+            &[b"HSETNX", b"table", &more, b"+"],
+            &[b"SET", b"short", &more],
+        ];
+        for args in refused {
+            let shown = String::from_utf8_lossy(&args[..2].join(&b' ')).into_owned();
+            assert_eq!(worker.run(args), oom(), "{shown}");
+            assert_eq!(look(worker), before, "{shown}");
+        }
+    }
+    assert_clean(&fleet);
+    for (args, reply) in [
+        (&["LTRIM", "list", "1", "-2"][..], ok()),
+        (&["LLEN", "list"], Value::Integer(998)),
+        (&["LPOP", "short"], Value::Bulk(b"a".to_vec())),
+        (&["HDEL", "packed", "f", "g"], Value::Integer(2)),
+        (&["HDEL", "table", "field 7"], Value::Integer(1)),
+        (
+            &["DEL", "list", "table", "short", "packed"],
+            Value::Integer(3),
+        ),
+    ] {
+        assert_eq!(workers[1].run(args), reply, "{args:?}");
+    }
+    assert_clean(&fleet);
+    drop(workers);
+    fleet.finish();
+}
+
 /// Fills a heap with values of these sizes, updates the server, and makes room.
 fn update_on_a_heap_full_of(sizes: &[usize]) {
     let fleet = Fleet::start("update on a full heap", &settings());
