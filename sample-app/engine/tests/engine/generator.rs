@@ -1,5 +1,7 @@
 //! Random commands over a small universe of keys and telling values.
 
+use crate::odd;
+
 /// xorshift64*: chance that is the same everywhere.
 pub struct Dice(pub u64);
 
@@ -263,11 +265,11 @@ impl Generator {
         let name = self.dice.pick(family);
         // A version that does not know a command quotes its arguments, whatever they are.
         let (mut request, comparison) = self.command(name);
-        if self.dice.below(40) == 0 {
+        if !odd::has_a_time(&request) {
+            odd::spoil(&mut request, &mut self.dice);
+        } else if self.dice.below(20) == 0 {
+            // Without its last argument, or with one that is no option.
             self.spoil(&mut request);
-        }
-        if self.dice.below(4) == 0 {
-            request[0].make_ascii_lowercase();
         }
         if depends_on_the_server(&request) {
             return (request, Comparison::Shape);

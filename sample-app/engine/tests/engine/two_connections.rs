@@ -1,7 +1,7 @@
 //! Two connections to the store under test and two to a real Redis, which hear the same in the same
 //! order: what one of them does to what the other watches.
 
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::mem;
 use std::net::TcpStream;
 
@@ -10,6 +10,7 @@ use kv_engine::{CommandTable, Session, tables};
 use crate::agreement::{agree, length, seed, show};
 use crate::generator::{Comparison, Generator, Request, Version};
 use crate::memory::InMemory;
+use crate::odd::encode_somehow;
 use crate::redis::Redis;
 use crate::server::{Local, client};
 use crate::value::{Value, encode};
@@ -30,7 +31,7 @@ pub fn local() -> Local {
     local
 }
 
-struct Pair {
+pub struct Pair {
     local: Local,
     /// The one of the two that does not run.
     other: Session,
@@ -40,7 +41,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let server = Redis::start()?;
         Some(Self {
             local: local(),
@@ -53,16 +54,34 @@ impl Pair {
 
     /// What both answer to these requests of one connection.
     fn run(&mut self, who: usize, requests: &[Request]) -> (Vec<Value>, Vec<Value>) {
+        let bytes: Vec<u8> = requests.iter().flat_map(|args| encode(args)).collect();
+        let ours = Value::parse_all(&self.send(who, &bytes));
+        let theirs = requests.iter().map(|_| Value::read(&mut self.redis[who]));
+        (ours, theirs.map(|reply| reply.expect("a reply")).collect())
+    }
+
+    /// Sends bytes to both; what ours answers.
+    pub fn send(&mut self, who: usize, bytes: &[u8]) -> Vec<u8> {
         if who != self.running {
             mem::swap(&mut self.local.session, &mut self.other);
             self.running = who;
         }
-        let bytes: Vec<u8> = requests.iter().flat_map(|args| encode(args)).collect();
-        let redis = &mut self.redis[who];
-        redis.get_mut().write_all(&bytes).expect("Redis listens");
-        let ours = Value::parse_all(&self.local.exchange(&bytes));
-        let theirs = requests.iter().map(|_| Value::read(redis));
-        (ours, theirs.map(|reply| reply.expect("a reply")).collect())
+        let redis = self.redis[who].get_mut();
+        redis.write_all(bytes).expect("Redis listens");
+        self.local.exchange(bytes)
+    }
+
+    /// What Redis answers, up to and with these bytes.
+    pub fn redis_until(&mut self, who: usize, end: &[u8]) -> Vec<u8> {
+        let mut answer = Vec::new();
+        while !answer.ends_with(end) {
+            let redis = &mut self.redis[who];
+            let length = redis.fill_buf().expect("an answer").len();
+            assert!(length > 0, "Redis stays");
+            answer.extend_from_slice(redis.buffer());
+            redis.consume(length);
+        }
+        answer
     }
 }
 
@@ -229,9 +248,11 @@ fn random_transactions_of_two_connections_are_answered_as_redis_does() {
     for _ in 0..length() {
         let who = generator.dice.below(2);
         let sent = sides[who].next(&mut generator);
-        let (ours, theirs) = pair.run(who, std::slice::from_ref(&sent.0));
+        let bytes = encode_somehow(&sent.0, &mut generator.dice);
+        let ours = Value::parse_all(&pair.send(who, &bytes));
         assert_eq!(ours.len(), 1, "one reply");
-        let (ours, theirs) = (&ours[0], &theirs[0]);
+        let theirs = Value::read(&mut pair.redis[who]).expect("a reply");
+        let (ours, theirs) = (&ours[0], &theirs);
         let shown = show(&sent.0);
         history.push(format!(
             "{who}: {shown}\n    redis {theirs:?}\n    here  {ours:?}"
