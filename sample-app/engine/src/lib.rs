@@ -14,6 +14,7 @@ mod changes;
 mod command;
 mod commands;
 mod error;
+mod expiry;
 mod ledger;
 mod net;
 mod place;
@@ -25,6 +26,7 @@ mod store;
 mod table;
 mod transactions;
 mod typed;
+mod values;
 mod walk;
 
 pub mod tables;
@@ -34,12 +36,16 @@ pub use changes::Changes;
 pub use command::{Command, Handler};
 pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
 pub use error::{CommandError, StoreError};
+pub use expiry::Expiry;
 pub use ledger::{Dues, Ledger, Settler, Snapshot};
 pub use net::Connections;
 pub use resp::{Args, Protocol, Reply};
 pub use server::{Counters, Facts, Server, config_defaults};
 pub use session::{Progress, Session};
-pub use shards::{ExpiringEntry, SHARDS, ShardedStore, Shards, StringEntry, Transaction, shard_of};
+pub use shards::{
+    EntriesOf, Entry, ExpiringEntry, FOREVER, SHARDS, ShardedStore, Shards, StringHolder,
+    Transaction, TypedHolder, shard_of,
+};
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{
     Edit, Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, ShardSet,
@@ -48,4 +54,5 @@ pub use store::{
 pub use table::CommandTable;
 pub use transactions::Pending;
 pub use typed::{End, HashValue, ListValue, Typed, TypedStore};
+pub use values::{Hash, List, Origin, Text};
 pub use walk::Doors;

@@ -116,12 +116,13 @@ fn double_quoted(word: &[u8], line: &mut Vec<u8>, dice: &mut Dice) {
     line.push(b'"');
 }
 
-/// Whether the request has a time in it that must not be made a short one.
-pub fn has_a_time(request: &Request) -> bool {
+/// Whether an odd number in the request would be a short time, or ask for very much.
+pub fn is_delicate(request: &Request) -> bool {
     let name = request[0].to_ascii_uppercase();
     let options = request.iter().any(|arg| {
         let names: [&[u8]; 4] = [b"EX", b"PX", b"EXAT", b"PXAT"];
         names.iter().any(|name| arg.eq_ignore_ascii_case(name))
     });
-    options || name.ends_with(b"EX") || name.windows(6).any(|part| part == b"EXPIRE")
+    let is_of_times = name.ends_with(b"EX") || name.windows(6).any(|part| part == b"EXPIRE");
+    options || is_of_times || name == b"HRANDFIELD"
 }

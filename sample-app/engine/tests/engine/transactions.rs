@@ -6,7 +6,7 @@ use kv_engine::{Progress, UnixMs, tables};
 use crate::errors::converse;
 use crate::redis::Redis;
 use crate::server::Local;
-use crate::two_connections::{local, table};
+use crate::two_connections::local;
 use crate::value::{Value, encode};
 
 /// Bytes as they are, one conversation each. QUIT ends each.
@@ -96,7 +96,7 @@ fn cross(local: &mut Local, transactions: Transactions) {
     let carry = serde_json::to_string(&local.session).expect("a session is serialisable");
     local.session = serde_json::from_str(&carry).expect("and back");
     local.table = match transactions {
-        Transactions::Known => table(),
+        Transactions::Known => tables::v3(),
         Transactions::Unknown => tables::v2(),
     };
 }
@@ -122,7 +122,7 @@ fn a_store_that_cannot_be_locked_runs_nothing_and_ends_the_transaction() {
 fn a_full_heap_is_an_error_in_its_place_of_the_array() {
     let mut local = local();
     local.line("SET a 9");
-    local.memory.full = true;
+    local.memory.room.leave(0);
     lines(&mut local, &["MULTI", "INCR a", "GET a"]);
     let full = error("OOM command not allowed when used memory > 'maxmemory'.");
     let nine = Value::Bulk(b"9".to_vec());
