@@ -43,8 +43,8 @@ pub use resp::{Args, Protocol, Reply};
 pub use server::{Counters, Facts, Server, config_defaults};
 pub use session::{Progress, Session};
 pub use shards::{
-    EntriesOf, Entry, ExpiringEntry, FOREVER, SHARDS, ShardedStore, Shards, StringHolder,
-    Transaction, TypedHolder, shard_of,
+    Entry, ExpiringEntry, FOREVER, SHARDS, ShardedStore, Shards, StringHolder, Transaction,
+    TypedHolder, shard_of,
 };
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{

@@ -81,7 +81,10 @@ macro_rules! shards {
         $crate::shards!(@ $visibility $keys: $guards, $items, $entry, {
             fn parts(
                 items: &mut $items,
-            ) -> (&mut $crate::EntriesOf<Self>, Option<&mut $crate::Changes>) {
+            ) -> (
+                &mut ::dsu_runtime::prelude::SharedMap<::dsu_runtime::prelude::SharedBytes, $entry>,
+                Option<&mut $crate::Changes>,
+            ) {
                 (&mut items.shard.entries, Some(&mut items.$changes))
             }
 

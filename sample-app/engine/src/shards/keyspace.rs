@@ -26,10 +26,7 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Self::Value>, StoreError> {
-        match self.edit_value(key)? {
-            Some(value) => Ok(Some(value.text_mut().ok_or(StoreError::WrongType)?)),
-            None => Ok(None),
-        }
+        self.edit_value(key, |value| value.text_mut().ok_or(StoreError::WrongType))
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {
@@ -72,6 +69,7 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
         let now = self.now;
         let (entries, changes) = S::parts(self.locked.of_mut(key));
         let removed = entries.remove_entry(key)?;
+        // That a key whose time was up goes is no change: nobody could see it any more.
         let existed = removed.is_some_and(|(_, cell)| !is_over::<S>(&cell, now));
         if existed {
             changes::note(changes, key);

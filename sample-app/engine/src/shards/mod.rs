@@ -15,4 +15,4 @@ mod typed;
 
 pub use entry::{Entry, ExpiringEntry, FOREVER, StringHolder, TypedHolder};
 pub use place::{SHARDS, shard_of};
-pub use transaction::{EntriesOf, ShardedStore, Shards, Transaction};
+pub use transaction::{ShardedStore, Shards, Transaction};

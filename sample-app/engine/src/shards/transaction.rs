@@ -28,10 +28,12 @@ pub trait Shards: 'static {
     fn entries_mut(items: &mut Self::Items) -> &mut SharedMap<SharedBytes, Self::Entry>;
 
     /// The entries and, in a version with WATCH, where their changes are noted.
-    fn parts(items: &mut Self::Items) -> (&mut EntriesOf<Self>, Option<&mut Changes>)
-    where
-        Self: Sized,
-    {
+    fn parts(
+        items: &mut Self::Items,
+    ) -> (
+        &mut SharedMap<SharedBytes, Self::Entry>,
+        Option<&mut Changes>,
+    ) {
         (Self::entries_mut(items), None)
     }
 
@@ -41,9 +43,6 @@ pub trait Shards: 'static {
         None
     }
 }
-
-/// The entries of a version.
-pub type EntriesOf<S> = SharedMap<SharedBytes, <S as Shards>::Entry>;
 
 /// The cell of an entry.
 pub(super) type CellOf<S> = <<S as Shards>::Entry as Shared>::Cell;
@@ -68,7 +67,6 @@ impl<S: Shards> Store for ShardedStore<S> {
         keys: KeySet<'_>,
         now: UnixMs,
     ) -> Result<Transaction<'t, S>, StoreError> {
-        let cx: &'t Worker = cx;
         Ok(Transaction {
             cx,
             locked: Locked::all_of(cx, keys)?,
@@ -86,7 +84,7 @@ pub struct Transaction<'t, S: Shards> {
     pub(super) now: UnixMs,
     /// Keys that were met after their time, to be removed at the end.
     pub(super) over: Vec<Vec<u8>>,
-    /// What the last edit has noted and in which shard, to be undone if it turns out to be none.
+    /// What the last edit has noted, to be undone if it turns out to be none.
     pub(super) edited: Option<(usize, Noted)>,
 }
 
@@ -114,8 +112,29 @@ impl<S: Shards> Transaction<'_, S> {
         entry.map(Entry::value).transpose().map_err(inaccessible)
     }
 
+    /// Notes a change of the key.
+    pub(super) fn touch(&mut self, key: &[u8]) {
+        changes::note(S::parts(self.locked.of_mut(key)).1, key);
+    }
+
     /// The entry to edit, unless its time is up.
     pub(super) fn edit_entry(&mut self, key: &[u8]) -> Result<Option<&mut S::Entry>, StoreError> {
+        let entry = S::entries_mut(self.locked.of_mut(key)).get_mut(key);
+        match entry.map_err(inaccessible)? {
+            Some(entry) if entry.is_over(self.now) => {
+                self.over.push(key.to_vec());
+                Ok(None)
+            }
+            entry => Ok(entry),
+        }
+    }
+
+    /// A part of the value to edit, unless the key's time is up. That is noted as a change.
+    pub(super) fn edit_value<R>(
+        &mut self,
+        key: &[u8],
+        part: impl FnOnce(&mut ValueOf<S>) -> Result<&mut R, StoreError>,
+    ) -> Result<Option<&mut R>, StoreError> {
         let (entries, changes) = S::parts(self.locked.of_mut(key));
         match entries.get_mut(key).map_err(inaccessible)? {
             Some(entry) if entry.is_over(self.now) => {
@@ -123,25 +142,12 @@ impl<S: Shards> Transaction<'_, S> {
                 Ok(None)
             }
             Some(entry) => {
+                let part = part(entry.value_mut().map_err(inaccessible)?)?;
                 self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
-                Ok(Some(entry))
+                Ok(Some(part))
             }
             None => Ok(None),
         }
-    }
-
-    /// Notes a change of the key.
-    pub(super) fn touch(&mut self, key: &[u8]) {
-        changes::note(S::parts(self.locked.of_mut(key)).1, key);
-    }
-
-    /// The value to edit, unless the key's time is up.
-    pub(super) fn edit_value(&mut self, key: &[u8]) -> Result<Option<&mut ValueOf<S>>, StoreError> {
-        let entry = self.edit_entry(key)?;
-        entry
-            .map(Entry::value_mut)
-            .transpose()
-            .map_err(inaccessible)
     }
 
     /// Removes the entry if its time is up.

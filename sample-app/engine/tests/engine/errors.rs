@@ -126,7 +126,7 @@ fn command_info_tells_what_redis_tells() {
     let Some(mut redis) = Redis::start() else {
         return;
     };
-    let mut local = Local::new(tables::v2());
+    let mut local = Local::new(tables::v3());
     let Value::Array(all) = local.line("COMMAND") else {
         panic!("COMMAND answers an array");
     };

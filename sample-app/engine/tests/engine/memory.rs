@@ -131,14 +131,6 @@ impl Tx<'_> {
         shard.get_mut(&place)
     }
 
-    /// The value of a key, which is going to be edited.
-    fn edited(&mut self, key: &[u8]) -> Option<&mut Held> {
-        if self.entry(key).is_some() {
-            self.changes.note_edit(key);
-        }
-        self.entry(key).map(|entry| &mut entry.value)
-    }
-
     /// Makes the key hold this instead.
     fn put(&mut self, key: &[u8], entry: Entry) -> Result<(), StoreError> {
         let (shard, place) = place(key);
@@ -166,11 +158,16 @@ impl Keyspace for Tx<'_> {
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
-        match self.edited(key) {
-            Some(Held::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(StoreError::WrongType),
-            None => Ok(None),
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Held::Text(_)) => {}
+            Some(_) => return Err(StoreError::WrongType),
+            None => return Ok(None),
         }
+        self.changes.note_edit(key);
+        Ok(match self.entry(key).map(|entry| &mut entry.value) {
+            Some(Held::Text(text)) => Some(text),
+            _ => None,
+        })
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {

@@ -8,8 +8,7 @@ use std::net::TcpStream;
 use kv_engine::{Session, tables};
 
 use crate::agreement::{agree, length, seed, show};
-use crate::generator::{Comparison, Generator, Request, Version};
-use crate::odd::encode_somehow;
+use crate::generator::{Comparison, Generator, Request, Version, encode_somehow};
 use crate::redis::Redis;
 use crate::server::{Local, client};
 use crate::value::{Value, encode};

@@ -44,6 +44,7 @@ pub(crate) fn hsetnx<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> 
     if hash.get(field).is_some() {
         tx.close_edit(Edit::Undone);
         call.reply.integer(0);
+        tx.close_edit(Edit::Undone);
         return Ok(());
     }
     if let Err(error) = hash.set(field, call.args.at(3)) {
@@ -90,6 +91,8 @@ pub(crate) fn hdel<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Ou
         })?;
         if hash.is_empty() {
             tx.settle_empty(key)?;
+        } else if removed == 0 {
+            tx.close_edit(Edit::Undone);
         }
     }
     if removed == 0 {

@@ -99,6 +99,8 @@ fn pop<T: Typed>(call: &mut Call<'_>, tx: &mut T, end: End) -> Outcome {
     }
     if list.is_empty() {
         tx.settle_empty(key)?;
+    } else if count == Some(0) {
+        tx.close_edit(Edit::Undone);
     }
     if count == Some(0) {
         tx.close_edit(Edit::Undone);
