@@ -9,7 +9,7 @@ mod malformed;
 mod peers;
 
 // What the command layer is compared with, here seen through sockets and processes.
-#[allow(dead_code)] // The command layer's own tests use the rest.
+#[allow(dead_code, unused_imports)] // The command layer's own tests use the rest.
 #[path = "../../sample-app/engine/tests/engine/peer/mod.rs"]
 mod peer;
 

@@ -11,18 +11,60 @@ use crate::transactions::Pending;
 /// What a handler returns; its reply is already written.
 pub type Outcome = Result<(), CommandError>;
 
-/// What CLIENT REPLY asked for.
+/// What CLIENT REPLY asked for: whether replies are off, and whether one is skipped, each by itself.
+///
+/// | CLIENT REPLY | off | the next one | this one |
+/// |---|---|---|---|
+/// | ON | no | as it was | answered |
+/// | OFF | yes | as it was | as it was |
+/// | SKIP | as it was | skipped, unless replies are off | as it was |
+///
+/// At the end of a request the next one becomes this one. That shows where several commands are one
+/// request: in EXEC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub enum ReplyMode {
-    /// Every command is answered.
-    #[default]
-    On,
-    /// None is.
-    Off,
-    /// The next one is not.
-    SkipNext,
-    /// The one that is running is not, unless it says otherwise.
-    Skipping,
+pub struct ReplyMode(u8);
+
+impl ReplyMode {
+    const OFF: u8 = 1;
+    const SKIPS_NEXT: u8 = 2;
+    const SKIPS_THIS: u8 = 4;
+
+    /// Whether what is said now is not to be heard.
+    #[inline]
+    pub fn is_silent(self) -> bool {
+        self.0 & (Self::OFF | Self::SKIPS_THIS) != 0
+    }
+
+    pub(crate) fn turn_on(&mut self) {
+        self.0 &= !(Self::OFF | Self::SKIPS_THIS);
+    }
+
+    pub(crate) fn turn_off(&mut self) {
+        self.0 |= Self::OFF;
+    }
+
+    pub(crate) fn skip_next(&mut self) {
+        if self.0 & Self::OFF == 0 {
+            self.0 |= Self::SKIPS_NEXT;
+        }
+    }
+
+    /// As it was at first, but for what is skipped already.
+    pub(crate) fn reset(&mut self) {
+        self.0 &= Self::SKIPS_THIS;
+    }
+
+    /// A request is over.
+    #[inline]
+    pub(crate) fn advance(&mut self) {
+        if self.0 & !Self::OFF != 0 {
+            let skips_next = self.0 & Self::SKIPS_NEXT != 0;
+            self.0 &= Self::OFF;
+            if skips_next {
+                self.0 |= Self::SKIPS_THIS;
+            }
+        }
+    }
 }
 
 /// A connection as its peer and CLIENT LIST know it.

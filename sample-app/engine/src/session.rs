@@ -9,7 +9,7 @@ use resp::{Args, Parsed, Reply, RequestParser};
 use serde::{Deserialize, Serialize};
 
 use crate::buffer::{Input, Output};
-use crate::call::{Buffers, Call, Client, Outcome, ReplyMode};
+use crate::call::{Buffers, Call, Client, Outcome};
 use crate::command::{Command, Handler};
 use crate::error::{CommandError, until_zero};
 use crate::server::{Counters, Server};
@@ -179,7 +179,9 @@ impl Session {
                 Err(error) => {
                     let mut text = Vec::new();
                     error.push_message(&mut text);
-                    Reply::new(self.output.tail(), self.client.protocol).error(&text);
+                    if !self.client.reply_mode.is_silent() {
+                        Reply::new(self.output.tail(), self.client.protocol).error(&text);
+                    }
                     counters.errors += 1;
                     self.closing = true;
                 }
@@ -199,9 +201,6 @@ impl Session {
         let args = self.parser.args(self.input.unread());
         if args.is_empty() {
             return;
-        }
-        if self.client.reply_mode == ReplyMode::SkipNext {
-            self.client.reply_mode = ReplyMode::Skipping;
         }
         let mut call = Call {
             args,
@@ -227,14 +226,10 @@ impl Session {
             call.reply.rewind(mark);
             call.reply.error(&error.text());
         }
-        match call.client.reply_mode {
-            ReplyMode::On => {}
-            ReplyMode::Off | ReplyMode::SkipNext => call.reply.rewind(mark),
-            ReplyMode::Skipping => {
-                call.client.reply_mode = ReplyMode::On;
-                call.reply.rewind(mark);
-            }
+        if call.client.reply_mode.is_silent() {
+            call.reply.rewind(mark);
         }
+        call.client.reply_mode.advance();
         let close = call.close;
         self.closing |= close;
     }

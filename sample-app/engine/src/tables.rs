@@ -26,7 +26,12 @@ pub fn v2<S: ExpiringStore>() -> CommandTable<S> {
     CommandTable::new([v1_commands(), v2_commands()])
 }
 
-/// Version 3: lists and hashes beside them.
+/// Version 3: lists and hashes beside them, and transactions.
 pub fn v3<S: TypedStore>() -> CommandTable<S> {
-    CommandTable::new([v1_commands(), v2_commands(), v3_commands()])
+    CommandTable::new([
+        v1_commands(),
+        v2_commands(),
+        v3_commands(),
+        transaction_commands(),
+    ])
 }

@@ -5,7 +5,7 @@
 
 use resp::{Args, KeptRequests};
 
-use crate::call::{Call, Outcome, ReplyMode};
+use crate::call::{Call, Outcome};
 use crate::command::{Command, Handler};
 use crate::error::CommandError;
 use crate::session::{find, key_set};
@@ -127,7 +127,6 @@ fn one<S: Store>(
     table: &CommandTable<S>,
     tx: &mut S::Tx<'_>,
 ) {
-    let mode = call.client.reply_mode;
     let mut part = Call {
         args,
         reply: call.reply.lend(),
@@ -164,16 +163,12 @@ fn one<S: Store>(
     }
     call.close |= part.close;
     call.reply.set_protocol(call.client.protocol);
-    // CLIENT REPLY SKIP does not answer for itself; what it skips comes behind EXEC.
-    if mode != ReplyMode::SkipNext && call.client.reply_mode == ReplyMode::SkipNext {
-        call.reply.rewind(mark);
-    }
     silence(call, mark);
 }
 
 /// Takes back what was written since `mark` if the connection does not want replies now.
 fn silence(call: &mut Call<'_>, mark: usize) {
-    if matches!(call.client.reply_mode, ReplyMode::Off | ReplyMode::Skipping) {
+    if call.client.reply_mode.is_silent() {
         call.reply.rewind(mark);
     }
 }

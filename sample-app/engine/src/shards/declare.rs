@@ -70,10 +70,32 @@ macro_rules! string_value {
 }
 
 /// Declares the type that stands for a version's shards: `shards!(pub Keys: SHARDS, ShardsItems, Entry)`,
-/// where the items have a `shard` with `entries`.
+/// where the items have a `shard` with `entries`. In a version with WATCH they have [`Changes`](crate::Changes)
+/// as well, and it says which version is the first to note them: `…, Entry, changes from 3`.
 #[macro_export]
 macro_rules! shards {
     ($visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty) => {
+        $crate::shards!(@ $visibility $keys: $guards, $items, $entry, {});
+    };
+    ($visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty, $changes:ident from $version:literal) => {
+        $crate::shards!(@ $visibility $keys: $guards, $items, $entry, {
+            fn parts(
+                items: &mut $items,
+            ) -> (
+                &mut ::dsu_runtime::prelude::SharedMap<::dsu_runtime::prelude::SharedBytes, $entry>,
+                Option<&mut $crate::Changes>,
+            ) {
+                (&mut items.shard.entries, Some(&mut items.$changes))
+            }
+
+            fn epoch(cx: &::dsu_runtime::prelude::Worker) -> Option<u64> {
+                // In this order: an epoch that has passed since is seen by whoever compares it.
+                let epoch = cx.version_epoch();
+                cx.all_at($version).then_some(epoch)
+            }
+        });
+    };
+    (@ $visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty, { $($watching:tt)* }) => {
         /// This version's shards.
         $visibility struct $keys;
 
@@ -92,6 +114,8 @@ macro_rules! shards {
             fn entries_mut(items: &mut $items) -> &mut ::dsu_runtime::prelude::SharedMap<::dsu_runtime::prelude::SharedBytes, $entry> {
                 &mut items.shard.entries
             }
+
+            $($watching)*
         }
     };
 }

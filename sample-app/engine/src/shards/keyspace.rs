@@ -69,10 +69,12 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
         let now = self.now;
         let (entries, changes) = S::parts(self.locked.of_mut(key));
         let removed = entries.remove_entry(key)?;
-        if removed.is_some() {
+        // That a key whose time was up goes is no change: nobody could see it any more.
+        let existed = removed.is_some_and(|(_, cell)| !is_over::<S>(&cell, now));
+        if existed {
             changes::note(changes, key);
         }
-        Ok(removed.is_some_and(|(_, cell)| !is_over::<S>(&cell, now)))
+        Ok(existed)
     }
 
     fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool, StoreError> {

@@ -92,7 +92,6 @@ where
         });
         if is_empty {
             self.entries_mut(key).remove_entry(key)?;
-            self.touch(key);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod lists;
 mod memory;
 mod over_tcp;
 mod peer;
+mod reply_modes;
 mod server;
 mod session;
 mod store_errors;

@@ -1,37 +1,26 @@
 //! Two connections to the store under test and two to a real Redis, which hear the same in the same
 //! order: what one of them does to what the other watches.
 
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::mem;
 use std::net::TcpStream;
 
-use kv_engine::{CommandTable, Session, tables};
+use kv_engine::{Session, tables};
 
 use crate::agreement::{agree, length, seed, show};
-use crate::generator::{Comparison, Generator, Request, Version};
-use crate::memory::InMemory;
+use crate::generator::{Comparison, Generator, Request, Version, encode_somehow};
 use crate::redis::Redis;
 use crate::server::{Local, client};
 use crate::value::{Value, encode};
 
-/// The commands that a version with transactions has.
-pub fn table() -> CommandTable<InMemory> {
-    CommandTable::new([
-        tables::v1_commands(),
-        tables::v2_commands(),
-        tables::v3_commands(),
-        tables::transaction_commands(),
-    ])
-}
-
 /// A connection to a store on which WATCH is on.
 pub fn local() -> Local {
-    let mut local = Local::new(table());
+    let mut local = Local::new(tables::v3());
     local.memory.changes.epoch = Some(1);
     local
 }
 
-struct Pair {
+pub struct Pair {
     local: Local,
     /// The one of the two that does not run.
     other: Session,
@@ -41,7 +30,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let server = Redis::start()?;
         Some(Self {
             local: local(),
@@ -54,16 +43,34 @@ impl Pair {
 
     /// What both answer to these requests of one connection.
     fn run(&mut self, who: usize, requests: &[Request]) -> (Vec<Value>, Vec<Value>) {
+        let bytes: Vec<u8> = requests.iter().flat_map(|args| encode(args)).collect();
+        let ours = Value::parse_all(&self.send(who, &bytes));
+        let theirs = requests.iter().map(|_| Value::read(&mut self.redis[who]));
+        (ours, theirs.map(|reply| reply.expect("a reply")).collect())
+    }
+
+    /// Sends bytes to both; what ours answers.
+    pub fn send(&mut self, who: usize, bytes: &[u8]) -> Vec<u8> {
         if who != self.running {
             mem::swap(&mut self.local.session, &mut self.other);
             self.running = who;
         }
-        let bytes: Vec<u8> = requests.iter().flat_map(|args| encode(args)).collect();
-        let redis = &mut self.redis[who];
-        redis.get_mut().write_all(&bytes).expect("Redis listens");
-        let ours = Value::parse_all(&self.local.exchange(&bytes));
-        let theirs = requests.iter().map(|_| Value::read(redis));
-        (ours, theirs.map(|reply| reply.expect("a reply")).collect())
+        let redis = self.redis[who].get_mut();
+        redis.write_all(bytes).expect("Redis listens");
+        self.local.exchange(bytes)
+    }
+
+    /// What Redis answers, up to and with these bytes.
+    pub fn redis_until(&mut self, who: usize, end: &[u8]) -> Vec<u8> {
+        let mut answer = Vec::new();
+        while !answer.ends_with(end) {
+            let redis = &mut self.redis[who];
+            let length = redis.fill_buf().expect("an answer").len();
+            assert!(length > 0, "Redis stays");
+            answer.extend_from_slice(redis.buffer());
+            redis.consume(length);
+        }
+        answer
     }
 }
 
@@ -164,6 +171,17 @@ fn what_the_other_connection_does_to_a_watched_list_counts_as_redis_counts_it() 
     let setup = "reset|flushall|rpush l a b c|rpush one a|set s 1";
     let commands = [
         "rpush l d",
+        "lpush s x",
+        "rpop l 5",
+        "lpop l -1",
+        "lmove l nope left right",
+        "rpoplpush nope l",
+        "expire l 1000",
+        "rename l one",
+        "getset l 1",
+        "set l 1",
+        "copy s l",
+        "copy s l replace",
         "lpush nope a",
         "lpushx l a",
         "rpushx nope a",
@@ -206,6 +224,8 @@ fn what_the_other_connection_does_to_a_watched_list_counts_as_redis_counts_it() 
 fn what_the_other_connection_does_to_a_watched_hash_counts_as_redis_counts_it() {
     let setup = "reset|flushall|hset h f 1 g x|hset one f 1|set s 1";
     let commands = [
+        "hset h f",
+        "hincrby h f x",
         "hset h f 1",
         "hset h new 1",
         "hset nope f 1",
@@ -304,18 +324,29 @@ impl Side {
 
 #[test]
 fn random_transactions_of_two_connections_are_answered_as_redis_does() {
+    compare(Version::Two);
+}
+
+#[test]
+fn random_transactions_over_lists_and_hashes_are_answered_as_redis_does() {
+    compare(Version::Three);
+}
+
+fn compare(version: Version) {
     let Some(mut pair) = Pair::start() else {
         return;
     };
-    let mut generator = Generator::new(seed(20_240_301), Version::Three);
+    let mut generator = Generator::new(seed(20_240_301), version);
     let mut sides = [Side::default(), Side::default()];
     let mut history: Vec<String> = Vec::new();
     for _ in 0..length() {
         let who = generator.dice.below(2);
         let sent = sides[who].next(&mut generator);
-        let (ours, theirs) = pair.run(who, std::slice::from_ref(&sent.0));
+        let bytes = encode_somehow(&sent.0, &mut generator.dice);
+        let ours = Value::parse_all(&pair.send(who, &bytes));
         assert_eq!(ours.len(), 1, "one reply");
-        let (ours, theirs) = (&ours[0], &theirs[0]);
+        let theirs = Value::read(&mut pair.redis[who]).expect("a reply");
+        let (ours, theirs) = (&ours[0], &theirs);
         let shown = show(&sent.0);
         history.push(format!(
             "{who}: {shown}\n    redis {theirs:?}\n    here  {ours:?}"

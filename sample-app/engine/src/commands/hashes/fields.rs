@@ -42,6 +42,7 @@ pub(crate) fn hsetnx<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> 
     let (key, field) = (call.args.at(1), call.args.at(2));
     let hash = tx.hash_or_new(key)?;
     if hash.get(field).is_some() {
+        tx.close_edit(Edit::Undone);
         call.reply.integer(0);
         tx.close_edit(Edit::Undone);
         return Ok(());
@@ -93,6 +94,9 @@ pub(crate) fn hdel<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Ou
         } else if removed == 0 {
             tx.close_edit(Edit::Undone);
         }
+    }
+    if removed == 0 {
+        tx.close_edit(Edit::Undone);
     }
     call.reply.count(removed);
     Ok(())

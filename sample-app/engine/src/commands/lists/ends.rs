@@ -102,6 +102,9 @@ fn pop<T: Typed>(call: &mut Call<'_>, tx: &mut T, end: End) -> Outcome {
     } else if count == Some(0) {
         tx.close_edit(Edit::Undone);
     }
+    if count == Some(0) {
+        tx.close_edit(Edit::Undone);
+    }
     Ok(())
 }
 
@@ -139,7 +142,7 @@ fn end(call: &Call<'_>, index: usize) -> Result<End, CommandError> {
 /// list that comes to the same.
 fn move_one<T: Typed>(call: &mut Call<'_>, tx: &mut T, pops: End, pushes: End) -> Outcome {
     let (from, to) = (call.args.at(1), call.args.at(2));
-    let Some(source) = tx.edit_list(from)? else {
+    let Some(source) = tx.list(from)? else {
         call.reply.null();
         return Ok(());
     };

@@ -64,6 +64,8 @@ impl Redis {
             }
             std::thread::yield_now();
         };
+        let hang = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        hang.expect("a watchdog");
         let mut redis = Self {
             process,
             folder,
@@ -94,6 +96,8 @@ impl Redis {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("Redis listens");
         // Requests come alone and wait for their answers.
         stream.set_nodelay(true).expect("a TCP connection");
+        let hang = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        hang.expect("a watchdog");
         BufReader::new(stream)
     }
 

@@ -1,8 +1,10 @@
 //! Random commands over a small universe of keys and telling values.
 
+mod odd;
 mod typed;
 mod universe;
 
+pub use odd::encode_somehow;
 pub use typed::is_typed;
 use universe::{FLOATS, INTEGERS, INTEGERS_BUT_SHORT, KEYS, PATTERNS, SMALL, VALUES};
 
@@ -142,11 +144,11 @@ impl Generator {
         }
         // A version that does not know a command quotes its arguments, whatever they are.
         let (mut request, comparison) = self.command(name);
-        if self.dice.below(40) == 0 {
+        if !odd::is_delicate(&request) {
+            odd::spoil(&mut request, &mut self.dice);
+        } else if self.dice.below(20) == 0 {
+            // Without its last argument, or with one that is no option.
             self.spoil(&mut request);
-        }
-        if self.dice.below(4) == 0 {
-            request[0].make_ascii_lowercase();
         }
         if depends_on_the_server(&request) {
             return (request, Comparison::Shape);
