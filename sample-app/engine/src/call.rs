@@ -6,22 +6,65 @@ use serde::{Deserialize, Serialize};
 use crate::error::CommandError;
 use crate::server::{Counters, Server};
 use crate::store::UnixMs;
+use crate::transactions::Pending;
 
 /// What a handler returns; its reply is already written.
 pub type Outcome = Result<(), CommandError>;
 
-/// What CLIENT REPLY asked for.
+/// What CLIENT REPLY asked for: whether replies are off, and whether one is skipped, each by itself.
+///
+/// | CLIENT REPLY | off | the next one | this one |
+/// |---|---|---|---|
+/// | ON | no | as it was | answered |
+/// | OFF | yes | as it was | as it was |
+/// | SKIP | as it was | skipped, unless replies are off | as it was |
+///
+/// At the end of a request the next one becomes this one. That shows where several commands are one
+/// request: in EXEC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub enum ReplyMode {
-    /// Every command is answered.
-    #[default]
-    On,
-    /// None is.
-    Off,
-    /// The next one is not.
-    SkipNext,
-    /// The one that is running is not, unless it says otherwise.
-    Skipping,
+pub struct ReplyMode(u8);
+
+impl ReplyMode {
+    const OFF: u8 = 1;
+    const SKIPS_NEXT: u8 = 2;
+    const SKIPS_THIS: u8 = 4;
+
+    /// Whether what is said now is not to be heard.
+    #[inline]
+    pub fn is_silent(self) -> bool {
+        self.0 & (Self::OFF | Self::SKIPS_THIS) != 0
+    }
+
+    pub(crate) fn turn_on(&mut self) {
+        self.0 &= !(Self::OFF | Self::SKIPS_THIS);
+    }
+
+    pub(crate) fn turn_off(&mut self) {
+        self.0 |= Self::OFF;
+    }
+
+    pub(crate) fn skip_next(&mut self) {
+        if self.0 & Self::OFF == 0 {
+            self.0 |= Self::SKIPS_NEXT;
+        }
+    }
+
+    /// As it was at first, but for what is skipped already.
+    pub(crate) fn reset(&mut self) {
+        self.0 &= Self::SKIPS_THIS;
+    }
+
+    /// A request is over.
+    #[inline]
+    pub(crate) fn advance(&mut self) {
+        if self.0 & !Self::OFF != 0 {
+            let skips_next = self.0 & Self::SKIPS_NEXT != 0;
+            self.0 &= Self::OFF;
+            if skips_next {
+                self.0 |= Self::SKIPS_THIS;
+            }
+        }
+    }
 }
 
 /// A connection as its peer and CLIENT LIST know it.
@@ -47,6 +90,8 @@ pub struct Client {
     pub reply_mode: ReplyMode,
     /// By CLIENT NO-EVICT; it is shown and makes no difference.
     pub no_evict: bool,
+    /// Since MULTI or WATCH.
+    pub pending: Pending,
     /// When it was accepted.
     pub connected_at: UnixMs,
     /// When it last sent a command.
@@ -75,6 +120,8 @@ pub struct Call<'a> {
     pub name: &'static str,
     /// Buffer sizes for CLIENT LIST and CLIENT INFO.
     pub(crate) buffers: Buffers,
+    /// Where the part of the reply starts that may be taken back.
+    pub(crate) mark: usize,
     /// Set to have the connection closed after the reply.
     pub(crate) close: bool,
 }
@@ -118,13 +165,22 @@ impl Client {
     /// The line of CLIENT LIST, without its end.
     pub(crate) fn describe(&self, now: UnixMs, buffers: Buffers) -> String {
         let seconds = |since: UnixMs| now.0.saturating_sub(since.0) / 1000;
+        let queued = self.pending.queued();
+        let mut flags = String::new();
+        flags.extend(queued.map(|_| 'x'));
+        flags.extend(self.pending.is_touched().then_some('d'));
+        flags.extend(self.no_evict.then_some('e'));
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let multi_memory = self.pending.size();
         let command = match self.last_command {
             "" => "NULL",
             name => name,
         };
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 \
-             ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={} rbp={} obl={} \
+             ssub=0 multi={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} \
              oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} \
              lib-ver={}",
             self.id,
@@ -134,13 +190,15 @@ impl Client {
             self.name,
             seconds(self.connected_at),
             seconds(self.active_at),
-            if self.no_evict { "e" } else { "N" },
+            flags,
+            queued.map_or(-1, |queued| queued as i64),
             buffers.received,
             buffers.free,
+            multi_memory,
             buffers.output,
             buffers.output,
             buffers.unsent,
-            buffers.received + buffers.free + buffers.output,
+            buffers.received + buffers.free + buffers.output + multi_memory,
             command,
             self.protocol.number(),
             self.library_name,

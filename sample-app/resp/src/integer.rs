@@ -65,8 +65,9 @@ pub fn push_integer(value: i64, out: &mut Vec<u8>) {
 }
 
 /// Reads a SCAN cursor, which Redis takes by C's `strtoul`: an empty text is 0, a sign is
-/// allowed, and a negative number wraps around. Spaces in front are refused.
+/// allowed, a negative number wraps around, and a zero byte is the end. Spaces in front are refused.
 pub fn parse_cursor(text: &[u8]) -> Option<u64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     let (negative, digits) = match text {
         [] => return Some(0),
         [b'-', rest @ ..] => (true, rest),

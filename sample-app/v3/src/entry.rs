@@ -2,7 +2,7 @@
 
 use crate::value::Value;
 use dsu_runtime::prelude::*;
-use kv_engine::ShardedStore;
+use kv_engine::{Changes, ShardedStore};
 
 /// Everything that belongs to a key.
 #[derive(Shared)]
@@ -19,11 +19,11 @@ pub struct Shard {
     entries: SharedMap<SharedBytes, Entry>,
 }
 
-#[guards(shard: Shard)]
+#[guards(shard: Shard, changes: Changes)]
 pub static SHARDS: [GuardMutex; 16];
 
 /// The store of this version.
 pub type Store = ShardedStore<Keys>;
 
-kv_engine::shards!(pub Keys: SHARDS, ShardsItems, Entry);
+kv_engine::shards!(pub Keys: SHARDS, ShardsItems, Entry, changes since 3);
 kv_engine::entry!(Entry: Value, expires_at_ms);

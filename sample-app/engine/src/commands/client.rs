@@ -2,7 +2,7 @@
 
 use resp::{Args, parse_integer};
 
-use crate::call::{Call, Client, Outcome, ReplyMode};
+use crate::call::{Call, Client, Outcome};
 use crate::error::CommandError;
 
 pub(crate) fn id(call: &mut Call<'_>) -> Outcome {
@@ -130,22 +130,19 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// ON is answered; OFF and SKIP are not, which the session sees to.
+/// ON is answered; OFF and SKIP are not.
 pub(crate) fn reply(call: &mut Call<'_>) -> Outcome {
-    call.client.reply_mode = if call.is(2, "ON") {
-        ReplyMode::On
-    } else if call.is(2, "OFF") {
-        ReplyMode::Off
-    } else if call.is(2, "SKIP") {
-        // With replies off there is nothing to skip.
-        match call.client.reply_mode {
-            ReplyMode::Off => ReplyMode::Off,
-            _ => ReplyMode::SkipNext,
-        }
+    let mode = &mut call.client.reply_mode;
+    if call.args.at(2).eq_ignore_ascii_case(b"on") {
+        mode.turn_on();
+        call.reply.ok();
+    } else if call.args.at(2).eq_ignore_ascii_case(b"off") {
+        mode.turn_off();
+    } else if call.args.at(2).eq_ignore_ascii_case(b"skip") {
+        mode.skip_next();
     } else {
         return Err(CommandError::SYNTAX);
-    };
-    call.reply.ok();
+    }
     Ok(())
 }
 

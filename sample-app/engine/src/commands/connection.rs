@@ -2,7 +2,7 @@
 
 use resp::{Protocol, parse_integer};
 
-use crate::call::{Call, Outcome, ReplyMode};
+use crate::call::{Call, Outcome};
 use crate::commands::client::set_name;
 use crate::error::CommandError;
 
@@ -129,9 +129,11 @@ pub(crate) fn quit(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
+    call.client.pending.discard();
     call.client.name.clear();
     call.client.protocol = Protocol::Resp2;
-    call.client.reply_mode = ReplyMode::On;
+    // What CLIENT REPLY SKIP skips may be RESET itself.
+    call.client.reply_mode.reset();
     call.reply.simple("RESET");
     Ok(())
 }

@@ -71,9 +71,12 @@ macro_rules! string_value {
 
 /// Declares the type that stands for a version's shards: `shards!(pub Keys: SHARDS, ShardsItems, Entry)`,
 /// where the items have a `shard` with `entries`.
+///
+/// With `, changes since 3` at the end the items also have `changes`, which WATCH is told by; no version
+/// before this number notes any.
 #[macro_export]
 macro_rules! shards {
-    ($visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty) => {
+    ($visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty $(, $changes:ident since $version:literal)?) => {
         /// This version's shards.
         $visibility struct $keys;
 
@@ -92,6 +95,21 @@ macro_rules! shards {
             fn entries_mut(items: &mut $items) -> &mut ::dsu_runtime::prelude::SharedMap<::dsu_runtime::prelude::SharedBytes, $entry> {
                 &mut items.shard.entries
             }
+
+            $(
+                fn parts(
+                    items: &mut $items,
+                ) -> (
+                    &mut ::dsu_runtime::prelude::SharedMap<::dsu_runtime::prelude::SharedBytes, $entry>,
+                    Option<&mut $crate::Changes>,
+                ) {
+                    (&mut items.shard.entries, Some(&mut items.$changes))
+                }
+
+                fn epoch(cx: &::dsu_runtime::prelude::Worker) -> Option<u64> {
+                    cx.all_at($version).then(|| cx.version_epoch())
+                }
+            )?
         }
     };
 }

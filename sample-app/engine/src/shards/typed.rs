@@ -1,7 +1,9 @@
 //! Lists and hashes, copies and encodings.
 
 use super::entry::{Entry, ExpiringEntry, TypedHolder, inaccessible};
+use super::place::shard_of;
 use super::transaction::{Shards, Transaction, ValueOf};
+use crate::changes;
 use crate::error::StoreError;
 use crate::typed::{HashValue, ListValue, Typed};
 use dsu_runtime::prelude::*;
@@ -20,10 +22,12 @@ where
         make: fn() -> Result<ValueOf<S>, HeapFull>,
     ) -> Result<&mut ValueOf<S>, StoreError> {
         self.settle(key)?;
-        let entry = self.entries_mut(key).get_or_insert_with(key, || {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        let entry = entries.get_or_insert_with(key, || {
             Ok((SharedBytes::from_slice(key)?, S::Entry::new(make()?)?))
         });
         let entry = entry.map_err(inaccessible)?;
+        self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
         entry.value_mut().map_err(inaccessible)
     }
 }
@@ -78,6 +82,7 @@ where
             value.list().is_some_and(ListValue::is_empty)
                 || value.hash().is_some_and(HashValue::is_empty)
         });
+        // Whoever took the last element out has touched the key; an empty one was never there.
         if is_empty {
             self.entries_mut(key).remove_entry(key)?;
         }

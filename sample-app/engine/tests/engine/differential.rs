@@ -4,6 +4,7 @@ use kv_engine::tables;
 
 use crate::agreement::{agree, knows, length, questions, seed, show, walk};
 use crate::generator::{Comparison, Dice, Generator, Request, Version};
+use crate::odd::encode_somehow;
 use crate::redis::Redis;
 use crate::server::Local;
 use crate::value::{Value, encode};
@@ -101,7 +102,9 @@ fn compare(version: Version) {
             .filter(|(request, _)| knows(version, request))
             .collect();
         run += batch.len();
-        let bytes: Vec<u8> = batch.iter().flat_map(|(args, _)| encode(args)).collect();
+        let dice = &mut generator.dice;
+        let sent = batch.iter().map(|(args, _)| encode_somehow(args, dice));
+        let bytes: Vec<u8> = sent.flatten().collect();
         redis.send(&bytes);
         let ours = Value::parse_all(&local.exchange(&bytes));
         assert_eq!(ours.len(), batch.len(), "one reply each");

@@ -3,17 +3,22 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod changes;
 mod differential;
 mod errors;
 mod generator;
 mod hashes;
 mod lists;
 mod memory;
+mod odd;
 mod over_tcp;
 mod redis;
+mod reply_modes;
 mod server;
 mod session;
 mod store_errors;
+mod transactions;
+mod two_connections;
 mod typed_errors;
 mod undo;
 mod value;

@@ -64,6 +64,8 @@ impl Redis {
             }
             std::thread::yield_now();
         };
+        let hang = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        hang.expect("a watchdog");
         let mut redis = Self {
             process,
             folder,
@@ -87,6 +89,16 @@ impl Redis {
     pub fn run(&mut self, args: &[&str]) -> Value {
         self.send(&encode(args));
         self.receive()
+    }
+
+    /// One more connection.
+    pub fn connect(&self) -> BufReader<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("Redis listens");
+        // Requests come alone and wait for their answers.
+        stream.set_nodelay(true).expect("a TCP connection");
+        let hang = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        hang.expect("a watchdog");
+        BufReader::new(stream)
     }
 
     /// Everything that a new connection gets for these bytes, which must end it.

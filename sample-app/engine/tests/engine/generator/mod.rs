@@ -6,6 +6,8 @@ mod universe;
 pub use typed::is_typed;
 use universe::{FLOATS, INTEGERS, INTEGERS_BUT_SHORT, KEYS, PATTERNS, SMALL, VALUES};
 
+use crate::odd;
+
 /// xorshift64*: chance that is the same everywhere.
 pub struct Dice(pub u64);
 
@@ -142,11 +144,11 @@ impl Generator {
         }
         // A version that does not know a command quotes its arguments, whatever they are.
         let (mut request, comparison) = self.command(name);
-        if self.dice.below(40) == 0 {
+        if !odd::has_a_time(&request) {
+            odd::spoil(&mut request, &mut self.dice);
+        } else if self.dice.below(20) == 0 {
+            // Without its last argument, or with one that is no option.
             self.spoil(&mut request);
-        }
-        if self.dice.below(4) == 0 {
-            request[0].make_ascii_lowercase();
         }
         if depends_on_the_server(&request) {
             return (request, Comparison::Shape);

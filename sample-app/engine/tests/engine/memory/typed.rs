@@ -10,6 +10,14 @@ impl Tx<'_> {
         self.entry(key).map(|entry| &mut entry.value)
     }
 
+    /// As [`held`](Self::held), to be edited.
+    fn held_to_edit(&mut self, key: &[u8]) -> Option<&mut Held> {
+        if self.entry(key).is_some() {
+            self.changes.note_edit(key);
+        }
+        self.held(key)
+    }
+
     /// What the key holds, or else what `new` is.
     fn held_or(&mut self, key: &[u8], new: impl FnOnce(&Self) -> Held) -> &mut Held {
         if self.entry(key).is_none() {
@@ -18,7 +26,7 @@ impl Tx<'_> {
             let deadline = None;
             self.shards[shard].insert(place, Entry { value, deadline });
         }
-        self.held(key).expect("it was made just now")
+        self.held_to_edit(key).expect("it was made just now")
     }
 }
 
@@ -41,11 +49,11 @@ impl Typed for Tx<'_> {
     type Hash = Hash;
 
     fn list(&mut self, key: &[u8]) -> Result<Option<&List>, StoreError> {
-        Ok(self.edit_list(key)?.map(|list| &*list))
+        Ok(self.held(key).map(as_list).transpose()?.map(|list| &*list))
     }
 
     fn edit_list(&mut self, key: &[u8]) -> Result<Option<&mut List>, StoreError> {
-        self.held(key).map(as_list).transpose()
+        self.held_to_edit(key).map(as_list).transpose()
     }
 
     fn list_or_new(&mut self, key: &[u8]) -> Result<&mut List, StoreError> {
@@ -53,11 +61,11 @@ impl Typed for Tx<'_> {
     }
 
     fn hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, StoreError> {
-        Ok(self.edit_hash(key)?.map(|hash| &*hash))
+        Ok(self.held(key).map(as_hash).transpose()?.map(|hash| &*hash))
     }
 
     fn edit_hash(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, StoreError> {
-        self.held(key).map(as_hash).transpose()
+        self.held_to_edit(key).map(as_hash).transpose()
     }
 
     fn hash_or_new(&mut self, key: &[u8]) -> Result<&mut Hash, StoreError> {
