@@ -10,6 +10,7 @@
 #![allow(unsafe_code)] // bytes in raw blocks
 
 use super::block;
+use super::prefetch;
 use super::shared::{Inline, Shared, Visitor};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
@@ -65,6 +66,7 @@ impl Capacity {
         Capacity(((units >> exponent) as u16) | ((exponent as u16) << 12))
     }
 
+    #[inline]
     fn bytes(self) -> usize {
         ((self.0 & 0xfff) as usize) << (self.0 >> 12) << 4
     }
@@ -114,6 +116,7 @@ impl SharedBytes {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self.block() {
             // SAFETY: a block holds `len` initialised bytes, borrowed as `self` is.
@@ -138,6 +141,7 @@ impl SharedBytes {
     }
 
     /// Number of bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         match self.raw[15] {
             IN_BLOCK => (self.word() & ((1 << LEN_BITS) - 1)) as usize,
@@ -146,11 +150,13 @@ impl SharedBytes {
     }
 
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes that fit without another block.
+    #[inline]
     pub fn capacity(&self) -> usize {
         match self.raw[15] {
             IN_BLOCK => self.block_capacity().bytes(),
@@ -162,6 +168,7 @@ impl SharedBytes {
     ///
     /// # Errors
     /// `HeapFull`.
+    #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
         self.make_room(bytes.len())?;
         let len = self.len();
@@ -241,6 +248,7 @@ impl SharedBytes {
     }
 
     /// Gives the block back; the caller forgets it.
+    #[inline]
     fn free_block(&mut self) {
         if let Some(block) = self.block()
             && let Ok(layout) = self.block_capacity().layout()
@@ -251,14 +259,17 @@ impl SharedBytes {
         }
     }
 
+    #[inline]
     fn word(&self) -> u64 {
         u64::from_le_bytes(self.raw[8..].try_into().expect("8 of 16 bytes"))
     }
 
+    #[inline]
     fn block_capacity(&self) -> Capacity {
         Capacity((self.word() >> LEN_BITS) as u16)
     }
 
+    #[inline]
     fn block(&self) -> Option<NonNull<u8>> {
         if self.raw[15] != IN_BLOCK {
             return None;
@@ -267,6 +278,7 @@ impl SharedBytes {
         NonNull::new(address as *mut u8)
     }
 
+    #[inline]
     fn start(&mut self) -> *mut u8 {
         match self.block() {
             Some(block) => block.as_ptr(),
@@ -275,6 +287,7 @@ impl SharedBytes {
     }
 
     /// `len` is within the capacity.
+    #[inline]
     fn set_len(&mut self, len: usize) {
         if self.raw[15] == IN_BLOCK {
             let word = (self.word() >> LEN_BITS << LEN_BITS) | len as u64;
@@ -284,6 +297,7 @@ impl SharedBytes {
         }
     }
 
+    #[inline]
     fn is_frozen(&self) -> bool {
         self.block().is_some_and(block::is_frozen)
     }
@@ -332,6 +346,7 @@ impl Default for SharedBytes {
 }
 
 impl Drop for SharedBytes {
+    #[inline]
     fn drop(&mut self) {
         // A drop writes nothing either: the 16 bytes may lie in a block that must stay as it is.
         self.free_block();
@@ -341,24 +356,28 @@ impl Drop for SharedBytes {
 impl Deref for SharedBytes {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }
 }
 
 impl Borrow<[u8]> for SharedBytes {
+    #[inline]
     fn borrow(&self) -> &[u8] {
         self
     }
 }
 
 impl AsRef<[u8]> for SharedBytes {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
 impl PartialEq for SharedBytes {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
     }
@@ -379,6 +398,7 @@ impl Ord for SharedBytes {
 }
 
 impl Hash for SharedBytes {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_slice().hash(state);
     }
@@ -398,6 +418,13 @@ unsafe impl Shared for SharedBytes {
         TypeSchema {
             kind: TypeKind::Container(Vec::new()),
             ..TypeSchema::leaf::<Self>("SharedBytes")
+        }
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        if let Some(block) = self.block() {
+            prefetch::lines(block.as_ptr(), self.len());
         }
     }
 

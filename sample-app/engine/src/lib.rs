@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod buffer;
 mod call;
 mod command;
@@ -25,6 +26,7 @@ mod table;
 
 pub mod tables;
 
+pub use ahead::Upcoming;
 pub use call::{Call, Client, Outcome, ReplyMode};
 pub use command::{Command, Handler};
 pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
@@ -34,7 +36,7 @@ pub use net::Connections;
 pub use resp::{Args, Protocol, Reply};
 pub use server::{Counters, Facts, Server, config_defaults};
 pub use session::{Progress, Session};
-pub use shards::{ExpiringEntry, SHARDS, ShardedStore, Shards, StringEntry, Transaction, shard_of};
+pub use shards::{ExpiringEntry, Foretold, SHARDS, ShardedStore, Shards, StringEntry, Transaction, shard_of};
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{
     Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, Store,

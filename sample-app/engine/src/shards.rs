@@ -4,6 +4,7 @@
 //! `replace` makes a new one, an `edit` keeps it, a `rename` moves it (so complements, and with them what
 //! only another version knows of an entry, follow Redis's own rules). Never knows what an entry holds.
 
+use crate::ahead;
 use crate::error::StoreError;
 use crate::store::{
     Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StringValue, Totals, UnixMs,
@@ -75,6 +76,9 @@ pub trait StringEntry: Shared {
     /// See [`AccessError`].
     fn bytes_mut(&mut self) -> Result<&mut SharedBytes, AccessError>;
 
+    /// Asks the processor for a part's memory; each part is near once the one before it has come.
+    fn prefetch_part(&self, part: Foretold);
+
     /// Whether entries of this version can have a deadline.
     const EXPIRES: bool = false;
 
@@ -87,6 +91,15 @@ pub trait StringEntry: Shared {
     fn is_over(&self, _now: UnixMs) -> bool {
         false
     }
+}
+
+/// A part of an entry that is asked for before it is needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Foretold {
+    /// What the entry itself refers to.
+    Value,
+    /// What the value refers to.
+    Bytes,
 }
 
 /// An entry that can have a deadline.
@@ -107,6 +120,10 @@ impl<S: Shards> Store for ShardedStore<S> {
     const SHARDS: usize = SHARDS;
     type Context = Worker;
     type Tx<'t> = Transaction<'t, S>;
+
+    fn prefetch(cx: &mut Worker, keys: &[&[u8]]) {
+        ahead::prefetch::<S>(cx, keys);
+    }
 
     fn open<'t>(
         cx: &'t mut Worker,

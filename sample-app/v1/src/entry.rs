@@ -1,7 +1,7 @@
 //! What a key holds, and the guarded shards that hold the keys.
 
 use dsu_runtime::prelude::*;
-use kv_engine::{ShardedStore, Shards, StringEntry};
+use kv_engine::{Foretold, ShardedStore, Shards, StringEntry};
 
 /// The value of a key.
 #[derive(Shared)]
@@ -60,5 +60,16 @@ impl StringEntry for Entry {
 
     fn bytes_mut(&mut self) -> Result<&mut SharedBytes, AccessError> {
         Ok(&mut self.value.get_mut()?.bytes)
+    }
+
+    fn prefetch_part(&self, part: Foretold) {
+        match part {
+            Foretold::Value => self.value.prefetch(),
+            Foretold::Bytes => {
+                if let Some(value) = self.value.current() {
+                    value.bytes.prefetch();
+                }
+            }
+        }
     }
 }

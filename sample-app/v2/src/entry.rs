@@ -1,7 +1,7 @@
 //! What a key holds, with the moment until which it does, and the guarded shards that hold the keys.
 
 use dsu_runtime::prelude::*;
-use kv_engine::{ExpiringEntry, ShardedStore, Shards, StringEntry, UnixMs};
+use kv_engine::{ExpiringEntry, Foretold, ShardedStore, Shards, StringEntry, UnixMs};
 
 /// The value of a key.
 #[derive(Shared)]
@@ -72,6 +72,17 @@ impl StringEntry for Entry {
 
     fn bytes_mut(&mut self) -> Result<&mut SharedBytes, AccessError> {
         Ok(&mut self.value.get_mut()?.bytes)
+    }
+
+    fn prefetch_part(&self, part: Foretold) {
+        match part {
+            Foretold::Value => self.value.prefetch(),
+            Foretold::Bytes => {
+                if let Some(value) = self.value.current() {
+                    value.bytes.prefetch();
+                }
+            }
+        }
     }
 
     fn is_over(&self, now: UnixMs) -> bool {

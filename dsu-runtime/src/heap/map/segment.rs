@@ -8,7 +8,7 @@
 //! segment is responsible for a hash is the directory's.
 #![allow(unsafe_code)] // slots in raw blocks
 
-use super::super::{alloc, block};
+use super::super::{alloc, block, prefetch};
 use super::group::{DELETED, EMPTY, GROUP, Group, OUTSIDE, tag_of};
 use crate::error::HeapFull;
 use std::alloc::Layout;
@@ -179,6 +179,26 @@ impl<K, C> Segment<K, C> {
             }
         }
         None
+    }
+
+    /// Asks for the head and the control bytes.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        prefetch::lines(
+            self.block.as_ptr(),
+            size_of::<Head>() + Self::MAX,
+        );
+    }
+
+    /// The used slots of the first group that look like one of this hash: nearly always its slot is
+    /// among them if there is one, and seldom another.
+    #[inline]
+    pub(super) fn likely(self, hash: u64) -> impl Iterator<Item = NonNull<Slot<K, C>>> {
+        let first = self.probe(hash).next();
+        first.into_iter().flat_map(move |(first, group)| {
+            let slots = group.with(tag_of(hash));
+            slots.map(move |offset| self.slot(first + offset))
+        })
     }
 
     /// A slot that an entry of this hash may take.
