@@ -226,6 +226,30 @@ impl SharedBytes {
         self.append(bytes)
     }
 
+    /// Replaces all bytes and keeps no room that a [`from_slice`](Self::from_slice) of them would not
+    /// have: what an overwrite is, without another block where the old one is just right.
+    ///
+    /// # Errors
+    /// `HeapFull`; the old bytes stay.
+    pub fn overwrite(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
+        if self.is_frozen() || self.capacity() != Self::capacity_of(bytes.len())? {
+            *self = Self::from_slice(bytes)?;
+            return Ok(());
+        }
+        self.set_len(0);
+        self.append(bytes)
+    }
+
+    /// The capacity of a fresh value of `len` bytes.
+    #[inline]
+    fn capacity_of(len: usize) -> Result<usize, HeapFull> {
+        if len <= INLINE {
+            return Ok(INLINE);
+        }
+        let layout = Capacity::at_least(len)?.layout()?;
+        Ok(Capacity::within(super::alloc::usable_size(layout)).bytes())
+    }
+
     /// Room for `additional` more bytes: appending so many cannot fail afterwards.
     ///
     /// # Errors

@@ -76,6 +76,13 @@ pub trait StringEntry: Shared {
     /// See [`AccessError`].
     fn bytes_mut(&mut self) -> Result<&mut SharedBytes, AccessError>;
 
+    /// Becomes what [`new`](Self::new) would make, in place; false, and nothing is changed, where
+    /// another version may know more of the entry or of what it holds (R6).
+    ///
+    /// # Errors
+    /// `HeapFull`, and then it is as it was.
+    fn renew(&mut self, bytes: &[u8]) -> Result<bool, HeapFull>;
+
     /// Asks the processor for a part's memory; each part is near once the one before it has come.
     fn prefetch_part(&self, part: Foretold);
 
@@ -287,6 +294,15 @@ impl<S: Shards> Transaction<'_, S> {
             .map_err(|_| StoreError::HeapFull)
     }
 
+    /// Overwrites an entry that only this version knows of where it is; false if that cannot be.
+    fn renew(&mut self, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+        let cell = self.entries_mut(key).get_cell_mut(key).map_err(full)?;
+        match cell.and_then(Cell::plain_mut) {
+            Some(entry) => entry.renew(value).map_err(full),
+            None => Ok(false),
+        }
+    }
+
     fn put_string(&mut self, key: &[u8], value: &[u8]) -> Result<Option<CellOf<S>>, StoreError> {
         let bytes = SharedBytes::from_slice(value).map_err(full)?;
         self.put(key, S::Entry::new(bytes).map_err(full)?)
@@ -350,6 +366,9 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        if self.renew(key, value)? {
+            return Ok(());
+        }
         self.put_string(key, value).map(drop)
     }
 

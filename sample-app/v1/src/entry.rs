@@ -62,6 +62,14 @@ impl StringEntry for Entry {
         Ok(&mut self.value.get_mut()?.bytes)
     }
 
+    fn renew(&mut self, bytes: &[u8]) -> Result<bool, HeapFull> {
+        let Some(value) = self.value.plain_mut() else {
+            return Ok(false);
+        };
+        value.bytes.overwrite(bytes)?;
+        Ok(true)
+    }
+
     fn prefetch_part(&self, part: Foretold) {
         match part {
             Foretold::Value => self.value.prefetch(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0 capacity u32 | 4 len u32 | 8 unused slots that may still be taken u32 | 12 depth u32
-//! 16 control bytes, one a slot, 16 at least | slots (key, cell)
+//! 16 control bytes, one a slot, padded to a multiple of 16 | slots (key, cell)
 //! ```
 //! A segment of depth d holds the hashes that agree in their top d bits. Owns its bytes; which
 //! segment is responsible for a hash is the directory's.
@@ -55,7 +55,7 @@ pub(super) fn load(capacity: usize) -> usize {
     if capacity <= GROUP {
         capacity
     } else {
-        capacity / 8 * 7
+        capacity - capacity.div_ceil(8)
     }
 }
 
@@ -63,8 +63,8 @@ pub(super) fn load(capacity: usize) -> usize {
 // points to a live block that `allocate` laid out, its head is right, and control byte i tells
 // whether slot i is initialised.
 impl<K, C> Segment<K, C> {
-    /// Slots at which a segment splits instead of growing.
-    pub(super) const MAX: usize = {
+    /// Slots at which a segment splits instead of growing, before its block is filled up.
+    const NOMINAL: usize = {
         let mut slots = MAX_SLOTS;
         while slots > GROUP && slots * size_of::<Slot<K, C>>() > MAX_BYTES {
             slots /= 2;
@@ -72,17 +72,67 @@ impl<K, C> Segment<K, C> {
         slots
     };
 
+    /// The capacities that a segment goes through, smallest first. After the doublings there is one
+    /// more step half-way to the largest: a segment that has just been split is a little too full for
+    /// the half, and would leave half of the largest unused.
+    fn capacities() -> impl Iterator<Item = usize> {
+        let doublings = std::iter::successors(Some(4), |slots| Some(slots * 2));
+        let below = doublings.take_while(|slots| *slots < Self::NOMINAL);
+        let half_way = Some(Self::NOMINAL / 4 * 3).filter(|slots| *slots >= 2 * GROUP);
+        below
+            .chain(half_way)
+            .chain([Self::NOMINAL])
+            .map(Self::filled)
+    }
+
+    /// `slots`, and as many more as the block has room for anyway; a last group of which less than half
+    /// could be used is left away, since keys would have to leave it.
+    fn filled(slots: usize) -> usize {
+        let Ok(layout) = Self::layout_of(slots) else {
+            return slots;
+        };
+        if slots < GROUP {
+            return slots;
+        }
+        let usable = alloc::usable_size(layout);
+        let fits = |slots: &usize| Self::layout_of(*slots).is_ok_and(|l| l.size() <= usable);
+        let most = (slots..).take_while(fits).last().unwrap_or(slots);
+        match most % GROUP {
+            few if few < GROUP / 2 => most - few,
+            _ => most,
+        }
+    }
+
+    /// The largest capacity before a segment splits.
+    pub(super) fn largest() -> usize {
+        Self::filled(Self::NOMINAL)
+    }
+
+    /// The next larger capacity; `None` where the segment is to be split.
+    pub(super) fn capacity_above(capacity: usize) -> Option<usize> {
+        Self::capacities().find(|larger| *larger > capacity)
+    }
+
     /// The smallest capacity for `len` entries and some more.
     pub(super) fn capacity_for(len: usize) -> usize {
-        let mut capacity = 4;
-        while load(capacity) <= len {
-            capacity *= 2;
-        }
-        capacity
+        let fitting = Self::capacities().find(|capacity| load(*capacity) > len);
+        fitting.unwrap_or_else(|| {
+            let mut capacity = Self::largest();
+            while load(capacity) <= len {
+                capacity *= 2;
+            }
+            capacity
+        })
+    }
+
+    /// Control bytes, those of the last group's missing slots included.
+    fn control_bytes(capacity: usize) -> usize {
+        capacity.next_multiple_of(GROUP)
     }
 
     fn slots_offset(capacity: usize) -> usize {
-        (size_of::<Head>() + capacity.max(GROUP)).next_multiple_of(align_of::<Slot<K, C>>())
+        let control = Self::control_bytes(capacity);
+        (size_of::<Head>() + control).next_multiple_of(align_of::<Slot<K, C>>())
     }
 
     pub(super) fn layout_of(capacity: usize) -> Result<Layout, HeapFull> {
@@ -102,7 +152,9 @@ impl<K, C> Segment<K, C> {
                 growth_left: load(capacity) as u32,
                 depth,
             });
-            segment.control(0).write_bytes(OUTSIDE, capacity.max(GROUP));
+            segment
+                .control(0)
+                .write_bytes(OUTSIDE, Self::control_bytes(capacity));
             segment.control(0).write_bytes(EMPTY, capacity);
         }
         Ok(segment)
@@ -186,7 +238,7 @@ impl<K, C> Segment<K, C> {
     pub(super) fn prefetch(self) {
         prefetch::lines(
             self.block.as_ptr(),
-            size_of::<Head>() + Self::MAX,
+            size_of::<Head>() + Self::NOMINAL,
         );
     }
 
