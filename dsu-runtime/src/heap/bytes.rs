@@ -1,9 +1,11 @@
-//! Bytes in shared memory: 16 bytes, up to 15 of them inline.
+//! Bytes in shared memory: 16 bytes, up to 15 of them inline, and 16 if the last one is fit.
 //!
 //! ```text
 //! inline  | bytes 0..15                                   | 15: length 0..=15          |
+//! full    | bytes 0..16, the last of them 16..=0xfe, as in any text                      |
 //! block   | 0..8: address | 8..13: length | 13..15: capacity | 15: 0xff               |
 //! ```
+//! (The last byte as length and content: after smol_str and compact_str.)
 //! The capacity is `(m << e) * 16`, 12 bits of m and 4 of e: exact to 1/2048, so the layout that the
 //! block is freed with follows from the value alone. All zero is empty. Uniquely owned: no counts
 //! that two guards could reach. Knows nothing of encodings; text is `string`'s.
@@ -19,11 +21,14 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
-/// Bytes that fit without a block.
+/// Bytes that fit without a block, whatever they are.
 const INLINE: usize = 15;
+/// Bytes that fit if the last one is not taken for a length or for [`IN_BLOCK`].
+const FULL: usize = 16;
+const FULL_LAST: Range<u8> = FULL as u8..IN_BLOCK;
 const IN_BLOCK: u8 = 0xff;
 const LEN_BITS: u32 = 40;
 /// Longest value in bytes; the mantissa and exponent of the capacity end there.
@@ -90,8 +95,13 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull`.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, HeapFull> {
-        let mut new = Self::with_capacity(bytes.len())?;
-        new.append(bytes)?;
+        let mut new = Self::new();
+        match *bytes {
+            [.., last] if bytes.len() == FULL && FULL_LAST.contains(&last) => {
+                new.raw.copy_from_slice(bytes)
+            }
+            _ => new.append(bytes)?,
+        }
         Ok(new)
     }
 
@@ -130,6 +140,10 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull` inside a transformer, where the first write copies the block.
     pub fn as_mut_slice(&mut self) -> Result<&mut [u8], HeapFull> {
+        if self.is_full() {
+            // Any byte may be written, and the last one must not be taken for something else.
+            self.move_to(FULL)?;
+        }
         self.make_room(0)?;
         let len = self.len();
         match self.block() {
@@ -145,8 +159,14 @@ impl SharedBytes {
     pub fn len(&self) -> usize {
         match self.raw[15] {
             IN_BLOCK => (self.word() & ((1 << LEN_BITS) - 1)) as usize,
-            inline => inline as usize,
+            inline => (inline as usize).min(FULL),
         }
+    }
+
+    /// Whether all 16 bytes are content.
+    #[inline]
+    fn is_full(&self) -> bool {
+        FULL_LAST.contains(&self.raw[15])
     }
 
     /// Whether there are none.
@@ -160,7 +180,7 @@ impl SharedBytes {
     pub fn capacity(&self) -> usize {
         match self.raw[15] {
             IN_BLOCK => self.block_capacity().bytes(),
-            _ => INLINE,
+            inline => (inline as usize).clamp(INLINE, FULL),
         }
     }
 
@@ -218,7 +238,9 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull`; the old bytes stay.
     pub fn set(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
-        if bytes.len() > self.capacity() || bytes.len() < self.capacity() / 4 || self.is_frozen() {
+        let capacity = self.capacity();
+        let fits = bytes.len() <= capacity && bytes.len() >= capacity / 4;
+        if !fits || self.block().is_none_or(block::is_frozen) {
             *self = Self::from_slice(bytes)?;
             return Ok(());
         }
@@ -232,7 +254,8 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull`; the old bytes stay.
     pub fn overwrite(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
-        if self.is_frozen() || self.capacity() != Self::capacity_of(bytes.len())? {
+        let fits = self.capacity() == Self::block_capacity_for(bytes.len())?;
+        if !fits || self.block().is_none_or(block::is_frozen) {
             *self = Self::from_slice(bytes)?;
             return Ok(());
         }
@@ -240,11 +263,11 @@ impl SharedBytes {
         self.append(bytes)
     }
 
-    /// The capacity of a fresh value of `len` bytes.
+    /// The capacity of a new block for `len` bytes; 0 where there is none.
     #[inline]
-    fn capacity_of(len: usize) -> Result<usize, HeapFull> {
+    fn block_capacity_for(len: usize) -> Result<usize, HeapFull> {
         if len <= INLINE {
-            return Ok(INLINE);
+            return Ok(0);
         }
         let layout = Capacity::at_least(len)?.layout()?;
         Ok(Capacity::within(super::alloc::usable_size(layout)).bytes())
@@ -316,7 +339,7 @@ impl SharedBytes {
         if self.raw[15] == IN_BLOCK {
             let word = (self.word() >> LEN_BITS << LEN_BITS) | len as u64;
             self.raw[8..].copy_from_slice(&word.to_le_bytes());
-        } else {
+        } else if !self.is_full() || len < FULL {
             self.raw[15] = len as u8;
         }
     }
@@ -454,7 +477,7 @@ unsafe impl Shared for SharedBytes {
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         match (self.raw[15], self.block()) {
-            (0..=15, _) => {}
+            (..IN_BLOCK, _) => {}
             (IN_BLOCK, Some(block)) => match self.block_capacity().layout() {
                 Ok(layout)
                     if self.len() <= self.capacity()
@@ -468,7 +491,7 @@ unsafe impl Shared for SharedBytes {
                     self.capacity()
                 )),
             },
-            (marker, _) => visitor.damage(&format!("bytes are marked {marker:#x}")),
+            (IN_BLOCK, None) => visitor.damage("bytes lie nowhere"),
         }
     }
 }

@@ -112,9 +112,8 @@ impl<T: Element> Versioned<T> {
     #[inline]
     pub fn plain_mut(&mut self) -> Option<&mut T> {
         let word = BoxWord(self.word);
-        let is_plain = word.tag() == T::tag().get()
-            && !word.is_chained()
-            && !block::is_frozen(word.block());
+        let is_plain =
+            word.tag() == T::tag().get() && !word.is_chained() && !block::is_frozen(word.block());
         // SAFETY: a live box that holds a T, held exclusively, in a block that may be written.
         is_plain.then(|| unsafe { word.block().cast::<T>().as_mut() })
     }

@@ -236,10 +236,7 @@ impl<K, C> Segment<K, C> {
     /// Asks for the head and the control bytes.
     #[inline]
     pub(super) fn prefetch(self) {
-        prefetch::lines(
-            self.block.as_ptr(),
-            size_of::<Head>() + Self::NOMINAL,
-        );
+        prefetch::lines(self.block.as_ptr(), size_of::<Head>() + Self::NOMINAL);
     }
 
     /// The used slots of the first group that look like one of this hash: nearly always its slot is

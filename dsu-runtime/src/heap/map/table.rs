@@ -372,12 +372,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     }
 
     /// Replaces a segment by two of the next depth, with room for so many entries and some more.
-    fn divide(
-        &mut self,
-        hash: u64,
-        old: Segment<K, C>,
-        len: [usize; 2],
-    ) -> Result<(), HeapFull> {
+    fn divide(&mut self, hash: u64, old: Segment<K, C>, len: [usize; 2]) -> Result<(), HeapFull> {
         let depth = old.head().depth;
         self.own_directory()?;
         let capacity = len.map(Segment::<K, C>::capacity_for);
