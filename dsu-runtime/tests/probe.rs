@@ -7,7 +7,9 @@ use dsu_runtime::version::{Library, LoadError, Refusal, Statics, inspect, writab
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A name and what it runs.
@@ -79,6 +81,10 @@ fn main() {
         (
             "probe_beside_a_server_runs_only_when_others_do_not",
             idle_probe,
+        ),
+        (
+            "probe_on_a_machine_without_idle_time_takes_its_share",
+            starved_probe,
         ),
         (
             "same_code_is_not_loaded_twice",
@@ -507,6 +513,34 @@ fn idle_probe(scratch: &Scratch) {
         let _ = nix::poll::poll(&mut [], 20u16);
     }
     drop(probe);
+}
+
+fn starved_probe(scratch: &Scratch) {
+    let library = scratch.library("spin");
+    let request = Request {
+        pace: Pace::WhenIdle,
+        deadline: Duration::from_secs(1),
+        ..scratch.request(&library)
+    };
+    let is_answered = AtomicBool::new(false);
+    let refusal = thread::scope(|scope| {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..2 * processors {
+            scope.spawn(|| {
+                while !is_answered.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let result = Probe::start(&request).unwrap().wait();
+        is_answered.store(true, Ordering::Relaxed);
+        result.unwrap_err()
+    });
+    // It had its second of processor time.
+    assert!(
+        matches!(refusal, Refusal::Overdue { cpu_ms, .. } if cpu_ms >= 500),
+        "{refusal:?}"
+    );
 }
 
 fn same_code_is_not_loaded_twice(scratch: &Scratch) {

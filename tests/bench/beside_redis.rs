@@ -267,7 +267,15 @@ fn speed(library: &PathBuf, version: u32, is_quick: bool) {
     ];
     for side in &sides {
         side.set_keys(keys);
+        // What the commands work on is there: they measure a server that holds its keys.
+        side.fill(keys, |n| {
+            vec!["SET".into(), format!("counter:{n:012}"), "0".into()]
+        });
         if version >= 3 {
+            side.fill(keys, |n| {
+                let field = format!("element:{n:012}");
+                vec!["HSET".into(), "myhash".into(), field, VALUE.into()]
+            });
             side.fill(RANGE, |_| {
                 vec!["RPUSH".into(), "range".into(), VALUE.into()]
             });
@@ -307,16 +315,10 @@ fn speed(library: &PathBuf, version: u32, is_quick: bool) {
             };
             let mut compared = Compared::default();
             for round in 0..rounds {
-                if task.name == "LPUSH" || task.name == "HSET" {
+                if task.name == "LPUSH" {
                     // Not with the elements of the rounds before.
-                    let grown = if task.name == "LPUSH" {
-                        "mylist"
-                    } else {
-                        "myhash"
-                    };
-                    sides
-                        .iter()
-                        .for_each(|side| side.fill(1, |_| vec!["DEL".into(), grown.into()]));
+                    let delete = |_| vec!["DEL".into(), "mylist".into()];
+                    sides.iter().for_each(|side| side.fill(1, delete));
                 }
                 if task.name == "LPOP" {
                     let push = |_| vec!["LPUSH".into(), "mylist".into(), VALUE.into()];

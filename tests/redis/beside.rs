@@ -1,7 +1,7 @@
 //! Random commands to the running server and to a real Redis: the replies are equal, whichever version
 //! runs and while versions change.
 
-use crate::agreement::{agree, length, only_in_2, seed, show};
+use crate::agreement::{agree, knows, length, questions, seed, show, walk};
 use crate::conversation::Conversation;
 use crate::generator::{Comparison, Generator, Request, Version};
 use crate::real::Redis;
@@ -66,47 +66,41 @@ impl Pair {
         for place in 0..self.ours.len() {
             let listed = self.ours[place].run(&["KEYS", "*"]).sorted();
             assert_eq!(listed, theirs, "the keys, as worker {place} tells");
-            let mut scanned = scan(&mut self.ours[place]);
+            let ours = &mut self.ours[place];
+            let mut scanned = walk(|args| ours.run(args), &[b"SCAN"]);
             scanned.sort();
             assert_eq!(&scanned, keys, "SCAN of a store at rest, by worker {place}");
             for key in keys {
                 let Value::Bulk(key) = key else {
                     panic!("{key:?} is a key");
                 };
-                let held = self.ours[place].run(&[b"GET", &key[..]]);
-                assert_eq!(held, self.theirs(&[b"GET", key]), "at worker {place}");
-                if self.version == Version::Two {
-                    let until = self.ours[place].run(&[b"PEXPIRETIME", &key[..]]);
-                    let wanted = self.theirs(&[b"PEXPIRETIME", key]);
-                    let agreed = agree(Comparison::Time, &until, &wanted);
-                    assert!(agreed, "{until:?} {wanted:?} at worker {place}");
-                }
+                self.compare_value(place, key);
             }
         }
     }
 
-    fn theirs(&mut self, args: &[&[u8]]) -> Value {
+    fn compare_value(&mut self, place: usize, key: &[u8]) {
+        let kind = self.ours[place].run(&[b"TYPE", key]);
+        assert_eq!(kind, self.theirs(&[b"TYPE", key]), "at worker {place}");
+        let kind = kind.text();
+        for (request, comparison) in questions(self.version, &kind, key) {
+            let ours = self.ours[place].run(&request);
+            let theirs = self.theirs(&request);
+            let agreed = agree(comparison, &ours, &theirs);
+            let shown = show(&request);
+            assert!(agreed, "{shown}: {ours:?} {theirs:?} at worker {place}");
+        }
+        if kind == "hash" {
+            let ours = &mut self.ours[place];
+            let walked = Value::Array(walk(|args| ours.run(args), &[b"HSCAN", key]));
+            let whole = ours.run(&[b"HGETALL", key]);
+            assert_eq!(walked.pairs(), whole.pairs(), "each field once");
+        }
+    }
+
+    fn theirs(&mut self, args: &[impl AsRef<[u8]>]) -> Value {
         self.redis.send(&encode(args));
         self.redis.receive()
-    }
-}
-
-fn scan(ours: &mut Conversation) -> Vec<Value> {
-    let mut keys = Vec::new();
-    let mut cursor = String::from("0");
-    loop {
-        let reply = ours.run(&["SCAN", &cursor, "COUNT", "3"]);
-        let Value::Array(reply) = reply else {
-            panic!("SCAN answers {reply:?}");
-        };
-        let [next, Value::Array(found)] = reply.as_slice() else {
-            panic!("SCAN answers {reply:?}");
-        };
-        keys.extend_from_slice(found);
-        cursor = next.text();
-        if cursor == "0" {
-            return keys;
-        }
     }
 }
 
@@ -131,7 +125,7 @@ fn compare(fleet: &Fleet, redis: Redis, version: Version, mut every: impl FnMut(
         every(run);
         let batch: Vec<(Request, Comparison)> = (0..PIPELINE)
             .map(|_| generator.next())
-            .filter(|(request, _)| version == Version::Two || !only_in_2(request))
+            .filter(|(request, _)| knows(version, request))
             .collect();
         pair.exchange(&batch);
         run += batch.len();

@@ -204,6 +204,7 @@ fn nobody_is_lost_when_a_listener_is_removed_and_a_rollback_opens_it_again() {
     let mut established = connect(admin);
     answers(&mut established);
     let is_under_way = AtomicBool::new(false);
+    let is_refused = AtomicBool::new(false);
     let served = thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
             .map(|_| {
@@ -219,6 +220,9 @@ fn nobody_is_lost_when_a_listener_is_removed_and_a_rollback_opens_it_again() {
                                 if wires.len() >= 100 {
                                     wires.clear();
                                 }
+                                if is_refused.load(Ordering::Relaxed) {
+                                    return wires;
+                                }
                             }
                             Err(error) => {
                                 assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -230,7 +234,9 @@ fn nobody_is_lost_when_a_listener_is_removed_and_a_rollback_opens_it_again() {
             })
             .collect();
         until(|| is_under_way.load(Ordering::Relaxed).then_some(()));
-        fleet.updated(&library("kv_v2"), &[&AT_ONCE[..], &FIRST].concat());
+        let answer = fleet.update(&library("kv_v2"), &[&AT_ONCE[..], &FIRST].concat());
+        is_refused.store(answer.code != 0, Ordering::Relaxed);
+        assert_eq!(answer.code, 0, "{}\n{}", answer.text, fleet.log());
         let ended = clients.into_iter().map(|client| client.join());
         ended
             .flat_map(|wires| wires.expect("every client was answered"))

@@ -10,7 +10,7 @@ use super::ports::{Candidate, Ports, Probing};
 use super::protocol::Reply;
 use super::verbs::Underway;
 use crate::ids::WorkerSlot;
-use crate::update::{BuildIndex, Effect, Event, Life, Order, TimerId};
+use crate::update::{Announced, BuildIndex, Effect, Event, Life, Order, TimerId};
 use crate::worker::{Build, ToWorker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,6 +36,8 @@ pub(super) struct Supervisor {
     pub(super) fleet: Fleet,
     pub(super) control: Control,
     pub(super) life: Life,
+    /// What workers may run, as it was last said.
+    pub(super) announced: Announced,
     /// What the last committed update came from.
     pub(super) previous: Option<BuildIndex>,
     pub(super) underway: Option<Underway>,
@@ -97,6 +99,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
     let mut supervisor = Supervisor {
         fleet: Fleet::new(config.workers, config.worker.clone(), first, now),
         life: Life::new(first),
+        announced: Announced::default(),
         previous: None,
         underway: None,
         timer: None,
@@ -314,6 +317,7 @@ impl Supervisor {
         let (life, effects) = self.life.clone().step(event);
         self.life = life;
         self.announce_mixed();
+        self.announce_fleet();
         self.watch_sweep();
         for effect in effects {
             match effect {

@@ -94,6 +94,8 @@ pub enum Refusal {
         seconds: u64,
         cpu_ms: u64,
     },
+    /// Only between keeper and supervisor, who starts another loader that has its share.
+    Starved,
     Forked {
         processes: usize,
     },
@@ -154,6 +156,7 @@ impl fmt::Display for Refusal {
             Contradiction { what, header, manifest } => write!(f, "the library contradicts itself on its {what} (the file says {header}, the loaded code {manifest}): build it again"),
             Killed { signal, output } => write!(f, "a constructor of the library died with {signal}{}: do nothing before main that can fail", Quoted(output)),
             Exited { status, output } => write!(f, "a constructor of the library ended the process with status {status}{}: do not exit before main", Quoted(output)),
+            Starved => f.write_str("the machine had no idle time to load the library in: try again"),
             Overdue { seconds, cpu_ms } if *cpu_ms >= seconds * 500 => write!(f, "loading the library did not end within {seconds} s, it spent {cpu_ms} ms computing: remove the endless work before main"),
             Overdue { seconds, cpu_ms } => write!(f, "loading the library did not end within {seconds} s, it used {cpu_ms} ms of processor time: do not block before main"),
             Forked { processes } => write!(f, "loading the library started {processes} process(es): start none before main"),

@@ -4,7 +4,7 @@
 //! Owns how far ahead is looked, and the order in which a version's shards are asked. A look changes
 //! nothing and promises nothing: what it overlooks is merely slower. Never waits for a lock.
 
-use crate::shards::{Foretold, Shards, StringEntry, shard_of};
+use crate::shards::{Entry, Shards, StringHolder, shard_of};
 use crate::store::Store;
 use crate::table::CommandTable;
 use dsu_runtime::heap::{KeyHash, Reach};
@@ -78,25 +78,23 @@ pub(crate) fn prefetch<S: Shards>(cx: &Worker, keys: &[&[u8]]) {
                 continue;
             };
             let entries = S::entries(&items);
-            let foretold = match round {
+            match round {
                 0 => {
                     *hash = entries.hash_of(*key);
                     entries.prefetch(*hash, Reach::Segment);
-                    continue;
                 }
-                1 => {
-                    entries.prefetch(*hash, Reach::Slot);
-                    continue;
+                1 => entries.prefetch(*hash, Reach::Slot),
+                2 => entries.prefetch(*hash, Reach::Entry),
+                _ => {
+                    let Some(entry) = entries.current(*hash, *key) else {
+                        continue;
+                    };
+                    match entry.current_value() {
+                        _ if round == 3 => entry.prefetch_value(),
+                        Some(value) => value.prefetch_content(),
+                        None => {}
+                    }
                 }
-                2 => {
-                    entries.prefetch(*hash, Reach::Entry);
-                    continue;
-                }
-                3 => Foretold::Value,
-                _ => Foretold::Bytes,
-            };
-            if let Some(entry) = entries.current(*hash, *key) {
-                entry.prefetch_part(foretold);
             }
         }
     }

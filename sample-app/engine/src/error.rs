@@ -1,5 +1,6 @@
 //! Why a command fails, and the words in which the client hears it.
 
+use dsu_runtime::error::HeapFull;
 use std::borrow::Cow;
 
 /// What a store cannot do.
@@ -11,6 +12,12 @@ pub enum StoreError {
     WrongType,
     /// A lock or an entry cannot be had, for this reason: one lower-case clause.
     Unavailable(Cow<'static, str>),
+}
+
+impl From<HeapFull> for StoreError {
+    fn from(HeapFull: HeapFull) -> Self {
+        StoreError::HeapFull
+    }
 }
 
 /// Why a command has an error for its reply.

@@ -14,6 +14,7 @@ mod call;
 mod command;
 mod commands;
 mod error;
+mod expiry;
 mod ledger;
 mod net;
 mod place;
@@ -23,6 +24,8 @@ mod shards;
 mod spec;
 mod store;
 mod table;
+mod typed;
+mod values;
 
 pub mod tables;
 
@@ -31,15 +34,21 @@ pub use call::{Call, Client, Outcome, ReplyMode};
 pub use command::{Command, Handler};
 pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
 pub use error::{CommandError, StoreError};
+pub use expiry::Expiry;
 pub use ledger::{Dues, Ledger, Settler, Snapshot};
 pub use net::Connections;
 pub use resp::{Args, Protocol, Reply};
 pub use server::{Counters, Facts, Server, config_defaults};
 pub use session::{Progress, Session};
-pub use shards::{ExpiringEntry, Foretold, SHARDS, ShardedStore, Shards, StringEntry, Transaction, shard_of};
+pub use shards::{
+    Entry, ExpiringEntry, FOREVER, SHARDS, ShardedStore, Shards, StringHolder, Transaction,
+    TypedHolder, shard_of,
+};
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{
     Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, Store,
     StringValue, Totals, UnixMs,
 };
 pub use table::CommandTable;
+pub use typed::{End, HashValue, ListValue, Typed, TypedStore};
+pub use values::{Hash, List, Origin, Text};

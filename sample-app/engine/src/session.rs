@@ -315,13 +315,17 @@ fn run<S: Store>(
     }
 }
 
-/// The keys of a command by its specification. Those of commands with two ranges, such as
-/// RENAME, lie side by side.
+/// The keys of a command by its specification. Commands with two ranges, such as RENAME, have one key in
+/// each, side by side.
 fn key_set<'k, S: Store>(command: &Command<S>, call: &Call<'k>) -> KeySet<'k> {
     let args = call.args;
     match command.spec.keys {
         [range] if range.last == 0 => KeySet::One(args.at(range.first)),
-        [range, ..] => KeySet::Many(Keys::every(range.step, args.from(range.first))),
+        [range] => KeySet::Many(Keys::every(range.step, args.from(range.first))),
+        [first, ..] => {
+            let keys = Keys::every(first.step, args.from(first.first));
+            KeySet::Many(keys.at_most(command.spec.keys.len()))
+        }
         [] => KeySet::All,
     }
 }

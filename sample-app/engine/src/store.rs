@@ -50,17 +50,24 @@ pub enum KeySet<'k> {
 pub struct Keys<'k> {
     args: Args<'k>,
     step: usize,
+    most: usize,
 }
 
 impl<'k> Keys<'k> {
     /// Every `step`-th of `args`, from the first on. `step` is at least 1.
     pub fn every(step: usize, args: Args<'k>) -> Self {
-        Self { args, step }
+        let most = usize::MAX;
+        Self { args, step, most }
+    }
+
+    /// No more than the first `most` of them.
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// The keys in the order of the request.
     pub fn iter(&self) -> impl Iterator<Item = &'k [u8]> + use<'k> {
-        self.args.iter().step_by(self.step)
+        self.args.iter().step_by(self.step).take(self.most)
     }
 }
 
@@ -103,6 +110,13 @@ pub struct Kind(pub &'static str);
 impl Kind {
     /// Bytes.
     pub const STRING: Self = Self("string");
+    /// Elements with two ends.
+    pub const LIST: Self = Self("list");
+    /// Fields with values.
+    pub const HASH: Self = Self("hash");
+    /// What this version has no form for. Redis has no such word, but a module names its types as it
+    /// likes, so clients must expect others than Redis's own.
+    pub const FOREIGN: Self = Self("foreign");
 }
 
 /// How much there is in the locked shards.
@@ -222,6 +236,15 @@ pub trait StringValue {
     /// # Errors
     /// `HeapFull`, and then it is as it was.
     fn set(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Holds these digits instead, which are the sum of two floats: OBJECT ENCODING never calls them an
+    /// integer.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    fn set_sum(&mut self, digits: &[u8]) -> Result<(), StoreError> {
+        self.set(digits)
+    }
 
     /// Adds this at the end.
     ///

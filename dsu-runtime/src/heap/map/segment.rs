@@ -72,17 +72,11 @@ impl<K, C> Segment<K, C> {
         slots
     };
 
-    /// The capacities that a segment goes through, smallest first. After the doublings there is one
-    /// more step half-way to the largest: a segment that has just been split is a little too full for
-    /// the half, and would leave half of the largest unused.
+    /// The capacities that a segment goes through, smallest first.
     fn capacities() -> impl Iterator<Item = usize> {
         let doublings = std::iter::successors(Some(4), |slots| Some(slots * 2));
-        let below = doublings.take_while(|slots| *slots < Self::NOMINAL);
-        let half_way = Some(Self::NOMINAL / 4 * 3).filter(|slots| *slots >= 2 * GROUP);
-        below
-            .chain(half_way)
-            .chain([Self::NOMINAL])
-            .map(Self::filled)
+        let small = doublings.take_while(|slots| *slots < Self::NOMINAL);
+        small.chain([Self::NOMINAL]).map(Self::filled)
     }
 
     /// `slots`, and as many more as the block has room for anyway; a last group of which less than half
@@ -123,6 +117,17 @@ impl<K, C> Segment<K, C> {
             }
             capacity
         })
+    }
+
+    /// The capacity of a part of a segment that was full. All parts get the largest, those as well that
+    /// would do with less for a while: the segments of a map split at about the same time, and blocks
+    /// that all of them need for a while are not given back as long as some few are still in use.
+    pub(super) fn capacity_of_part(len: usize) -> usize {
+        if len >= load(Self::largest()) / 4 {
+            Self::largest().max(Self::capacity_for(len))
+        } else {
+            Self::capacity_for(len)
+        }
     }
 
     /// Control bytes, those of the last group's missing slots included.

@@ -375,7 +375,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     fn divide(&mut self, hash: u64, old: Segment<K, C>, len: [usize; 2]) -> Result<(), HeapFull> {
         let depth = old.head().depth;
         self.own_directory()?;
-        let capacity = len.map(Segment::<K, C>::capacity_for);
+        let capacity = len.map(Segment::<K, C>::capacity_of_part);
         let left = Segment::allocate(capacity[0], depth + 1)?;
         let right = Segment::allocate(capacity[1], depth + 1);
         let doubled = if depth == self.depth {

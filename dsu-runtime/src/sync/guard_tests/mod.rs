@@ -12,5 +12,6 @@ mod objects;
 mod order;
 mod parts;
 mod rooms;
+mod split;
 mod sweeps;
 mod world;

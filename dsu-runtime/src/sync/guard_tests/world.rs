@@ -163,7 +163,8 @@ pub const FAMILY: GuardIndex = GuardIndex(1);
 pub const HARD: GuardIndex = GuardIndex(4);
 pub const PARTS: GuardIndex = GuardIndex(5);
 pub const GROWN: GuardIndex = GuardIndex(6);
-pub const GUARDS: u32 = 7;
+pub const SPLIT: GuardIndex = GuardIndex(7);
+pub const GUARDS: u32 = 8;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -191,9 +192,22 @@ fn bind() {
     // Neighbours, so that their classes differ.
     let old = represent("guard:WORLD_OLD".into(), &schema_of("WORLD_OLD"));
     let new = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_NEW"));
-    let [old_parts, new_parts, old_grown, new_grown] =
-        ["PARTS_OLD", "PARTS_NEW", "GROWN_OLD", "GROWN_NEW"]
-            .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
+    let [
+        old_parts,
+        new_parts,
+        old_grown,
+        new_grown,
+        old_split,
+        new_split,
+    ] = [
+        "PARTS_OLD",
+        "PARTS_NEW",
+        "GROWN_OLD",
+        "GROWN_NEW",
+        "SPLIT_OLD",
+        "SPLIT_NEW",
+    ]
+    .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
         represent(registration.name.into(), &(registration.schema)());
     }
@@ -208,6 +222,8 @@ fn bind() {
                 "PARTS_NEW" => new_parts,
                 "GROWN_OLD" => old_grown,
                 "GROWN_NEW" => new_grown,
+                "SPLIT_OLD" => old_split,
+                "SPLIT_NEW" => new_split,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -216,6 +232,7 @@ fn bind() {
                 "WORLD_HARD" => HARD,
                 "PARTS_OLD" | "PARTS_NEW" => PARTS,
                 "GROWN_OLD" | "GROWN_NEW" => GROWN,
+                "SPLIT_OLD" | "SPLIT_NEW" => SPLIT,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -245,7 +262,7 @@ fn version_1() -> Manifest {
         from: None,
         build_id: String::new(),
         rustc: String::new(),
-        guards: ["WORLD_OLD", "PARTS_OLD", "GROWN_OLD"]
+        guards: ["WORLD_OLD", "PARTS_OLD", "GROWN_OLD", "SPLIT_OLD"]
             .into_iter()
             .map(|name| GuardManifest {
                 name: name.into(),

@@ -1,5 +1,6 @@
 //! The process between supervisor and loader: it outlives the loader and cleans up after it.
 
+use super::start::Pace;
 use super::{FIRST_ROLE, LOADER_ROLE, ROLE_VARIABLE, frame};
 use crate::sys::process::{self, PidFd};
 use crate::version::refusal::Refusal;
@@ -13,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// A loader that gets no processor has so many times its deadline on top.
 pub(super) const STARVED_AT_MOST: u32 = 5;
+/// An idle loader that waited so long for a processor is given up: the machine has no idle time.
+const IDLE_STARVED: Duration = Duration::from_secs(2);
+/// How often an idle loader is looked at.
+const IDLE_LOOK: Duration = Duration::from_millis(250);
 
 /// Bytes of the loader's stderr that are kept for the refusal; the rest is read and dropped.
 const OUTPUT_LIMIT: usize = 1024;
@@ -46,23 +51,29 @@ fn keep() -> io::Result<Result<super::Probed, Refusal>> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let watched = watch(&mut child, deadline);
+    let patience = Patience {
+        start: Instant::now(),
+        deadline,
+        pace: super::pace(),
+    };
+    let watched = watch(&mut child, &patience);
     process::kill_children();
     let Watched {
-        status,
+        end,
         message,
         output,
     } = watched?;
 
-    Ok(match status {
-        Some(status) => match frame::decode(&message) {
+    Ok(match end {
+        End::Ended(status) => match frame::decode(&message) {
             Some(result) => result,
             None if !message.is_empty() => Err(Refusal::Garbage {
                 bytes: message.len(),
             }),
             None => Err(ended(status, output, deadline)),
         },
-        None => Err(overdue(deadline)),
+        End::Overdue => Err(overdue(deadline)),
+        End::Starved => Err(Refusal::Starved),
     })
 }
 
@@ -109,34 +120,64 @@ fn ended(status: WaitStatus, output: Vec<u8>, deadline: Duration) -> Refusal {
 }
 
 struct Watched {
-    /// `None` when the deadline passed first.
-    status: Option<WaitStatus>,
+    end: End,
     message: Vec<u8>,
     output: Vec<u8>,
 }
 
-/// Reads what the loader says until it ends or its time is over.
-fn watch(child: &mut Child, deadline: Duration) -> io::Result<Watched> {
-    let start = Instant::now();
-    let mut end = start + deadline;
+enum End {
+    Ended(WaitStatus),
+    Overdue,
+    Starved,
+}
+
+/// How long the keeper waits for its loader.
+struct Patience {
+    start: Instant,
+    deadline: Duration,
+    pace: Pace,
+}
+
+/// What patience has left for a loader that has not ended.
+#[derive(PartialEq, Eq, Debug)]
+enum Left {
+    /// Look again after this.
+    Wait(Duration),
+    Overdue,
+    Starved,
+}
+
+impl Patience {
+    /// `starved`: how long the loader was ready to run by now and did not, which is not its fault.
+    fn left(&self, now: Instant, starved: Duration) -> Left {
+        if self.pace == Pace::WhenIdle && starved >= IDLE_STARVED {
+            return Left::Starved;
+        }
+        let end = self.start + self.deadline + starved.min(self.deadline * STARVED_AT_MOST);
+        let left = end.saturating_duration_since(now);
+        match self.pace {
+            _ if left.is_zero() => Left::Overdue,
+            Pace::WhenIdle => Left::Wait(left.min(IDLE_LOOK)),
+            Pace::Normal => Left::Wait(left),
+        }
+    }
+}
+
+/// Reads what the loader says until it ends or patience does.
+fn watch(child: &mut Child, patience: &Patience) -> io::Result<Watched> {
     let loader = PidFd::open(child.id())?;
     let closed = || io::Error::other("no pipe");
     let mut message =
         Pipe::<ChildStdout>::new(child.stdout.take().ok_or_else(closed)?, frame::LIMIT)?;
     let mut output =
         Pipe::<ChildStderr>::new(child.stderr.take().ok_or_else(closed)?, OUTPUT_LIMIT)?;
-    let mut status = None;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            // The loader runs only when nobody else does: what it waited for a processor is not its fault.
-            let starved = process::waited_for_processor(child.id()).min(deadline * STARVED_AT_MOST);
-            if start + deadline + starved <= end {
-                break;
-            }
-            end = start + deadline + starved;
-            continue;
-        }
+    let end = loop {
+        let starved = process::waited_for_processor(child.id());
+        let left = match patience.left(Instant::now(), starved) {
+            Left::Wait(left) => left,
+            Left::Overdue => break End::Overdue,
+            Left::Starved => break End::Starved,
+        };
         let left = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
         let mut ready = vec![PollFd::new(loader.as_fd(), PollFlags::POLLIN)];
         ready.extend(
@@ -155,19 +196,19 @@ fn watch(child: &mut Child, deadline: Duration) -> io::Result<Watched> {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        status = loader.try_wait()?;
+        let status = loader.try_wait()?;
         // What was written before the end is there; what a child goes on to write is not waited for.
         message.drain()?;
         output.drain()?;
-        if status.is_some() {
-            break;
+        if let Some(status) = status {
+            break End::Ended(status);
         }
-    }
-    if status.is_none() {
+    };
+    if !matches!(end, End::Ended(_)) {
         loader.kill();
     }
     Ok(Watched {
-        status,
+        end,
         message: message.bytes,
         output: output.bytes,
     })
@@ -209,5 +250,39 @@ impl<R: Read + AsFd + AsRawFd> Pipe<R> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn left(pace: Pace, elapsed: Duration, starved: Duration) -> Left {
+        let patience = Patience {
+            start: Instant::now(),
+            deadline: 10 * SECOND,
+            pace,
+        };
+        patience.left(patience.start + elapsed, starved)
+    }
+
+    #[test]
+    fn time_without_a_processor_does_not_count_up_to_a_limit() {
+        let normal = |elapsed, starved| left(Pace::Normal, elapsed * SECOND, starved * SECOND);
+        assert_eq!(normal(4, 0), Left::Wait(6 * SECOND));
+        assert_eq!(normal(10, 0), Left::Overdue);
+        assert_eq!(normal(10, 3), Left::Wait(3 * SECOND));
+        assert_eq!(normal(59, 59), Left::Wait(SECOND));
+        assert_eq!(normal(60, 60), Left::Overdue);
+    }
+
+    #[test]
+    fn an_idle_loader_is_given_up_once_the_machine_has_no_idle_time() {
+        let idle = |elapsed, starved| left(Pace::WhenIdle, elapsed * SECOND, starved);
+        assert_eq!(idle(4, Duration::ZERO), Left::Wait(IDLE_LOOK));
+        assert_eq!(idle(10, Duration::ZERO), Left::Overdue);
+        assert_eq!(idle(3, IDLE_STARVED), Left::Starved);
     }
 }

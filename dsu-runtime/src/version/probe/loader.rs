@@ -1,5 +1,6 @@
 //! The process that loads the library. From the dlopen on it is not trusted.
 
+use super::start::Pace;
 use super::{LIBRARY_VARIABLE, MEMORY_VARIABLE, Probed, RUN_DIR_VARIABLE, frame};
 use crate::sys::process;
 use crate::version::copy::copy;
@@ -67,7 +68,7 @@ fn probe() -> Result<Probed, Refusal> {
     let run_dir = path(RUN_DIR_VARIABLE).ok_or_else(|| failed("no run directory is named"))?;
     let memory = super::number(MEMORY_VARIABLE).ok_or_else(|| failed("no memory cap is named"))?;
     process::limit(memory, super::deadline()).map_err(|error| failed(&error.to_string()))?;
-    if std::env::var(super::PACE_VARIABLE).as_deref() == Ok(super::IDLE_PACE) {
+    if super::pace() == Pace::WhenIdle {
         process::run_when_idle().map_err(|error| failed(&error.to_string()))?;
     }
 

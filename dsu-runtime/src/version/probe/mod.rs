@@ -51,6 +51,13 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+fn pace() -> Pace {
+    match std::env::var(PACE_VARIABLE).as_deref() {
+        Ok(IDLE_PACE) => Pace::WhenIdle,
+        _ => Pace::Normal,
+    }
+}
+
 fn deadline() -> Duration {
     number(DEADLINE_VARIABLE).map_or(start::DEADLINE, Duration::from_millis)
 }

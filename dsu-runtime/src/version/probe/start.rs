@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How much of the machine a probe may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pace {
-    /// What nobody else wants: beside a server that is under load.
+    /// What nobody else wants, beside a server that is under load; its share where that is next to nothing.
     WhenIdle,
     /// Its share.
     Normal,
@@ -82,6 +82,7 @@ pub struct Probed {
 /// A probe that runs. Dropping it kills it.
 #[derive(Debug)]
 pub struct Probe {
+    request: Request,
     keeper: PidFd,
     answer: ChildStdout,
     bytes: Vec<u8>,
@@ -127,6 +128,7 @@ impl Probe {
             .ok_or_else(|| io::Error::other("no pipe"))?;
         // From here on `Probe::drop` ends the child.
         let probe = Probe {
+            request: request.clone(),
             keeper,
             answer,
             bytes: Vec::new(),
@@ -152,7 +154,14 @@ impl Probe {
         let mut piece = [0; 64 << 10];
         loop {
             match self.answer.read(&mut piece) {
-                Ok(0) => return Poll::Ready(self.finish()),
+                Ok(0) => match self.finish() {
+                    Err(Refusal::Starved) if self.request.pace == Pace::WhenIdle => {
+                        if let Err(error) = self.start_again() {
+                            return Poll::Ready(Err(failed(error)));
+                        }
+                    }
+                    result => return Poll::Ready(result),
+                },
                 Ok(len) => self.bytes.extend_from_slice(&piece[..len]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -184,6 +193,15 @@ impl Probe {
                 Err(error) => return Err(failed(error)),
             }
         }
+    }
+
+    /// A machine without idle time: from now on the loader takes its share.
+    fn start_again(&mut self) -> io::Result<()> {
+        *self = Self::start_keeper(&Request {
+            pace: Pace::Normal,
+            ..self.request.clone()
+        })?;
+        Ok(())
     }
 
     /// The pipe is closed: the keeper has ended or is about to.

@@ -4,11 +4,15 @@
 pub(crate) mod active_expiry;
 pub(crate) mod client;
 pub(crate) mod connection;
+pub(crate) mod copy;
 pub(crate) mod expiry;
+pub(crate) mod hashes;
 pub(crate) mod info;
 pub(crate) mod introspection;
 pub(crate) mod keyspace;
+pub(crate) mod lists;
 pub(crate) mod numbers;
+pub(crate) mod object;
 pub(crate) mod ranges;
 pub(crate) mod scan;
 pub(crate) mod server;

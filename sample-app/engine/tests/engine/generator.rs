@@ -1,5 +1,9 @@
 //! Random commands over a small universe of keys and telling values.
 
+mod typed;
+
+pub use typed::is_typed;
+
 /// xorshift64*: chance that is the same everywhere.
 pub struct Dice(pub u64);
 
@@ -20,10 +24,11 @@ impl Dice {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Version {
     One,
     Two,
+    Three,
 }
 
 /// How replies to a command are compared.
@@ -31,8 +36,16 @@ pub enum Version {
 pub enum Comparison {
     Exact,
     Sorted,
+    /// Fields with their values, in any order.
+    Pairs,
+    /// A cursor and fields with their values, in any order; only the type if the walk goes on.
+    Walk,
     /// Of the same type only: what depends on chance.
     Shape,
+    /// Of the same type, and with as many elements.
+    Length,
+    /// What a value is kept as. Of strings Redis tells how they came about, too.
+    Encoding,
     /// Times, which the two servers read at slightly different moments.
     Time,
 }
@@ -258,9 +271,15 @@ impl Generator {
         let family = match self.version {
             Version::One if self.dice.below(30) > 0 => PLAIN,
             Version::Two if self.dice.below(2) == 0 => PLAIN,
+            Version::Three if self.dice.below(3) > 0 => typed::NAMES,
+            Version::Three if self.dice.below(3) > 0 => PLAIN,
             _ => EXPIRING,
         };
-        let name = self.dice.pick(family);
+        let mut name = self.dice.pick(family);
+        // Lists and hashes shall grow.
+        if name == "FLUSH" && self.version == Version::Three && self.dice.below(8) > 0 {
+            name = "EXISTS";
+        }
         // A version that does not know a command quotes its arguments, whatever they are.
         let (mut request, comparison) = self.command(name);
         if self.dice.below(40) == 0 {
@@ -276,6 +295,9 @@ impl Generator {
     }
 
     fn command(&mut self, name: &str) -> (Request, Comparison) {
+        if typed::NAMES.contains(&name) {
+            return self.typed(name);
+        }
         let mut request = vec![name.as_bytes().to_vec()];
         let mut comparison = Comparison::Exact;
         match name {
@@ -331,7 +353,7 @@ impl Generator {
             "RANDOMKEY" => comparison = Comparison::Shape,
             "DBSIZE" => {
                 // Keys that are over and that nobody looked at count, until someone does.
-                if self.version == Version::Two {
+                if self.version >= Version::Two {
                     comparison = Comparison::Shape;
                 }
             }
@@ -450,7 +472,7 @@ impl Generator {
         for _ in 0..=self.dice.below(2) {
             if self.dice.below(2) == 0 {
                 request.push(self.word(&["NX", "XX", "GET", "get", "FOO", "PERSIST"]));
-            } else if self.version == Version::Two || self.dice.below(50) == 0 {
+            } else if self.version >= Version::Two || self.dice.below(50) == 0 {
                 self.lifetime_options(&mut request, "KEEPTTL");
             }
         }
@@ -505,6 +527,9 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
+        if self.version == Version::Three && self.dice.below(6) == 0 {
+            return self.typed_key();
+        }
         self.dice.pick(KEYS).to_vec()
     }
 

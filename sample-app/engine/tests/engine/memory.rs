@@ -1,15 +1,21 @@
 //! A store in private memory that checks what the command layer promises: every key it
 //! touches was named when the shards were opened. It can be told to be full or unavailable.
 
+mod room;
+mod typed;
+mod values;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 
 use kv_engine::{
-    Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StoreError, StringValue,
-    Totals, UnixMs,
+    Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StoreError, Totals, UnixMs,
 };
 use resp::Args;
+
+use room::Room;
+use values::{Held, Text};
 
 const SHARDS: usize = 16;
 
@@ -17,21 +23,15 @@ const SHARDS: usize = 16;
 type Shard = BTreeMap<(u64, Vec<u8>), Entry>;
 
 pub struct Entry {
-    value: Text,
+    value: Held,
     deadline: Option<UnixMs>,
-}
-
-pub struct Text {
-    bytes: Vec<u8>,
-    full: bool,
-    foreign: bool,
 }
 
 #[derive(Default)]
 pub struct Memory {
     shards: Vec<Shard>,
-    /// Growing operations fail.
-    pub full: bool,
+    /// What growing operations take from.
+    pub room: Room,
     /// Opening fails.
     pub unavailable: bool,
 }
@@ -48,23 +48,22 @@ impl Memory {
     /// Puts a value there that no command of these versions can read.
     pub fn put_foreign(&mut self, key: &[u8]) {
         let (shard, place) = place(key);
-        let value = Text {
-            bytes: Vec::new(),
-            full: false,
-            foreign: true,
-        };
         let entry = Entry {
-            value,
+            value: Held::Foreign,
             deadline: None,
         };
         self.shards[shard].insert(place, entry);
     }
 }
 
-fn place(key: &[u8]) -> (usize, (u64, Vec<u8>)) {
+fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    let hash = hasher.finish();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn place(key: &[u8]) -> (usize, (u64, Vec<u8>)) {
+    let hash = hash_of(key);
     // Never 0, which is where a walk begins; and below 2^56.
     (hash as usize % SHARDS, (hash >> 8 | 1, key.to_vec()))
 }
@@ -75,7 +74,7 @@ pub struct Tx<'t> {
     shards: &'t mut [Shard],
     open: [bool; SHARDS],
     now: UnixMs,
-    full: bool,
+    room: Room,
 }
 
 impl Store for InMemory {
@@ -102,7 +101,7 @@ impl Store for InMemory {
             shards: &mut memory.shards,
             open,
             now,
-            full: memory.full,
+            room: memory.room.clone(),
         })
     }
 }
@@ -121,10 +120,16 @@ impl Tx<'_> {
         shard.get_mut(&place)
     }
 
-    fn room(&self) -> Result<(), StoreError> {
-        if self.full {
-            return Err(StoreError::HeapFull);
-        }
+    /// Makes the key hold this instead.
+    fn put(&mut self, key: &[u8], entry: Entry) -> Result<(), StoreError> {
+        let (shard, place) = place(key);
+        assert!(self.open[shard], "a key that was not named");
+        // The new entry is made beside the old one.
+        self.room.borrow()?;
+        let old = self.shards[shard].get(&place);
+        let old = old.map_or(0, |old| old.value.size() + key.len());
+        self.room.resize(old, entry.value.size() + key.len())?;
+        self.shards[shard].insert(place, entry);
         Ok(())
     }
 }
@@ -133,20 +138,14 @@ impl Keyspace for Tx<'_> {
     type Value = Text;
 
     fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        match self.entry(key) {
-            Some(entry) if entry.value.foreign => Err(StoreError::WrongType),
-            entry => Ok(entry.map(|entry| entry.value.bytes.as_slice())),
-        }
+        let text = self.edit(key)?;
+        Ok(text.map(|text| text.bytes.as_slice()))
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
-        let full = self.full;
-        match self.entry(key) {
-            Some(entry) if entry.value.foreign => Err(StoreError::WrongType),
-            Some(entry) => {
-                entry.value.full = full;
-                Ok(Some(&mut entry.value))
-            }
+        match self.entry(key).map(|entry| &mut entry.value) {
+            Some(Held::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(StoreError::WrongType),
             None => Ok(None),
         }
     }
@@ -156,13 +155,7 @@ impl Keyspace for Tx<'_> {
     }
 
     fn kind(&mut self, key: &[u8]) -> Result<Option<Kind>, StoreError> {
-        Ok(self.entry(key).map(|entry| {
-            if entry.value.foreign {
-                Kind("list")
-            } else {
-                Kind::STRING
-            }
-        }))
+        Ok(self.entry(key).map(|entry| Kind(entry.value.kind())))
     }
 
     fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -170,17 +163,21 @@ impl Keyspace for Tx<'_> {
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
-        let exists = self.entry(key).is_some();
+        let Some(entry) = self.entry(key) else {
+            return Ok(false);
+        };
+        let size = entry.value.size() + key.len();
+        self.room.resize(size, 0)?;
         let (shard, place) = place(key);
         self.shards[shard].remove(&place);
-        Ok(exists)
+        Ok(true)
     }
 
     fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool, StoreError> {
         if self.entry(from).is_none() {
             return Ok(false);
         }
-        self.room()?;
+        self.room.borrow()?;
         let (old, new) = (place(from), place(to));
         assert!(self.open[new.0], "a key that was not named");
         if let Some(entry) = self.shards[old.0].remove(&old.1) {
@@ -190,7 +187,9 @@ impl Keyspace for Tx<'_> {
     }
 
     fn replace_all(&mut self, pairs: Args<'_>) -> Result<(), StoreError> {
-        self.room()?;
+        let needed = pairs.iter().map(<[u8]>::len).sum();
+        self.room.resize(0, needed)?;
+        self.room.resize(needed, 0)?;
         for at in (0..pairs.len()).step_by(2) {
             self.replace(pairs.at(at), pairs.at(at + 1))?;
         }
@@ -281,16 +280,8 @@ impl Expiring for Tx<'_> {
         value: &[u8],
         deadline: Option<UnixMs>,
     ) -> Result<(), StoreError> {
-        self.room()?;
-        let (shard, place) = place(key);
-        assert!(self.open[shard], "a key that was not named");
-        let value = Text {
-            bytes: value.to_vec(),
-            full: false,
-            foreign: false,
-        };
-        self.shards[shard].insert(place, Entry { value, deadline });
-        Ok(())
+        let value = Held::Text(Text::new(value, &self.room));
+        self.put(key, Entry { value, deadline })
     }
 
     fn expire_slice(
@@ -328,35 +319,5 @@ impl Tx<'_> {
             }
         }
         0
-    }
-}
-
-impl StringValue for Text {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn set(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.full && bytes.len() > self.bytes.len() {
-            return Err(StoreError::HeapFull);
-        }
-        self.bytes = bytes.to_vec();
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write_at(self.bytes.len(), bytes)
-    }
-
-    fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        let end = offset + bytes.len();
-        if end > self.bytes.len() {
-            if self.full {
-                return Err(StoreError::HeapFull);
-            }
-            self.bytes.resize(end, 0);
-        }
-        self.bytes[offset..end].copy_from_slice(bytes);
-        Ok(())
     }
 }
