@@ -11,8 +11,10 @@ mod peers;
 // What the command layer is compared with, here seen through sockets and processes.
 #[path = "../../sample-app/engine/tests/engine/agreement.rs"]
 mod agreement;
+#[allow(dead_code, unused_imports)] // As below.
 #[path = "../../sample-app/engine/tests/engine/generator/mod.rs"]
 mod generator;
+#[allow(dead_code)] // As below.
 #[path = "../../sample-app/engine/tests/engine/redis.rs"]
 mod real;
 #[allow(dead_code)] // The command layer's own tests use the rest.

@@ -25,5 +25,5 @@ pub static SHARDS: [GuardMutex; 16];
 /// The store of this version.
 pub type Store = ShardedStore<Keys>;
 
-kv_engine::shards!(pub Keys: SHARDS, ShardsItems, Entry, changes since 3);
+kv_engine::shards!(pub Keys: SHARDS, ShardsItems, Entry, changes from 3);
 kv_engine::entry!(Entry: Value, expires_at_ms);

@@ -98,13 +98,32 @@ macro_rules! string_value {
 }
 
 /// Declares the type that stands for a version's shards: `shards!(pub Keys: SHARDS, ShardsItems, Entry)`,
-/// where the items have a `shard` with `entries`.
-///
-/// With `, changes since 3` at the end the items also have `changes`, which WATCH is told by; no version
-/// before this number notes any.
+/// where the items have a `shard` with `entries`. In a version with WATCH they have [`Changes`](crate::Changes)
+/// as well, and it says which version is the first to note them: `…, Entry, changes from 3`.
 #[macro_export]
 macro_rules! shards {
-    ($visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty $(, $changes:ident since $version:literal)?) => {
+    ($visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty) => {
+        $crate::shards!(@ $visibility $keys: $guards, $items, $entry, {});
+    };
+    ($visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty, $changes:ident from $version:literal) => {
+        $crate::shards!(@ $visibility $keys: $guards, $items, $entry, {
+            fn parts(
+                items: &mut $items,
+            ) -> (
+                &mut ::dsu_runtime::prelude::SharedMap<::dsu_runtime::prelude::SharedBytes, $entry>,
+                Option<&mut $crate::Changes>,
+            ) {
+                (&mut items.shard.entries, Some(&mut items.$changes))
+            }
+
+            fn epoch(cx: &::dsu_runtime::prelude::Worker) -> Option<u64> {
+                // In this order: an epoch that has passed since is seen by whoever compares it.
+                let epoch = cx.version_epoch();
+                cx.all_at($version).then_some(epoch)
+            }
+        });
+    };
+    (@ $visibility:vis $keys:ident: $guards:ident, $items:ty, $entry:ty, { $($watching:tt)* }) => {
         /// This version's shards.
         $visibility struct $keys;
 
@@ -124,20 +143,7 @@ macro_rules! shards {
                 &mut items.shard.entries
             }
 
-            $(
-                fn parts(
-                    items: &mut $items,
-                ) -> (
-                    &mut ::dsu_runtime::prelude::SharedMap<::dsu_runtime::prelude::SharedBytes, $entry>,
-                    Option<&mut $crate::Changes>,
-                ) {
-                    (&mut items.shard.entries, Some(&mut items.$changes))
-                }
-
-                fn epoch(cx: &::dsu_runtime::prelude::Worker) -> Option<u64> {
-                    cx.all_at($version).then(|| cx.version_epoch())
-                }
-            )?
+            $($watching)*
         }
     };
 }

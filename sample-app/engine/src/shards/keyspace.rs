@@ -26,10 +26,7 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Self::Value>, StoreError> {
-        match self.edit_value(key)? {
-            Some(value) => Ok(Some(value.text_mut().ok_or(StoreError::WrongType)?)),
-            None => Ok(None),
-        }
+        self.edit_value(key, |value| value.text_mut().ok_or(StoreError::WrongType))
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {
@@ -72,9 +69,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
+        let now = self.now;
         let (entries, changes) = S::parts(self.locked.of_mut(key));
         let removed = entries.remove_entry(key)?;
-        let existed = removed.is_some_and(|(_, cell)| !is_over::<S>(&cell, self.now));
+        // That a key whose time was up goes is no change: nobody could see it any more.
+        let existed = removed.is_some_and(|(_, cell)| !is_over::<S>(&cell, now));
         if existed {
             changes::note(changes, key);
         }
@@ -183,8 +182,7 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
         let Some(changes) = S::parts(self.locked.of_mut(key)).1 else {
             return Ok(None);
         };
-        let stamp = changes.stamp(key, epoch, exists)?;
-        Ok(Some(stamp))
+        Ok(Some(changes.stamp(key, epoch, exists)?))
     }
 
     fn close_edit(&mut self, edit: Edit) {

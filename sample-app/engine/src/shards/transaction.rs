@@ -3,7 +3,6 @@
 use super::entry::{Entry, StringHolder, inaccessible};
 use super::locked::Locked;
 use super::place::{SHARDS, shard_of};
-use crate::ahead;
 use crate::changes::{self, Changes, Noted};
 use crate::error::StoreError;
 use crate::store::{KeySet, Store, UnixMs};
@@ -63,10 +62,6 @@ impl<S: Shards> Store for ShardedStore<S> {
         shard_of(key)
     }
 
-    fn prefetch(cx: &mut Worker, keys: &[&[u8]]) {
-        ahead::prefetch::<S>(cx, keys);
-    }
-
     fn open<'t>(
         cx: &'t mut Worker,
         keys: KeySet<'_>,
@@ -118,8 +113,12 @@ impl<S: Shards> Transaction<'_, S> {
         entry.map(Entry::value).transpose().map_err(inaccessible)
     }
 
-    /// The entry to edit, unless its time is up. That is a change of the key until
-    /// [`close_edit`](crate::Keyspace::close_edit) says otherwise.
+    /// Notes a change of the key.
+    pub(super) fn touch(&mut self, key: &[u8]) {
+        changes::note(S::parts(self.locked.of_mut(key)).1, key);
+    }
+
+    /// The entry to edit, unless its time is up.
     pub(super) fn edit_entry(&mut self, key: &[u8]) -> Result<Option<&mut S::Entry>, StoreError> {
         let (entries, changes) = S::parts(self.locked.of_mut(key));
         match entries.get_mut(key).map_err(inaccessible)? {
@@ -135,18 +134,25 @@ impl<S: Shards> Transaction<'_, S> {
         }
     }
 
-    /// Notes a change of the key.
-    pub(super) fn touch(&mut self, key: &[u8]) {
-        changes::note(S::parts(self.locked.of_mut(key)).1, key);
-    }
-
-    /// The value to edit, unless the key's time is up.
-    pub(super) fn edit_value(&mut self, key: &[u8]) -> Result<Option<&mut ValueOf<S>>, StoreError> {
-        let entry = self.edit_entry(key)?;
-        entry
-            .map(Entry::value_mut)
-            .transpose()
-            .map_err(inaccessible)
+    /// A part of the value to edit, unless the key's time is up. That is noted as a change.
+    pub(super) fn edit_value<R>(
+        &mut self,
+        key: &[u8],
+        part: impl FnOnce(&mut ValueOf<S>) -> Result<&mut R, StoreError>,
+    ) -> Result<Option<&mut R>, StoreError> {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        match entries.get_mut(key).map_err(inaccessible)? {
+            Some(entry) if entry.is_over(self.now) => {
+                self.over.push(key.to_vec());
+                Ok(None)
+            }
+            Some(entry) => {
+                let part = part(entry.value_mut().map_err(inaccessible)?)?;
+                self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
+                Ok(Some(part))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Removes the entry if its time is up.
@@ -171,28 +177,14 @@ impl<S: Shards> Transaction<'_, S> {
         let (entries, changes) = S::parts(self.locked.of_mut(key));
         let cell = CellOf::<S>::new(entry)?;
         // An old box is replaced where it is, so that no key has to be made.
-        let old = match entries.get_cell_mut(key)? {
-            Some(old) => Some(mem::replace(old, cell)),
-            None => entries
-                .insert_cell(SharedBytes::from_slice(key)?, cell)
-                .map_err(|_| StoreError::HeapFull)?,
+        let old = if let Some(old) = entries.get_cell_mut(key)? {
+            Some(mem::replace(old, cell))
+        } else {
+            let added = entries.insert_cell(SharedBytes::from_slice(key)?, cell);
+            added.map_err(|_| StoreError::HeapFull)?
         };
         changes::note(changes, key);
         Ok(old)
-    }
-
-    /// Overwrites an entry that only this version knows of where it is; false if that cannot be.
-    pub(super) fn renew(&mut self, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
-        let (entries, changes) = S::parts(self.locked.of_mut(key));
-        let entry = entries.get_cell_mut(key)?.and_then(Cell::plain_mut);
-        let is_renewed = match entry {
-            Some(entry) => entry.renew(value)?,
-            None => false,
-        };
-        if is_renewed {
-            changes::note(changes, key);
-        }
-        Ok(is_renewed)
     }
 
     /// As [`put`](Self::put), a new entry with this string.

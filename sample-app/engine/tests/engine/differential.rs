@@ -3,8 +3,7 @@
 use kv_engine::tables;
 
 use crate::agreement::{agree, knows, length, questions, seed, show, walk};
-use crate::generator::{Comparison, Dice, Generator, Request, Version};
-use crate::odd::encode_somehow;
+use crate::generator::{Comparison, Dice, Generator, Request, Version, encode_somehow};
 use crate::redis::Redis;
 use crate::server::Local;
 use crate::value::{Value, encode};

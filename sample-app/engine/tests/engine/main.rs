@@ -10,7 +10,6 @@ mod generator;
 mod hashes;
 mod lists;
 mod memory;
-mod odd;
 mod over_tcp;
 mod redis;
 mod reply_modes;

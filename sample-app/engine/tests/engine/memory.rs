@@ -158,14 +158,24 @@ impl Keyspace for Tx<'_> {
     type Value = Text;
 
     fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        Ok(self.text(key)?.map(|text| text.bytes.as_slice()))
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Held::Text(text)) => Ok(Some(&text.bytes)),
+            Some(_) => Err(StoreError::WrongType),
+            None => Ok(None),
+        }
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
-        if self.text(key)?.is_some() {
-            self.changes.note_edit(key);
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Held::Text(_)) => {}
+            Some(_) => return Err(StoreError::WrongType),
+            None => return Ok(None),
         }
-        self.text(key)
+        self.changes.note_edit(key);
+        Ok(match self.entry(key).map(|entry| &mut entry.value) {
+            Some(Held::Text(text)) => Some(text),
+            _ => None,
+        })
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {

@@ -2,8 +2,7 @@
 //! not, and in which order.
 
 use crate::agreement::{length, seed, show};
-use crate::generator::{Comparison, Dice, Generator, Request, Version};
-use crate::odd::encode_somehow;
+use crate::generator::{Comparison, Dice, Generator, Request, Version, encode_somehow};
 use crate::two_connections::Pair;
 use crate::value::encode;
 

@@ -6,7 +6,7 @@ use kv_engine::{Progress, UnixMs, tables};
 use crate::errors::converse;
 use crate::redis::Redis;
 use crate::server::Local;
-use crate::two_connections::{local, table};
+use crate::two_connections::local;
 use crate::value::{Value, encode};
 
 /// Bytes as they are, one conversation each. QUIT ends each.
@@ -96,7 +96,7 @@ fn cross(local: &mut Local, transactions: Transactions) {
     let carry = serde_json::to_string(&local.session).expect("a session is serialisable");
     local.session = serde_json::from_str(&carry).expect("and back");
     local.table = match transactions {
-        Transactions::Known => table(),
+        Transactions::Known => tables::v3(),
         Transactions::Unknown => tables::v2(),
     };
 }

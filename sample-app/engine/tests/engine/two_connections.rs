@@ -5,28 +5,17 @@ use std::io::{BufRead, BufReader, Write};
 use std::mem;
 use std::net::TcpStream;
 
-use kv_engine::{CommandTable, Session, tables};
+use kv_engine::{Session, tables};
 
 use crate::agreement::{agree, length, seed, show};
-use crate::generator::{Comparison, Generator, Request, Version};
-use crate::memory::InMemory;
-use crate::odd::encode_somehow;
+use crate::generator::{Comparison, Generator, Request, Version, encode_somehow};
 use crate::redis::Redis;
 use crate::server::{Local, client};
 use crate::value::{Value, encode};
 
-/// The commands that a version with transactions has, but for lists and hashes.
-pub fn table() -> CommandTable<InMemory> {
-    CommandTable::new([
-        tables::v1_commands(),
-        tables::v2_commands(),
-        tables::transaction_commands(),
-    ])
-}
-
 /// A connection to a store on which WATCH is on.
 pub fn local() -> Local {
-    let mut local = Local::new(table());
+    let mut local = Local::new(tables::v3());
     local.memory.changes.epoch = Some(1);
     local
 }
@@ -142,8 +131,48 @@ fn what_the_other_connection_does_to_a_watched_key_counts_as_redis_counts_it() {
         "multi",
         "exec",
         "watch a",
+        "lpush l x",
+        "lpush a x",
+        "lpop l 0",
+        "lpop l",
+        "rpop l 5",
+        "lpop l -1",
+        "lrem l 0 nope",
+        "lrem l 0 1",
+        "linsert l before nope x",
+        "linsert l after 2 x",
+        "lset l 0 x",
+        "lset l 9 x",
+        "ltrim l 0 -1",
+        "ltrim l 5 2",
+        "lpushx nope 1",
+        "rpushx l 1",
+        "lmove l h left right",
+        "lmove l nope left right",
+        "lmove l l left left",
+        "rpoplpush nope l",
+        "hset h f 1",
+        "hset h f",
+        "hsetnx h f 2",
+        "hsetnx h g 2",
+        "hdel h nope",
+        "hdel h f",
+        "hincrby h f x",
+        "hincrby h f 1",
+        "hincrby h text 1",
+        "hincrbyfloat h f 1",
+        "hget h f",
+        "copy a l",
+        "copy a l replace",
+        "copy nope l replace",
+        "copy l nope",
+        "object encoding l",
+        "expire l 1000",
+        "rename l h",
+        "getset l 1",
+        "set l 1",
     ] {
-        for watched in ["a", "b", "n", "text", "ttl", "nope", "nope2 a"] {
+        for watched in ["a", "b", "n", "text", "ttl", "nope", "nope2 a", "l", "h"] {
             let words = |line: &str| -> Request {
                 let line = line.replace("\"\"", "");
                 line.split(' ')
@@ -153,7 +182,7 @@ fn what_the_other_connection_does_to_a_watched_key_counts_as_redis_counts_it() {
             for (who, lines) in [
                 (
                     0,
-                    "reset|flushall|mset a 1 b 2 n 3 text x|set ttl 1 ex 10000",
+                    "reset|flushall|mset a 1 b 2 n 3 text x|set ttl 1 ex 10000|rpush l 1 2|hset h f 1 text x",
                 ),
                 (1, "reset"),
                 (0, &format!("watch {watched}")),
@@ -239,10 +268,19 @@ impl Side {
 
 #[test]
 fn random_transactions_of_two_connections_are_answered_as_redis_does() {
+    compare(Version::Two);
+}
+
+#[test]
+fn random_transactions_over_lists_and_hashes_are_answered_as_redis_does() {
+    compare(Version::Three);
+}
+
+fn compare(version: Version) {
     let Some(mut pair) = Pair::start() else {
         return;
     };
-    let mut generator = Generator::new(seed(20_240_301), Version::Two);
+    let mut generator = Generator::new(seed(20_240_301), version);
     let mut sides = [Side::default(), Side::default()];
     let mut history: Vec<String> = Vec::new();
     for _ in 0..length() {

@@ -6,6 +6,7 @@ use resp::Args;
 
 use crate::call::{Call, Outcome};
 use crate::error::{CommandError, StoreError};
+use crate::store::Edit;
 use crate::typed::{End, ListValue, Typed, TypedStore};
 
 pub(crate) fn lpush<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
@@ -98,6 +99,11 @@ fn pop<T: Typed>(call: &mut Call<'_>, tx: &mut T, end: End) -> Outcome {
     }
     if list.is_empty() {
         tx.settle_empty(key)?;
+    } else if count == Some(0) {
+        tx.close_edit(Edit::Undone);
+    }
+    if count == Some(0) {
+        tx.close_edit(Edit::Undone);
     }
     Ok(())
 }
@@ -136,7 +142,7 @@ fn end(call: &Call<'_>, index: usize) -> Result<End, CommandError> {
 /// list that comes to the same.
 fn move_one<T: Typed>(call: &mut Call<'_>, tx: &mut T, pops: End, pushes: End) -> Outcome {
     let (from, to) = (call.args.at(1), call.args.at(2));
-    let Some(source) = tx.edit_list(from)? else {
+    let Some(source) = tx.list(from)? else {
         call.reply.null();
         return Ok(());
     };

@@ -1,12 +1,12 @@
 //! Random commands over a small universe of keys and telling values.
 
+mod odd;
 mod typed;
 mod universe;
 
+pub use odd::encode_somehow;
 pub use typed::is_typed;
 use universe::{FLOATS, INTEGERS, INTEGERS_BUT_SHORT, KEYS, PATTERNS, SMALL, VALUES};
-
-use crate::odd;
 
 /// xorshift64*: chance that is the same everywhere.
 pub struct Dice(pub u64);
@@ -144,7 +144,7 @@ impl Generator {
         }
         // A version that does not know a command quotes its arguments, whatever they are.
         let (mut request, comparison) = self.command(name);
-        if !odd::has_a_time(&request) {
+        if !odd::is_delicate(&request) {
             odd::spoil(&mut request, &mut self.dice);
         } else if self.dice.below(20) == 0 {
             // Without its last argument, or with one that is no option.

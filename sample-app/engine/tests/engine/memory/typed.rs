@@ -49,26 +49,38 @@ impl Typed for Tx<'_> {
     type Hash = Hash;
 
     fn list(&mut self, key: &[u8]) -> Result<Option<&List>, StoreError> {
-        Ok(self.held(key).map(as_list).transpose()?.map(|list| &*list))
+        let list = self.held(key).map(as_list).transpose()?;
+        Ok(list.map(|list| &*list))
     }
 
     fn edit_list(&mut self, key: &[u8]) -> Result<Option<&mut List>, StoreError> {
-        self.held_to_edit(key).map(as_list).transpose()
+        if self.list(key)?.is_some() {
+            self.changes.note_edit(key);
+        }
+        self.held(key).map(as_list).transpose()
     }
 
     fn list_or_new(&mut self, key: &[u8]) -> Result<&mut List, StoreError> {
+        self.list(key)?;
+        self.changes.note_edit(key);
         as_list(self.held_or(key, |tx| Held::List(List::new(&tx.room))))
     }
 
     fn hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, StoreError> {
-        Ok(self.held(key).map(as_hash).transpose()?.map(|hash| &*hash))
+        let hash = self.held(key).map(as_hash).transpose()?;
+        Ok(hash.map(|hash| &*hash))
     }
 
     fn edit_hash(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, StoreError> {
-        self.held_to_edit(key).map(as_hash).transpose()
+        if self.hash(key)?.is_some() {
+            self.changes.note_edit(key);
+        }
+        self.held(key).map(as_hash).transpose()
     }
 
     fn hash_or_new(&mut self, key: &[u8]) -> Result<&mut Hash, StoreError> {
+        self.hash(key)?;
+        self.changes.note_edit(key);
         as_hash(self.held_or(key, |tx| Held::Hash(Hash::new(&tx.room))))
     }
 
@@ -76,6 +88,7 @@ impl Typed for Tx<'_> {
         if self.held(key).is_some_and(|held| held.is_empty()) {
             let (shard, place) = place(key);
             self.shards[shard].remove(&place);
+            self.changes.note(key);
         }
         Ok(())
     }

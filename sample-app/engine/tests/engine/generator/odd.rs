@@ -1,7 +1,7 @@
 //! What clients should not send, and may: wrong numbers of arguments, numbers at the edges, letters in
 //! any case, and requests typed by hand.
 
-use crate::generator::{Dice, Request};
+use super::{Dice, Request};
 use crate::value::encode;
 
 /// Numbers as C, Rust and people would not agree on them. None is a size that is both allowed and
@@ -116,12 +116,14 @@ fn double_quoted(word: &[u8], line: &mut Vec<u8>, dice: &mut Dice) {
     line.push(b'"');
 }
 
-/// Whether the request has a time in it that must not be made a short one.
-pub fn has_a_time(request: &Request) -> bool {
+/// Whether an odd number in the request would be a short time, ask for very much, or be a cursor, which
+/// means something else to each server.
+pub fn is_delicate(request: &Request) -> bool {
     let name = request[0].to_ascii_uppercase();
     let options = request.iter().any(|arg| {
         let names: [&[u8]; 4] = [b"EX", b"PX", b"EXAT", b"PXAT"];
         names.iter().any(|name| arg.eq_ignore_ascii_case(name))
     });
-    options || name.ends_with(b"EX") || name.windows(6).any(|part| part == b"EXPIRE")
+    let is_of_times = name.ends_with(b"EX") || name.windows(6).any(|part| part == b"EXPIRE");
+    options || is_of_times || name == b"HRANDFIELD" || name == b"HSCAN"
 }
