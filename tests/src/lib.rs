@@ -8,9 +8,15 @@
 mod fleet;
 mod host;
 mod patch;
+mod process;
+mod rival;
+mod spread;
 mod watchdog;
 
 pub use fleet::{Fleet, process_of, until};
 pub use host::{echo, host, kv, ledger, library, order};
 pub use patch::{Patch, behave};
+pub use process::{cpu_time, memory_share};
+pub use rival::Rival;
+pub use spread::Spread;
 pub use watchdog::Watchdog;

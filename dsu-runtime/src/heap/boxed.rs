@@ -1,8 +1,8 @@
 //! One value in a block of its own, in the form of whatever holds the box.
 #![allow(unsafe_code)] // a value in a raw block
 
-use super::block;
 use super::shared::{Inline, Shared, Visitor};
+use super::{block, prefetch};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
 use std::alloc::Layout;
@@ -100,6 +100,11 @@ unsafe impl<T: Shared> Shared for SharedBox<T> {
             kind: TypeKind::Container(vec![T::schema()]),
             ..TypeSchema::leaf::<Self>("SharedBox")
         }
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        prefetch::line(self.block.as_ptr());
     }
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {

@@ -1,15 +1,18 @@
-//! Bytes in shared memory: 16 bytes, up to 15 of them inline.
+//! Bytes in shared memory: 16 bytes, up to 15 of them inline, and 16 if the last one is fit.
 //!
 //! ```text
 //! inline  | bytes 0..15                                   | 15: length 0..=15          |
+//! full    | bytes 0..16, the last of them 16..=0xfe, as in any text                      |
 //! block   | 0..8: address | 8..13: length | 13..15: capacity | 15: 0xff               |
 //! ```
+//! (The last byte as length and content: after smol_str and compact_str.)
 //! The capacity is `(m << e) * 16`, 12 bits of m and 4 of e: exact to 1/2048, so the layout that the
 //! block is freed with follows from the value alone. All zero is empty. Uniquely owned: no counts
 //! that two guards could reach. Knows nothing of encodings; text is `string`'s.
 #![allow(unsafe_code)] // bytes in raw blocks
 
 use super::block;
+use super::prefetch;
 use super::shared::{Inline, Shared, Visitor};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
@@ -18,11 +21,14 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
-/// Bytes that fit without a block.
+/// Bytes that fit without a block, whatever they are.
 const INLINE: usize = 15;
+/// Bytes that fit if the last one is not taken for a length or for [`IN_BLOCK`].
+const FULL: usize = 16;
+const FULL_LAST: Range<u8> = FULL as u8..IN_BLOCK;
 const IN_BLOCK: u8 = 0xff;
 const LEN_BITS: u32 = 40;
 /// Longest value in bytes; the mantissa and exponent of the capacity end there.
@@ -65,6 +71,7 @@ impl Capacity {
         Capacity(((units >> exponent) as u16) | ((exponent as u16) << 12))
     }
 
+    #[inline]
     fn bytes(self) -> usize {
         ((self.0 & 0xfff) as usize) << (self.0 >> 12) << 4
     }
@@ -88,8 +95,13 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull`.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, HeapFull> {
-        let mut new = Self::with_capacity(bytes.len())?;
-        new.append(bytes)?;
+        let mut new = Self::new();
+        match *bytes {
+            [.., last] if bytes.len() == FULL && FULL_LAST.contains(&last) => {
+                new.raw.copy_from_slice(bytes)
+            }
+            _ => new.append(bytes)?,
+        }
         Ok(new)
     }
 
@@ -114,6 +126,7 @@ impl SharedBytes {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self.block() {
             // SAFETY: a block holds `len` initialised bytes, borrowed as `self` is.
@@ -127,6 +140,10 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull` inside a transformer, where the first write copies the block.
     pub fn as_mut_slice(&mut self) -> Result<&mut [u8], HeapFull> {
+        if self.is_full() {
+            // Any byte may be written, and the last one must not be taken for something else.
+            self.move_to(FULL)?;
+        }
         self.make_room(0)?;
         let len = self.len();
         match self.block() {
@@ -138,23 +155,32 @@ impl SharedBytes {
     }
 
     /// Number of bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         match self.raw[15] {
             IN_BLOCK => (self.word() & ((1 << LEN_BITS) - 1)) as usize,
-            inline => inline as usize,
+            inline => (inline as usize).min(FULL),
         }
     }
 
+    /// Whether all 16 bytes are content.
+    #[inline]
+    fn is_full(&self) -> bool {
+        FULL_LAST.contains(&self.raw[15])
+    }
+
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes that fit without another block.
+    #[inline]
     pub fn capacity(&self) -> usize {
         match self.raw[15] {
             IN_BLOCK => self.block_capacity().bytes(),
-            _ => INLINE,
+            inline => (inline as usize).clamp(INLINE, FULL),
         }
     }
 
@@ -162,6 +188,7 @@ impl SharedBytes {
     ///
     /// # Errors
     /// `HeapFull`.
+    #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
         self.make_room(bytes.len())?;
         let len = self.len();
@@ -211,12 +238,39 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull`; the old bytes stay.
     pub fn set(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
-        if bytes.len() > self.capacity() || bytes.len() < self.capacity() / 4 || self.is_frozen() {
+        let capacity = self.capacity();
+        let fits = bytes.len() <= capacity && bytes.len() >= capacity / 4;
+        if !fits || self.block().is_none_or(block::is_frozen) {
             *self = Self::from_slice(bytes)?;
             return Ok(());
         }
         self.set_len(0);
         self.append(bytes)
+    }
+
+    /// Replaces all bytes and keeps no room that a [`from_slice`](Self::from_slice) of them would not
+    /// have: what an overwrite is, without another block where the old one is just right.
+    ///
+    /// # Errors
+    /// `HeapFull`; the old bytes stay.
+    pub fn overwrite(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
+        let fits = self.capacity() == Self::block_capacity_for(bytes.len())?;
+        if !fits || self.block().is_none_or(block::is_frozen) {
+            *self = Self::from_slice(bytes)?;
+            return Ok(());
+        }
+        self.set_len(0);
+        self.append(bytes)
+    }
+
+    /// The capacity of a new block for `len` bytes; 0 where there is none.
+    #[inline]
+    fn block_capacity_for(len: usize) -> Result<usize, HeapFull> {
+        if len <= INLINE {
+            return Ok(0);
+        }
+        let layout = Capacity::at_least(len)?.layout()?;
+        Ok(Capacity::within(super::alloc::usable_size(layout)).bytes())
     }
 
     /// Room for `additional` more bytes: appending so many cannot fail afterwards.
@@ -241,6 +295,7 @@ impl SharedBytes {
     }
 
     /// Gives the block back; the caller forgets it.
+    #[inline]
     fn free_block(&mut self) {
         if let Some(block) = self.block()
             && let Ok(layout) = self.block_capacity().layout()
@@ -251,14 +306,17 @@ impl SharedBytes {
         }
     }
 
+    #[inline]
     fn word(&self) -> u64 {
         u64::from_le_bytes(self.raw[8..].try_into().expect("8 of 16 bytes"))
     }
 
+    #[inline]
     fn block_capacity(&self) -> Capacity {
         Capacity((self.word() >> LEN_BITS) as u16)
     }
 
+    #[inline]
     fn block(&self) -> Option<NonNull<u8>> {
         if self.raw[15] != IN_BLOCK {
             return None;
@@ -267,6 +325,7 @@ impl SharedBytes {
         NonNull::new(address as *mut u8)
     }
 
+    #[inline]
     fn start(&mut self) -> *mut u8 {
         match self.block() {
             Some(block) => block.as_ptr(),
@@ -275,15 +334,17 @@ impl SharedBytes {
     }
 
     /// `len` is within the capacity.
+    #[inline]
     fn set_len(&mut self, len: usize) {
         if self.raw[15] == IN_BLOCK {
             let word = (self.word() >> LEN_BITS << LEN_BITS) | len as u64;
             self.raw[8..].copy_from_slice(&word.to_le_bytes());
-        } else {
+        } else if !self.is_full() || len < FULL {
             self.raw[15] = len as u8;
         }
     }
 
+    #[inline]
     fn is_frozen(&self) -> bool {
         self.block().is_some_and(block::is_frozen)
     }
@@ -332,6 +393,7 @@ impl Default for SharedBytes {
 }
 
 impl Drop for SharedBytes {
+    #[inline]
     fn drop(&mut self) {
         // A drop writes nothing either: the 16 bytes may lie in a block that must stay as it is.
         self.free_block();
@@ -341,24 +403,28 @@ impl Drop for SharedBytes {
 impl Deref for SharedBytes {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }
 }
 
 impl Borrow<[u8]> for SharedBytes {
+    #[inline]
     fn borrow(&self) -> &[u8] {
         self
     }
 }
 
 impl AsRef<[u8]> for SharedBytes {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
 impl PartialEq for SharedBytes {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
     }
@@ -379,6 +445,7 @@ impl Ord for SharedBytes {
 }
 
 impl Hash for SharedBytes {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_slice().hash(state);
     }
@@ -401,9 +468,16 @@ unsafe impl Shared for SharedBytes {
         }
     }
 
+    #[inline]
+    fn prefetch(&self) {
+        if let Some(block) = self.block() {
+            prefetch::lines(block.as_ptr(), self.len());
+        }
+    }
+
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         match (self.raw[15], self.block()) {
-            (0..=15, _) => {}
+            (..IN_BLOCK, _) => {}
             (IN_BLOCK, Some(block)) => match self.block_capacity().layout() {
                 Ok(layout)
                     if self.len() <= self.capacity()
@@ -417,7 +491,7 @@ unsafe impl Shared for SharedBytes {
                     self.capacity()
                 )),
             },
-            (marker, _) => visitor.damage(&format!("bytes are marked {marker:#x}")),
+            (IN_BLOCK, None) => visitor.damage("bytes lie nowhere"),
         }
     }
 }

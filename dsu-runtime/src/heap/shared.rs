@@ -32,6 +32,10 @@ pub unsafe trait Shared: Sized + 'static {
 
     /// Shows what the value owns; see [`Visitor`].
     fn visit(&mut self, visitor: &mut dyn Visitor);
+
+    /// Asks the processor for memory that the value refers to and that will be read soon.
+    #[inline]
+    fn prefetch(&self) {}
 }
 
 /// How a container holds an element: element access is fallible for all of them (R11).
@@ -57,6 +61,16 @@ pub unsafe trait Cell<T>: Sized {
     /// # Errors
     /// See [`AccessError`].
     fn get_mut(&mut self) -> Result<&mut T, AccessError>;
+
+    /// The value if it is in this version's form as it lies: never converts.
+    fn current(&self) -> Option<&T>;
+
+    /// The value if it is in this version's form and no other version knows more of it: to overwrite
+    /// it is what a new cell would be (R6). Never converts.
+    fn plain_mut(&mut self) -> Option<&mut T>;
+
+    /// Asks the processor for the value's memory, where it lies elsewhere.
+    fn prefetch(&self) {}
 
     /// Takes the value out, in this version's form.
     ///
@@ -87,6 +101,14 @@ unsafe impl<T: Shared> Cell<T> for Inline<T> {
 
     fn get_mut(&mut self) -> Result<&mut T, AccessError> {
         Ok(&mut self.0)
+    }
+
+    fn current(&self) -> Option<&T> {
+        Some(&self.0)
+    }
+
+    fn plain_mut(&mut self) -> Option<&mut T> {
+        Some(&mut self.0)
     }
 
     fn into_value(self) -> Result<T, AccessError> {

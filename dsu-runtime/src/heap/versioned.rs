@@ -8,6 +8,7 @@ use super::block;
 use super::box_word::{BoxWord, Form};
 use super::convert;
 use super::live;
+use super::prefetch;
 use super::shared::{Cell, Inline, Shared, Visitor};
 use crate::abi::{TagCell, TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -130,6 +131,32 @@ impl<T: Element> Versioned<T> {
         }
     }
 
+    /// The value if it is in this version's form as it lies. Never converts, never fails.
+    #[inline]
+    pub fn current(&self) -> Option<&T> {
+        let word = BoxWord(self.word);
+        // SAFETY: a live box that holds a T, which is not written while `self` is borrowed.
+        (word.tag() == T::tag().get()).then(|| unsafe { word.block().cast::<T>().as_ref() })
+    }
+
+    /// The value if it is in this version's form and the box keeps no complement: to overwrite all of
+    /// it in place is then the same as to [`replace`](Self::replace) it, without another block.
+    /// `None` as well inside a transformer that has not made the box itself.
+    #[inline]
+    pub fn plain_mut(&mut self) -> Option<&mut T> {
+        let word = BoxWord(self.word);
+        let is_plain =
+            word.tag() == T::tag().get() && !word.is_chained() && !block::is_frozen(word.block());
+        // SAFETY: a live box that holds a T, held exclusively, in a block that may be written.
+        is_plain.then(|| unsafe { word.block().cast::<T>().as_mut() })
+    }
+
+    /// Asks the processor for the value's memory.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch::line(BoxWord(self.word).address() as *const u8);
+    }
+
     /// Overwrites: a new value, without the old one's complement.
     ///
     /// # Errors
@@ -206,6 +233,21 @@ unsafe impl<T: Element> Cell<T> for Versioned<T> {
     #[inline]
     fn get_mut(&mut self) -> Result<&mut T, AccessError> {
         Versioned::get_mut(self)
+    }
+
+    #[inline]
+    fn current(&self) -> Option<&T> {
+        Versioned::current(self)
+    }
+
+    #[inline]
+    fn plain_mut(&mut self) -> Option<&mut T> {
+        Versioned::plain_mut(self)
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        Versioned::prefetch(self);
     }
 
     fn into_value(self) -> Result<T, AccessError> {

@@ -79,8 +79,21 @@ impl<I: 'static> GuardMutex<I> {
     ///
     /// # Errors
     /// [`LockError::WouldBlock`], [`LockError::WouldTransform`], or as [`lock`](Self::lock).
+    #[inline]
     pub fn try_lock<'g>(&'static self, cx: &'g Worker) -> Result<Guard<'g, I>, LockError> {
-        let slot = self.slot();
+        let (slot, context) = (self.slot(), cx.context());
+        let root = Root::from_word(self.cell.known_root.load(Ordering::Relaxed));
+        if context.held().is_empty()
+            && let Some(items) = root.items()
+            && slot.lock.try_acquire_fast(cx.name())
+        {
+            context.begin_section(slot.address());
+            if slot.root() == root {
+                return Ok(Guard::over(slot, items.cast()));
+            }
+            context.end_section();
+            return self.settle(slot, cx, Patience::None);
+        }
         if slot.lock.try_acquire(cx.name(), self.class()) {
             self.settle(slot, cx, Patience::None)
         } else if slot.lock.owner() == Some(cx.name()) {

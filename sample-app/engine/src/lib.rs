@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod buffer;
 mod call;
 mod changes;
@@ -31,6 +32,7 @@ mod walk;
 
 pub mod tables;
 
+pub use ahead::Upcoming;
 pub use call::{Call, Client, Outcome, ReplyMode};
 pub use changes::Changes;
 pub use command::{Command, Handler};

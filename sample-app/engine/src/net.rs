@@ -3,6 +3,7 @@
 //! Owns the sockets and the fairness between them; all of it crosses an update as a carry. Never knows
 //! what a command does or which version runs.
 
+use crate::ahead::Upcoming;
 use crate::call::Client;
 use crate::ledger::{Dues, Snapshot};
 use crate::place::Place;
@@ -184,17 +185,29 @@ impl Connections {
         }
         let backlog = std::mem::take(&mut self.backlog);
         let mut closed = Vec::new();
+        let mut ready = Vec::with_capacity(events.iter().len());
         for event in events {
             match event.token().checked_sub(FIRST_CONNECTION) {
                 None => self.accept(cx, event.token() as usize),
                 Some(slot) => {
                     let slot = slot as usize;
-                    let is_open = !event.is_readable() || self.read(slot);
-                    if !is_open || !self.turn(cx, table, slot) {
+                    if !event.is_readable() || self.read(slot) {
+                        ready.push(slot);
+                    } else {
                         closed.push(slot);
                     }
                 }
             }
+        }
+        let mut ready = ready.as_slice();
+        while !ready.is_empty() {
+            let (together, rest) = ready.split_at(self.look_ahead(cx, table, ready));
+            for &slot in together {
+                if !self.turn(cx, table, slot) {
+                    closed.push(slot);
+                }
+            }
+            ready = rest;
         }
         for slot in backlog {
             let still_has = match self.slots.get_mut(slot) {
@@ -216,6 +229,27 @@ impl Connections {
         if self.draining.is_some() && self.is_empty() {
             cx.drained();
         }
+    }
+
+    /// Asks for the memory that the first of these connections will need; how many those are.
+    fn look_ahead<S: Store<Context = Worker>>(
+        &self,
+        cx: &mut Worker,
+        table: &CommandTable<S>,
+        ready: &[usize],
+    ) -> usize {
+        let mut next = Upcoming::new();
+        let mut taken = 0;
+        while taken < ready.len() && !next.is_full() {
+            if let Some(Some(connection)) = self.slots.get(ready[taken]) {
+                connection.session.look_ahead(table, &mut next);
+            }
+            taken += 1;
+        }
+        if next.is_several() {
+            S::prefetch(cx, next.keys());
+        }
+        taken
     }
 
     /// There is no file to read again: takes a new look at what the machine allows a worker.

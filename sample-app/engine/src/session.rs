@@ -8,6 +8,7 @@
 use resp::{Args, Parsed, Reply, RequestParser};
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::Upcoming;
 use crate::buffer::{Input, Output};
 use crate::call::{Buffers, Call, Client, Outcome};
 use crate::command::{Command, Handler};
@@ -17,6 +18,7 @@ use crate::store::{Edit, KeySet, Keys, Keyspace, Store, UnixMs};
 use crate::table::CommandTable;
 use crate::transactions;
 use crate::walk::Doors;
+use std::cell::Cell;
 
 /// Beyond this much unread input a connection is closed, as Redis does by
 /// `client-query-buffer-limit`. What waits for EXEC counts.
@@ -46,6 +48,9 @@ pub struct Session {
     closing: bool,
     #[serde(skip)]
     parser: RequestParser,
+    /// Bytes of the input whose requests' memory was asked for.
+    #[serde(skip)]
+    foreseen: Cell<usize>,
 }
 
 impl Session {
@@ -123,6 +128,23 @@ impl Session {
         self.client.describe(now, self.buffers())
     }
 
+    /// Adds the keys of requests that wait here to those that are needed next. Whoever takes them is to
+    /// ask for their memory before [`process`](Self::process).
+    pub fn look_ahead<'k, S: Store>(&'k self, table: &CommandTable<S>, next: &mut Upcoming<'k>) {
+        self.foreseen.set(next.take(table, self.input.unread()));
+    }
+
+    /// Asks for the memory of the next few requests, unless that was done.
+    fn foresee<S: Store>(&self, table: &CommandTable<S>, context: &mut S::Context) {
+        if self.foreseen.get() == 0 {
+            let mut next = Upcoming::new();
+            self.look_ahead(table, &mut next);
+            if next.is_several() {
+                S::prefetch(context, next.keys());
+            }
+        }
+    }
+
     /// Runs complete requests in order, at most `budget` of them, and appends their replies
     /// to what is unsent. All see the same time. A request that breaks the protocol is
     /// answered with Redis's error, and the connection is closing.
@@ -164,6 +186,7 @@ impl Session {
                 return Progress::More;
             }
             left -= 1;
+            self.foresee(table, context);
             match self.parser.advance(self.input.unread()) {
                 Ok(Parsed::Incomplete) => {
                     if self.input.len() > MAX_INPUT {
@@ -175,6 +198,8 @@ impl Session {
                 Ok(Parsed::Request { length }) => {
                     self.request(table, context, server, counters, now);
                     self.input.consume(length);
+                    let foreseen = self.foreseen.get_mut();
+                    *foreseen = foreseen.saturating_sub(length);
                 }
                 Err(error) => {
                     let mut text = Vec::new();

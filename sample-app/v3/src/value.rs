@@ -25,6 +25,21 @@ impl StringHolder for Value {
         Value::Text(Text::new(bytes, Origin::Whole))
     }
 
+    fn renew(&mut self, bytes: &[u8]) -> Result<bool, HeapFull> {
+        match self {
+            Value::Text(text) => text.renew(bytes).map(|()| true),
+            Value::List(_) | Value::Hash(_) => Ok(false),
+        }
+    }
+
+    fn prefetch_content(&self) {
+        match self {
+            Value::Text(text) => text.prefetch_bytes(),
+            Value::List(list) => list.prefetch(),
+            Value::Hash(_) => {}
+        }
+    }
+
     fn text(&self) -> Option<&Text> {
         match self {
             Value::Text(text) => Some(text),

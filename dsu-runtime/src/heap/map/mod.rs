@@ -23,6 +23,7 @@ mod segment;
 mod table;
 mod walk;
 
+use super::prefetch;
 use super::shared::{Cell, Inline, Shared, Visitor};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
@@ -46,6 +47,21 @@ use table::Table;
 #[repr(transparent)]
 pub struct SharedMap<K: Shared + Hash + Eq, V: Shared> {
     table: Table<K, V::Cell>,
+}
+
+/// A key's hash in one map: see [`SharedMap::hash_of`].
+#[derive(Clone, Copy, Default, Debug)]
+pub struct KeyHash(u64);
+
+/// How far [`SharedMap::prefetch`] goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// The part of the map that is responsible for the key.
+    Segment,
+    /// The key's slot in it.
+    Slot,
+    /// What the slot refers to: the key's bytes and the element.
+    Entry,
 }
 
 /// The heap had no room: what was to be inserted comes back.
@@ -117,6 +133,50 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         self.get_cell_mut(key)?.map(Cell::get_mut).transpose()
+    }
+
+    /// The hash under which this map knows a key; another map's is another.
+    #[inline]
+    pub fn hash_of<Q>(&self, key: &Q) -> KeyHash
+    where
+        K: Borrow<Q>,
+        Q: Hash + ?Sized,
+    {
+        KeyHash(self.table.hash(key))
+    }
+
+    /// Asks the processor for what a lookup of a key will read in this step. Each step reads what the
+    /// one before it asked for: take the same step for several keys, then the next. Between two steps
+    /// anything may happen to the map.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash, reach: Reach) {
+        let Some(segment) = self.table.segment(hash.0) else {
+            return;
+        };
+        match reach {
+            Reach::Segment => segment.prefetch(),
+            Reach::Slot => segment.likely(hash.0).for_each(|slot| {
+                prefetch::lines(slot.as_ptr().cast(), size_of::<Slot<K, V::Cell>>());
+            }),
+            Reach::Entry => segment.likely(hash.0).for_each(|slot| {
+                // SAFETY: a used slot, borrowed as `self` is.
+                let slot = unsafe { slot.as_ref() };
+                slot.key.prefetch();
+                slot.cell.prefetch();
+            }),
+        }
+    }
+
+    /// The element of a key, if it is in this version's form as it lies: never converts.
+    #[inline]
+    pub fn current<Q>(&self, hash: KeyHash, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let slot = self.table.find(hash.0, key)?;
+        // SAFETY: a used slot, borrowed as `self` is.
+        unsafe { &slot.as_ref().cell }.current()
     }
 
     /// The cell of a key.

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! 0 capacity u32 | 4 len u32 | 8 unused slots that may still be taken u32 | 12 depth u32
-//! 16 control bytes, one a slot, 16 at least | slots (key, cell)
+//! 16 control bytes, one a slot, padded to a multiple of 16 | slots (key, cell)
 //! ```
 //! A segment of depth d holds the hashes that agree in their top d bits. Owns its bytes; which
 //! segment is responsible for a hash is the directory's.
 #![allow(unsafe_code)] // slots in raw blocks
 
-use super::super::{alloc, block};
+use super::super::{alloc, block, prefetch};
 use super::group::{DELETED, EMPTY, GROUP, Group, OUTSIDE, tag_of};
 use crate::error::HeapFull;
 use std::alloc::Layout;
@@ -55,7 +55,7 @@ pub(super) fn load(capacity: usize) -> usize {
     if capacity <= GROUP {
         capacity
     } else {
-        capacity / 8 * 7
+        capacity - capacity.div_ceil(8)
     }
 }
 
@@ -63,8 +63,8 @@ pub(super) fn load(capacity: usize) -> usize {
 // points to a live block that `allocate` laid out, its head is right, and control byte i tells
 // whether slot i is initialised.
 impl<K, C> Segment<K, C> {
-    /// Slots at which a segment splits instead of growing.
-    pub(super) const MAX: usize = {
+    /// Slots at which a segment splits instead of growing, before its block is filled up.
+    const NOMINAL: usize = {
         let mut slots = MAX_SLOTS;
         while slots > GROUP && slots * size_of::<Slot<K, C>>() > MAX_BYTES {
             slots /= 2;
@@ -72,17 +72,72 @@ impl<K, C> Segment<K, C> {
         slots
     };
 
+    /// The capacities that a segment goes through, smallest first.
+    fn capacities() -> impl Iterator<Item = usize> {
+        let doublings = std::iter::successors(Some(4), |slots| Some(slots * 2));
+        let small = doublings.take_while(|slots| *slots < Self::NOMINAL);
+        small.chain([Self::NOMINAL]).map(Self::filled)
+    }
+
+    /// `slots`, and as many more as the block has room for anyway; a last group of which less than half
+    /// could be used is left away, since keys would have to leave it.
+    fn filled(slots: usize) -> usize {
+        let Ok(layout) = Self::layout_of(slots) else {
+            return slots;
+        };
+        if slots < GROUP {
+            return slots;
+        }
+        let usable = alloc::usable_size(layout);
+        let fits = |slots: &usize| Self::layout_of(*slots).is_ok_and(|l| l.size() <= usable);
+        let most = (slots..).take_while(fits).last().unwrap_or(slots);
+        match most % GROUP {
+            few if few < GROUP / 2 => most - few,
+            _ => most,
+        }
+    }
+
+    /// The largest capacity before a segment splits.
+    pub(super) fn largest() -> usize {
+        Self::filled(Self::NOMINAL)
+    }
+
+    /// The next larger capacity; `None` where the segment is to be split.
+    pub(super) fn capacity_above(capacity: usize) -> Option<usize> {
+        Self::capacities().find(|larger| *larger > capacity)
+    }
+
     /// The smallest capacity for `len` entries and some more.
     pub(super) fn capacity_for(len: usize) -> usize {
-        let mut capacity = 4;
-        while load(capacity) <= len {
-            capacity *= 2;
+        let fitting = Self::capacities().find(|capacity| load(*capacity) > len);
+        fitting.unwrap_or_else(|| {
+            let mut capacity = Self::largest();
+            while load(capacity) <= len {
+                capacity *= 2;
+            }
+            capacity
+        })
+    }
+
+    /// The capacity of a part of a segment that was full. All parts get the largest, those as well that
+    /// would do with less for a while: the segments of a map split at about the same time, and blocks
+    /// that all of them need for a while are not given back as long as some few are still in use.
+    pub(super) fn capacity_of_part(len: usize) -> usize {
+        if len >= load(Self::largest()) / 4 {
+            Self::largest().max(Self::capacity_for(len))
+        } else {
+            Self::capacity_for(len)
         }
-        capacity
+    }
+
+    /// Control bytes, those of the last group's missing slots included.
+    fn control_bytes(capacity: usize) -> usize {
+        capacity.next_multiple_of(GROUP)
     }
 
     fn slots_offset(capacity: usize) -> usize {
-        (size_of::<Head>() + capacity.max(GROUP)).next_multiple_of(align_of::<Slot<K, C>>())
+        let control = Self::control_bytes(capacity);
+        (size_of::<Head>() + control).next_multiple_of(align_of::<Slot<K, C>>())
     }
 
     pub(super) fn layout_of(capacity: usize) -> Result<Layout, HeapFull> {
@@ -102,7 +157,9 @@ impl<K, C> Segment<K, C> {
                 growth_left: load(capacity) as u32,
                 depth,
             });
-            segment.control(0).write_bytes(OUTSIDE, capacity.max(GROUP));
+            segment
+                .control(0)
+                .write_bytes(OUTSIDE, Self::control_bytes(capacity));
             segment.control(0).write_bytes(EMPTY, capacity);
         }
         Ok(segment)
@@ -179,6 +236,23 @@ impl<K, C> Segment<K, C> {
             }
         }
         None
+    }
+
+    /// Asks for the head and the control bytes.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        prefetch::lines(self.block.as_ptr(), size_of::<Head>() + Self::NOMINAL);
+    }
+
+    /// The used slots of the first group that look like one of this hash: nearly always its slot is
+    /// among them if there is one, and seldom another.
+    #[inline]
+    pub(super) fn likely(self, hash: u64) -> impl Iterator<Item = NonNull<Slot<K, C>>> {
+        let first = self.probe(hash).next();
+        first.into_iter().flat_map(move |(first, group)| {
+            let slots = group.with(tag_of(hash));
+            slots.map(move |offset| self.slot(first + offset))
+        })
     }
 
     /// A slot that an entry of this hash may take.

@@ -277,8 +277,8 @@ impl<K: Hash + Eq, C> Table<K, C> {
             // Most of what is in the way was deleted.
             return self.rebuild(hash, segment, capacity);
         }
-        if capacity < Segment::<K, C>::MAX {
-            return self.rebuild(hash, segment, capacity * 2);
+        if let Some(larger) = Segment::<K, C>::capacity_above(capacity) {
+            return self.rebuild(hash, segment, larger);
         }
         if self.split(hash, segment)? {
             return self.make_room(hash);
@@ -299,18 +299,20 @@ impl<K: Hash + Eq, C> Table<K, C> {
     /// Splits segments until there are enough for `additional` more entries, spread well.
     pub(super) fn reserve(&mut self, additional: usize) -> Result<(), HeapFull> {
         let needed = self.len().checked_add(additional).ok_or(HeapFull)?;
-        let per_segment = load(Segment::<K, C>::MAX) / 4 * 3;
+        let largest = Segment::<K, C>::largest();
+        let per_segment = load(largest) / 4 * 3;
         let depth = needed.div_ceil(per_segment).next_power_of_two().ilog2();
         if self.root().is_none() {
             self.hash_to_insert(&0u8);
-            let capacity = Segment::<K, C>::capacity_for(needed).min(Segment::<K, C>::MAX);
+            let capacity = Segment::<K, C>::capacity_for(needed).min(largest);
             self.root = Segment::<K, C>::allocate(capacity, 0)?.block().as_ptr() as u64;
         }
         let mut hash = 0;
         loop {
             let segment = self.writable(hash)?.expect("made above");
             if segment.head().depth < depth {
-                self.divide(hash, segment, per_segment.max(segment.head().len as usize))?;
+                let len = per_segment.max(segment.head().len as usize);
+                self.divide(hash, segment, [len, len])?;
                 continue;
             }
             match Self::range_end(hash, segment.head().depth) {
@@ -365,17 +367,17 @@ impl<K: Hash + Eq, C> Table<K, C> {
         if right == 0 || right == len {
             return Ok(false);
         }
-        self.divide(hash, old, right.max(len - right))?;
+        self.divide(hash, old, [len - right, right])?;
         Ok(true)
     }
 
-    /// Replaces a segment by two of the next depth, each with room for `len` entries and some more.
-    fn divide(&mut self, hash: u64, old: Segment<K, C>, len: usize) -> Result<(), HeapFull> {
+    /// Replaces a segment by two of the next depth, with room for so many entries and some more.
+    fn divide(&mut self, hash: u64, old: Segment<K, C>, len: [usize; 2]) -> Result<(), HeapFull> {
         let depth = old.head().depth;
         self.own_directory()?;
-        let capacity = Segment::<K, C>::capacity_for(len);
-        let left = Segment::allocate(capacity, depth + 1)?;
-        let right = Segment::allocate(capacity, depth + 1);
+        let capacity = len.map(Segment::<K, C>::capacity_of_part);
+        let left = Segment::allocate(capacity[0], depth + 1)?;
+        let right = Segment::allocate(capacity[1], depth + 1);
         let doubled = if depth == self.depth {
             right.and_then(|right| {
                 self.double().map(|()| right).inspect_err(|_| {
@@ -448,7 +450,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
             if head.depth > 0
                 && let Some(buddy) = self.segment(hash ^ 1 << (64 - head.depth))
                 && buddy.head().depth == head.depth
-                && len + buddy.head().len as usize <= Segment::<K, C>::MAX / 4
+                && len + buddy.head().len as usize <= Segment::<K, C>::largest() / 4
             {
                 if self.merge(hash, segment, buddy).is_err() {
                     return;

@@ -75,7 +75,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
             if dice >> 32 & ((1 << spread) - 1) != 0 {
                 continue;
             }
-            let range = (head.capacity as usize).max(Segment::<K, C>::MAX);
+            let range = (head.capacity as usize).max(Segment::<K, C>::largest());
             let index = (((dice & 0xffff_ffff) * range as u64) >> 32) as usize;
             if index < head.capacity as usize && segment.tag(index).is_some() {
                 return Some(segment.slot(index));
@@ -192,7 +192,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
         let capacity = head.capacity as usize;
         let layout = Segment::<K, C>::layout_of(capacity)
             .ok()
-            .filter(|layout| capacity.is_power_of_two() && block::is_at(address, *layout));
+            .filter(|layout| block::is_at(address, *layout));
         let is_sound = head.depth <= self.depth()
             && capacity >= 4
             && (head.len + head.growth_left) as usize <= load(capacity);

@@ -20,8 +20,15 @@ fn limit() -> impl Strategy<Value = u64> {
 fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..16),
+        // The longest that can do without a block, and just not.
+        prop::collection::vec(any::<u8>(), 16),
         prop::collection::vec(any::<u8>(), 0..200)
     ]
+}
+
+/// Lengths and places, small ones as often as large ones.
+fn place() -> impl Strategy<Value = usize> {
+    prop_oneof![0..20usize, 0..300usize]
 }
 
 #[test]
@@ -29,7 +36,7 @@ fn bytes_do_what_a_vec_does() {
     for_all(
         test_name!("bytes_do_what_a_vec_does"),
         80,
-        prop::collection::vec((0..7u8, text(), 0..300usize, limit()), 0..60),
+        prop::collection::vec((0..8u8, text(), place(), limit()), 0..60),
         |ops| {
             let (mut ours, mut model) = (SharedBytes::new(), Vec::new());
             for (op, data, at, limit) in ops {
@@ -45,7 +52,7 @@ fn bytes_do_what_a_vec_does() {
                         next[at..end].copy_from_slice(&data);
                     }
                     4 => next.truncate(at),
-                    5 => next = data.clone(),
+                    5 | 6 => next = data.clone(),
                     _ => next.clear(),
                 }
                 let done = failing_after(limit, || match op {
@@ -57,6 +64,7 @@ fn bytes_do_what_a_vec_does() {
                         Ok(())
                     }
                     5 => ours.set(&data),
+                    6 => ours.overwrite(&data),
                     _ => {
                         ours.clear();
                         Ok(())
@@ -67,6 +75,9 @@ fn bytes_do_what_a_vec_does() {
                 }
                 prop_assert_eq!(ours.as_slice(), &model[..]);
                 prop_assert!(ours.capacity() >= ours.len());
+                if op == 6 && done.is_ok() {
+                    prop_assert_eq!(ours.capacity(), bytes(&data).capacity());
+                }
                 Owned::of(&mut ours);
             }
 

@@ -18,7 +18,7 @@ macro_rules! entry {
             }
         }
     };
-    (@ $entry:ident, $value:ty, $expires:literal, |$whole:ident| $deadline:expr, { $($rest:tt)* }) => {
+    (@ $entry:ident, $value:ty, $expires:literal, |$whole:ident| $deadline:expr, { $($reset:ident: $forever:expr)? }) => {
         impl $crate::Entry for $entry {
             type Value = $value;
 
@@ -27,7 +27,7 @@ macro_rules! entry {
             fn new(value: $value) -> Result<Self, ::dsu_runtime::prelude::HeapFull> {
                 Ok($entry {
                     value: ::dsu_runtime::prelude::Versioned::new(value)?,
-                    $($rest)*
+                    $($reset: $forever,)?
                 })
             }
 
@@ -43,6 +43,25 @@ macro_rules! entry {
                 let $whole = self;
                 $deadline
             }
+
+            fn renew(&mut self, bytes: &[u8]) -> Result<bool, ::dsu_runtime::prelude::HeapFull> {
+                let Some(value) = self.value.plain_mut() else {
+                    return Ok(false);
+                };
+                if !$crate::StringHolder::renew(value, bytes)? {
+                    return Ok(false);
+                }
+                $(self.$reset = $crate::FOREVER;)?
+                Ok(true)
+            }
+
+            fn prefetch_value(&self) {
+                self.value.prefetch();
+            }
+
+            fn current_value(&self) -> Option<&$value> {
+                self.value.current()
+            }
         }
     };
 }
@@ -56,6 +75,15 @@ macro_rules! string_value {
 
             fn of_bytes(bytes: ::dsu_runtime::prelude::SharedBytes) -> Self {
                 $value { bytes }
+            }
+
+            fn renew(&mut self, bytes: &[u8]) -> Result<bool, ::dsu_runtime::prelude::HeapFull> {
+                self.bytes.overwrite(bytes)?;
+                Ok(true)
+            }
+
+            fn prefetch_content(&self) {
+                ::dsu_runtime::prelude::Shared::prefetch(&self.bytes);
             }
 
             fn text(&self) -> Option<&::dsu_runtime::prelude::SharedBytes> {

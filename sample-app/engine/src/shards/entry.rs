@@ -38,6 +38,19 @@ pub trait Entry: Shared {
     /// Milliseconds since 1970 until which the key lives, or [`FOREVER`].
     fn expires_at_ms(&self) -> u64;
 
+    /// Becomes a new entry with this string, in place; false, and nothing is changed, where another
+    /// version may know more of the entry or its value, or the value is no string (R6).
+    ///
+    /// # Errors
+    /// `HeapFull`, and then it is as it was.
+    fn renew(&mut self, bytes: &[u8]) -> Result<bool, HeapFull>;
+
+    /// Asks the processor for the value's memory.
+    fn prefetch_value(&self);
+
+    /// The value if it is in this version's form as it lies.
+    fn current_value(&self) -> Option<&Self::Value>;
+
     /// Whether its time is up.
     fn is_over(&self, now: UnixMs) -> bool {
         now.0 > self.expires_at_ms()
@@ -57,6 +70,15 @@ pub trait StringHolder: Sized + 'static {
 
     /// A string that was set as a whole.
     fn of_bytes(bytes: SharedBytes) -> Self;
+
+    /// Becomes this string, as [`of_bytes`](Self::of_bytes) makes one, in place; false if it is none.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then it is as it was.
+    fn renew(&mut self, bytes: &[u8]) -> Result<bool, HeapFull>;
+
+    /// Asks the processor for what the value refers to.
+    fn prefetch_content(&self);
 
     /// The string, if it is one.
     fn text(&self) -> Option<&Self::Text>;

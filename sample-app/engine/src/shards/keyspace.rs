@@ -45,6 +45,9 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        if self.renew(key, value)? {
+            return Ok(());
+        }
         self.put_string(key, value).map(drop)
     }
 

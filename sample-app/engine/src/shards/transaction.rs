@@ -67,6 +67,7 @@ impl<S: Shards> Store for ShardedStore<S> {
         keys: KeySet<'_>,
         now: UnixMs,
     ) -> Result<Transaction<'t, S>, StoreError> {
+        let cx: &'t Worker = cx;
         Ok(Transaction {
             cx,
             locked: Locked::all_of(cx, keys)?,
@@ -89,7 +90,7 @@ pub struct Transaction<'t, S: Shards> {
 }
 
 impl<S: Shards> Transaction<'_, S> {
-    /// The entries of a key's shard, to change: what no other way leads to.
+    /// The entries of a key's shard, to change. Whoever does [touches](Self::touch) the key.
     pub(super) fn entries_mut(&mut self, key: &[u8]) -> &mut SharedMap<SharedBytes, S::Entry> {
         S::entries_mut(self.locked.of_mut(key))
     }
@@ -119,13 +120,17 @@ impl<S: Shards> Transaction<'_, S> {
 
     /// The entry to edit, unless its time is up.
     pub(super) fn edit_entry(&mut self, key: &[u8]) -> Result<Option<&mut S::Entry>, StoreError> {
-        let entry = S::entries_mut(self.locked.of_mut(key)).get_mut(key);
-        match entry.map_err(inaccessible)? {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        match entries.get_mut(key).map_err(inaccessible)? {
             Some(entry) if entry.is_over(self.now) => {
                 self.over.push(key.to_vec());
                 Ok(None)
             }
-            entry => Ok(entry),
+            Some(entry) => {
+                self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
+                Ok(Some(entry))
+            }
+            None => Ok(None),
         }
     }
 

@@ -90,6 +90,7 @@ where
             value.list().is_some_and(ListValue::is_empty)
                 || value.hash().is_some_and(HashValue::is_empty)
         });
+        // Whoever took the last element out has touched the key; an empty one was never there.
         if is_empty {
             self.entries_mut(key).remove_entry(key)?;
         }

@@ -36,6 +36,21 @@ impl Text {
         Text { bytes, origin }
     }
 
+    /// Becomes a string that was set as a whole, in place.
+    ///
+    /// # Errors
+    /// `HeapFull`, and then it is as it was.
+    pub fn renew(&mut self, bytes: &[u8]) -> Result<(), HeapFull> {
+        self.bytes.overwrite(bytes)?;
+        self.origin = Origin::Whole;
+        Ok(())
+    }
+
+    /// Asks the processor for the bytes.
+    pub fn prefetch_bytes(&self) {
+        self.bytes.prefetch();
+    }
+
     /// The bytes, and what made them.
     pub fn into_parts(self) -> (SharedBytes, Origin) {
         (self.bytes, self.origin)

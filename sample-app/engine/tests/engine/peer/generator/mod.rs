@@ -438,11 +438,13 @@ impl Generator {
 /// Whether the reply tells of connections, or of all commands there are.
 fn depends_on_the_server(request: &Request) -> bool {
     let word = |at: usize| request.get(at).map(|word| word.to_ascii_uppercase());
-    let (first, second) = (word(0), word(1));
+    let (first, second, third) = (word(0), word(1), word(2));
     let whole = request.len() < 3;
     match first.as_deref() {
         Some(b"HELLO") => true,
         Some(b"COMMAND") => whole,
+        // What an invented cursor shows depends on where each server's table has its fields.
+        Some(b"HSCAN") => third.is_some_and(|cursor| cursor != b"0"),
         Some(b"CLIENT") => matches!(second.as_deref(), Some(b"LIST" | b"ID" | b"INFO")),
         _ => false,
     }
