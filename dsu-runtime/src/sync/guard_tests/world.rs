@@ -186,6 +186,7 @@ fn bind() {
             name,
             digest: digest(schema),
             tag,
+            same: Vec::new(),
         });
         tag
     };
