@@ -40,7 +40,7 @@ impl Client {
     }
 
     /// One at a worker that runs this version.
-    fn of_version(fleet: &Fleet, version: u32) -> Client {
+    fn of_version(fleet: &Fleet, version: u64) -> Client {
         let pid = until(|| {
             let workers = fleet.now().workers;
             let one = workers.iter().find(|one| one.version == Some(version));
@@ -211,8 +211,11 @@ fn the_next_version_must_take_up_what_is_parked() {
 #[test]
 fn a_fresh_worker_has_the_code_of_all_that_is_parked() {
     let (fleet, _) = rolled_back("code of the parked");
-    // Nothing of it was ever in this one's form, and its attempt makes it the last that was tried.
-    fleet.updated(&version("repaired"), MIXED);
+    // This one has not their form, and its attempt makes it the last that was tried.
+    let flags = [MIXED, &["--discard-parked"]].concat();
+    fleet.updated(&version("other"), &flags);
+    let mut canary = Client::of_version(&fleet, 2);
+    assert_eq!(canary.ask("GET l1"), FOREIGN);
     fleet.ask(&["rollback", "--wait"]);
     assert_eq!(fleet.until_idle().version, 1);
     let old: Vec<u32> = fleet.now().workers.iter().map(|one| one.pid).collect();

@@ -69,10 +69,9 @@ impl Supervisor {
         let all: BTreeSet<_> = both
             .flat_map(|index| self.builds.get(index).all_tags())
             .collect();
-        all.difference(&current)
-            .copied()
-            .map(|tag| self.ports.memory.boxes(tag))
-            .sum()
+        let unconverted = all.difference(&current).copied();
+        let unconverted: u64 = unconverted.map(|tag| self.ports.memory.boxes(tag)).sum();
+        unconverted + self.left_to_discard()
     }
 
     /// Counts once, when the sweep begins.

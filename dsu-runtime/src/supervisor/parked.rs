@@ -201,6 +201,14 @@ impl Supervisor {
         }
     }
 
+    /// Values that the sweep has yet to drop because neither version has their form.
+    pub(super) fn left_to_discard(&self) -> u64 {
+        if self.parked_in_sweep() == Parked::Kept {
+            return 0;
+        }
+        self.parked().iter().map(|parked| parked.count).sum()
+    }
+
     /// Builds whose code living values or complements may need, besides those that a fresh worker loads
     /// anyway (R13). A complement lies between neighbours, and the newer one's code knows it.
     pub(super) fn needed_beside(&self, loaded: &[BuildIndex]) -> Vec<BuildIndex> {
