@@ -44,6 +44,13 @@ impl CommandError {
         Self::Quoting(format!("ERR wrong number of arguments for '{name}' command").into_bytes())
     }
 
+    /// EXEC runs nothing for this reason, which may be the text of an error.
+    pub(crate) fn aborted(why: &[u8]) -> Self {
+        let why = why.strip_prefix(b"ERR ").unwrap_or(why);
+        let before = b"EXECABORT Transaction discarded because of: ";
+        Self::Quoting([before, why].concat())
+    }
+
     /// An error that quotes an argument as C prints it, up to its first zero byte, and that
     /// does not end in line ends.
     pub(crate) fn quoting(before: &str, argument: &[u8], after: &str) -> Self {

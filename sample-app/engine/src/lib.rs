@@ -10,6 +10,7 @@
 
 mod buffer;
 mod call;
+mod changes;
 mod command;
 mod commands;
 mod error;
@@ -23,12 +24,15 @@ mod shards;
 mod spec;
 mod store;
 mod table;
+mod transactions;
 mod typed;
 mod values;
+mod walk;
 
 pub mod tables;
 
 pub use call::{Call, Client, Outcome, ReplyMode};
+pub use changes::Changes;
 pub use command::{Command, Handler};
 pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
 pub use error::{CommandError, StoreError};
@@ -44,9 +48,11 @@ pub use shards::{
 };
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{
-    Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, Store,
-    StringValue, Totals, UnixMs,
+    Edit, Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, ShardSet,
+    Stamp, Store, StringValue, Totals, UnixMs,
 };
 pub use table::CommandTable;
+pub use transactions::Pending;
 pub use typed::{End, HashValue, ListValue, Typed, TypedStore};
 pub use values::{Hash, List, Origin, Text};
+pub use walk::Doors;

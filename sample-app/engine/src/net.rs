@@ -36,7 +36,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// Tokens from here on are connections; those below are listeners.
 const FIRST_CONNECTION: u64 = 1 << 16;
 /// Bumped with every change of what a session or connection writes into a carry.
-const CARRY_FORMAT: u32 = 4;
+const CARRY_FORMAT: u32 = 5;
 
 /// One client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -455,11 +455,10 @@ impl Server for Desk<'_> {
         for (name, value) in config_defaults() {
             visit(name, value);
         }
+        let facts = self.connections.place.facts();
         visit("maxclients", &MAX_CLIENTS.to_string());
-        visit(
-            "maxmemory",
-            &self.connections.place.facts().max_memory.to_string(),
-        );
+        visit("maxmemory", &facts.max_memory.to_string());
+        visit("port", &facts.tcp_port.to_string());
     }
 
     fn other_clients(&self, asking: u64, visit: &mut dyn FnMut(u64, &str)) {

@@ -41,8 +41,37 @@ pub enum KeySet<'k> {
     Many(Keys<'k>),
     /// One shard by its number.
     Shard(usize),
+    /// Some shards by their numbers, or none.
+    Shards(ShardSet),
     /// Every shard.
     All,
+}
+
+/// Shards by their numbers, which are below 64.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShardSet(u64);
+
+impl ShardSet {
+    /// The first so many shards.
+    pub fn first(shards: usize) -> Self {
+        let mut set = Self::default();
+        (0..shards).for_each(|shard| set.insert(shard));
+        set
+    }
+
+    /// Adds one.
+    ///
+    /// # Panics
+    /// If it is not below 64.
+    pub fn insert(&mut self, shard: usize) {
+        assert!(shard < 64, "a set has room for 64 shards");
+        self.0 |= 1 << shard;
+    }
+
+    /// Its members, the lowest first.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..64).filter(move |shard| self.0 >> shard & 1 == 1)
+    }
 }
 
 /// The keys of a command with several.
@@ -81,6 +110,9 @@ pub trait Store: 'static {
 
     /// Locked shards; dropping it unlocks them.
     type Tx<'t>: Keyspace;
+
+    /// The shard that this key lies in, below [`SHARDS`](Self::SHARDS).
+    fn shard_of(key: &[u8]) -> usize;
 
     /// Locks all shards that `keys` needs, in a fixed order. Keys whose time is up at `now`
     /// are invisible through the result, and may be removed by it.
@@ -220,6 +252,52 @@ pub trait Keyspace {
         count: usize,
         visit: &mut dyn FnMut(&[u8]),
     ) -> Result<u64, StoreError>;
+
+    /// What WATCH compares. None where changes cannot be told: in versions without WATCH, and while
+    /// a worker of a version that notes no changes may write (R12).
+    ///
+    /// # Errors
+    /// `HeapFull` where the key's changes cannot be noted; `Unavailable`.
+    fn stamp(&mut self, _key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+        Ok(None)
+    }
+
+    /// What became of the key that was last opened for editing. Whoever watches it is not told if
+    /// nothing did; unsaid, the edit stands.
+    fn close_edit(&mut self, _edit: Edit) {}
+}
+
+/// What became of a value that was opened for editing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edit {
+    /// It was edited.
+    Stands,
+    /// It is as it was.
+    Undone,
+}
+
+/// How often a key has changed, as WATCH compares it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Stamp {
+    /// A number that is another once changes may have gone unnoted.
+    pub epoch: u64,
+    /// A number that grows with every change of the key, and perhaps of others.
+    pub writes: u64,
+    /// A number that grows when everything is removed.
+    pub flushes: u64,
+    /// Whether the key exists and its time is not up.
+    pub exists: bool,
+}
+
+impl Stamp {
+    /// Whether the key is untouched if its stamp is `now`. One whose time has come since is touched,
+    /// and removing one that did not exist, be it by FLUSHALL or because its time was up, touches
+    /// nothing: as Redis has it.
+    pub fn stands(self, now: Stamp) -> bool {
+        self.epoch == now.epoch
+            && self.writes == now.writes
+            && (!self.exists || now.exists && self.flushes == now.flushes)
+    }
 }
 
 /// A string within its entry.

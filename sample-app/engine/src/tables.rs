@@ -2,6 +2,7 @@
 //! and adds, and so will every later one be.
 
 mod administration;
+mod transactions;
 mod v1;
 mod v2;
 mod v3;
@@ -10,6 +11,7 @@ use crate::store::{ExpiringStore, Store};
 use crate::table::CommandTable;
 use crate::typed::TypedStore;
 
+pub use transactions::commands as transaction_commands;
 pub use v1::commands as v1_commands;
 pub use v2::commands as v2_commands;
 pub use v3::commands as v3_commands;

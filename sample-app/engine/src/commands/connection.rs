@@ -129,6 +129,7 @@ pub(crate) fn quit(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
+    call.client.pending.discard();
     call.client.name.clear();
     call.client.protocol = Protocol::Resp2;
     call.client.reply_mode = ReplyMode::On;

@@ -18,3 +18,4 @@ pub(crate) mod scan;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod strings;
+pub(crate) mod transactions;

@@ -8,6 +8,7 @@ use resp::{Reply, format_integer, glob_match, parse_cursor, parse_integer};
 use crate::call::{Call, Outcome};
 use crate::error::CommandError;
 use crate::store::{KeySet, Keyspace, Store};
+use crate::walk::Doors;
 
 /// Keys that Redis looks at if no COUNT is given.
 const DEFAULT_COUNT: usize = 10;
@@ -58,7 +59,7 @@ pub(crate) fn cursor(call: &Call<'_>, place: usize) -> Result<u64, CommandError>
     parse_cursor(call.args.at(place)).ok_or(CommandError::Text("ERR invalid cursor"))
 }
 
-pub(crate) fn scan<S: Store>(call: &mut Call<'_>, context: &mut S::Context) -> Outcome {
+pub(crate) fn scan<S: Store>(call: &mut Call<'_>, mut doors: Doors<'_, '_, S>) -> Outcome {
     let cursor = cursor(call, 1)?;
     let options = Options::parse(call, 2, Types::Different)?;
     let shards = S::SHARDS as u64;
@@ -68,27 +69,29 @@ pub(crate) fn scan<S: Store>(call: &mut Call<'_>, context: &mut S::Context) -> O
     let mut found = 0;
     let mut visited = 0;
     let next = loop {
-        let mut tx = S::open(context, KeySet::Shard(shard), call.now)?;
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        inner = tx.scan(shard, inner, options.count - visited, &mut |key| {
-            visited += 1;
-            if options
-                .pattern
-                .is_none_or(|pattern| glob_match(pattern, key))
-            {
-                keys.push(key.to_vec());
-            }
-        })?;
-        for key in keys {
-            if let Some(wanted) = options.kind {
-                let kind = tx.kind(&key)?;
-                if !kind.is_some_and(|kind| kind.0.as_bytes().eq_ignore_ascii_case(wanted)) {
-                    continue;
+        inner = doors.with(KeySet::Shard(shard), call.now, |tx| {
+            let mut keys: Vec<Vec<u8>> = Vec::new();
+            let next = tx.scan(shard, inner, options.count - visited, &mut |key| {
+                visited += 1;
+                if options
+                    .pattern
+                    .is_none_or(|pattern| glob_match(pattern, key))
+                {
+                    keys.push(key.to_vec());
                 }
+            })?;
+            for key in keys {
+                if let Some(wanted) = options.kind {
+                    let kind = tx.kind(&key)?;
+                    if !kind.is_some_and(|kind| kind.0.as_bytes().eq_ignore_ascii_case(wanted)) {
+                        continue;
+                    }
+                }
+                elements.bulk(&key);
+                found += 1;
             }
-            elements.bulk(&key);
-            found += 1;
-        }
+            Ok(next)
+        })?;
         if inner == 0 {
             shard += 1;
             if shard == S::SHARDS {

@@ -26,6 +26,7 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
     fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> Result<(), StoreError> {
         if let Some(entry) = self.edit_entry(key)? {
             entry.set_expires_at_ms(in_entry(deadline));
+            self.touch(key);
         }
         Ok(())
     }

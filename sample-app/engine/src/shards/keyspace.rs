@@ -2,8 +2,9 @@
 
 use super::entry::{Entry, FOREVER, StringHolder, inaccessible};
 use super::transaction::{CellOf, Shards, Transaction, ValueOf};
+use crate::changes;
 use crate::error::StoreError;
-use crate::store::{Keyspace, Kind, StringValue, Totals, UnixMs};
+use crate::store::{Edit, Keyspace, Kind, Stamp, StringValue, Totals, UnixMs};
 use dsu_runtime::heap::Cell;
 use dsu_runtime::prelude::*;
 use resp::Args;
@@ -25,10 +26,7 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Self::Value>, StoreError> {
-        match self.edit_value(key)? {
-            Some(value) => Ok(Some(value.text_mut().ok_or(StoreError::WrongType)?)),
-            None => Ok(None),
-        }
+        self.edit_value(key, |value| value.text_mut().ok_or(StoreError::WrongType))
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {
@@ -69,7 +67,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
         let now = self.now;
-        let removed = self.entries_mut(key).remove_entry(key)?;
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        let removed = entries.remove_entry(key)?;
+        if removed.is_some() {
+            changes::note(changes, key);
+        }
         Ok(removed.is_some_and(|(_, cell)| !is_over::<S>(&cell, now)))
     }
 
@@ -84,7 +86,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
             return Ok(false);
         };
         match self.entries_mut(to).insert_cell(key, cell) {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.touch(from);
+                self.touch(to);
+                Ok(true)
+            }
             Err(refused) => {
                 let _ = self.entries_mut(from).insert_cell(old_key, refused.cell);
                 Err(StoreError::HeapFull)
@@ -106,7 +112,11 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
 
     fn clear(&mut self) -> Result<(), StoreError> {
         for shard in self.locked.held() {
-            S::entries_mut(self.locked.get_mut(shard)).clear();
+            let (entries, changes) = S::parts(self.locked.get_mut(shard));
+            entries.clear();
+            if let Some(changes) = changes {
+                changes.note_flush();
+            }
         }
         Ok(())
     }
@@ -156,6 +166,27 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
                 visit(key);
             }
         }))
+    }
+
+    fn stamp(&mut self, key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+        let Some(epoch) = S::epoch(self.cx) else {
+            return Ok(None);
+        };
+        // Asked for with the shard locked: what a worker of another version wrote came before.
+        let exists = !matches!(self.read(key), Ok(None));
+        let Some(changes) = S::parts(self.locked.of_mut(key)).1 else {
+            return Ok(None);
+        };
+        Ok(Some(changes.stamp(key, epoch, exists)?))
+    }
+
+    fn close_edit(&mut self, edit: Edit) {
+        let edited = self.edited.take();
+        if let (Edit::Undone, Some((shard, noted))) = (edit, edited)
+            && let Some(changes) = S::parts(self.locked.get_mut(shard)).1
+        {
+            changes.undo(noted);
+        }
     }
 }
 

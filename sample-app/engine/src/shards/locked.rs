@@ -27,6 +27,7 @@ impl<'t, S: Shards> Locked<'t, S> {
             KeySet::One(key) => return one(shard_of(key)),
             KeySet::Shard(shard) => return one(shard),
             KeySet::Many(keys) => S::guards().lock_many(cx, keys.iter().map(shard_of)),
+            KeySet::Shards(shards) => S::guards().lock_many(cx, shards.iter()),
             KeySet::All => S::guards().lock_many(cx, 0..SHARDS),
         };
         Ok(Locked::Many(locked.map_err(refused)?))

@@ -2,7 +2,8 @@
 
 use super::entry::{Entry, StringHolder, inaccessible};
 use super::locked::Locked;
-use super::place::SHARDS;
+use super::place::{SHARDS, shard_of};
+use crate::changes::{self, Changes, Noted};
 use crate::error::StoreError;
 use crate::store::{KeySet, Store, UnixMs};
 use dsu_runtime::heap::Cell;
@@ -25,6 +26,22 @@ pub trait Shards: 'static {
 
     /// The entries among the items.
     fn entries_mut(items: &mut Self::Items) -> &mut SharedMap<SharedBytes, Self::Entry>;
+
+    /// The entries and, in a version with WATCH, where their changes are noted.
+    fn parts(
+        items: &mut Self::Items,
+    ) -> (
+        &mut SharedMap<SharedBytes, Self::Entry>,
+        Option<&mut Changes>,
+    ) {
+        (Self::entries_mut(items), None)
+    }
+
+    /// A number that is another once a worker that notes no changes may have run; `None` while one
+    /// may (R12).
+    fn epoch(_cx: &Worker) -> Option<u64> {
+        None
+    }
 }
 
 /// The cell of an entry.
@@ -41,25 +58,34 @@ impl<S: Shards> Store for ShardedStore<S> {
     type Context = Worker;
     type Tx<'t> = Transaction<'t, S>;
 
+    fn shard_of(key: &[u8]) -> usize {
+        shard_of(key)
+    }
+
     fn open<'t>(
         cx: &'t mut Worker,
         keys: KeySet<'_>,
         now: UnixMs,
     ) -> Result<Transaction<'t, S>, StoreError> {
         Ok(Transaction {
+            cx,
             locked: Locked::all_of(cx, keys)?,
             now,
             over: Vec::new(),
+            edited: None,
         })
     }
 }
 
 /// Locked shards.
 pub struct Transaction<'t, S: Shards> {
+    pub(super) cx: &'t Worker,
     pub(super) locked: Locked<'t, S>,
     pub(super) now: UnixMs,
     /// Keys that were met after their time, to be removed at the end.
     pub(super) over: Vec<Vec<u8>>,
+    /// What the last edit has noted, to be undone if it turns out to be none.
+    pub(super) edited: Option<(usize, Noted)>,
 }
 
 impl<S: Shards> Transaction<'_, S> {
@@ -86,6 +112,11 @@ impl<S: Shards> Transaction<'_, S> {
         entry.map(Entry::value).transpose().map_err(inaccessible)
     }
 
+    /// Notes a change of the key.
+    pub(super) fn touch(&mut self, key: &[u8]) {
+        changes::note(S::parts(self.locked.of_mut(key)).1, key);
+    }
+
     /// The entry to edit, unless its time is up.
     pub(super) fn edit_entry(&mut self, key: &[u8]) -> Result<Option<&mut S::Entry>, StoreError> {
         let entry = S::entries_mut(self.locked.of_mut(key)).get_mut(key);
@@ -98,13 +129,25 @@ impl<S: Shards> Transaction<'_, S> {
         }
     }
 
-    /// The value to edit, unless the key's time is up.
-    pub(super) fn edit_value(&mut self, key: &[u8]) -> Result<Option<&mut ValueOf<S>>, StoreError> {
-        let entry = self.edit_entry(key)?;
-        entry
-            .map(Entry::value_mut)
-            .transpose()
-            .map_err(inaccessible)
+    /// A part of the value to edit, unless the key's time is up. That is noted as a change.
+    pub(super) fn edit_value<R>(
+        &mut self,
+        key: &[u8],
+        part: impl FnOnce(&mut ValueOf<S>) -> Result<&mut R, StoreError>,
+    ) -> Result<Option<&mut R>, StoreError> {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        match entries.get_mut(key).map_err(inaccessible)? {
+            Some(entry) if entry.is_over(self.now) => {
+                self.over.push(key.to_vec());
+                Ok(None)
+            }
+            Some(entry) => {
+                let part = part(entry.value_mut().map_err(inaccessible)?)?;
+                self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
+                Ok(Some(part))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Removes the entry if its time is up.
@@ -126,14 +169,17 @@ impl<S: Shards> Transaction<'_, S> {
         key: &[u8],
         entry: S::Entry,
     ) -> Result<Option<CellOf<S>>, StoreError> {
-        let entries = self.entries_mut(key);
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
         let cell = CellOf::<S>::new(entry)?;
         // An old box is replaced where it is, so that no key has to be made.
-        if let Some(old) = entries.get_cell_mut(key)? {
-            return Ok(Some(mem::replace(old, cell)));
-        }
-        let added = entries.insert_cell(SharedBytes::from_slice(key)?, cell);
-        added.map_err(|_| StoreError::HeapFull)
+        let old = if let Some(old) = entries.get_cell_mut(key)? {
+            Some(mem::replace(old, cell))
+        } else {
+            let added = entries.insert_cell(SharedBytes::from_slice(key)?, cell);
+            added.map_err(|_| StoreError::HeapFull)?
+        };
+        changes::note(changes, key);
+        Ok(old)
     }
 
     /// As [`put`](Self::put), a new entry with this string.

@@ -1,7 +1,9 @@
 //! Lists and hashes, copies and encodings.
 
 use super::entry::{Entry, ExpiringEntry, TypedHolder, inaccessible};
+use super::place::shard_of;
 use super::transaction::{Shards, Transaction, ValueOf};
+use crate::changes;
 use crate::error::StoreError;
 use crate::typed::{HashValue, ListValue, Typed};
 use dsu_runtime::prelude::*;
@@ -13,19 +15,37 @@ impl<S> Transaction<'_, S>
 where
     S: Shards<Entry: ExpiringEntry<Value: TypedHolder>>,
 {
-    /// The value to edit, made where the key does not exist.
-    fn value_or_new(
+    /// A part of the value to edit, made where the key does not exist. That is noted as a change.
+    fn value_or_new<R>(
         &mut self,
         key: &[u8],
         make: fn() -> Result<ValueOf<S>, HeapFull>,
-    ) -> Result<&mut ValueOf<S>, StoreError> {
+        part: impl FnOnce(&mut ValueOf<S>) -> Result<&mut R, StoreError>,
+    ) -> Result<&mut R, StoreError> {
         self.settle(key)?;
-        let entry = self.entries_mut(key).get_or_insert_with(key, || {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        let entry = entries.get_or_insert_with(key, || {
             Ok((SharedBytes::from_slice(key)?, S::Entry::new(make()?)?))
         });
         let entry = entry.map_err(inaccessible)?;
-        entry.value_mut().map_err(inaccessible)
+        let part = part(entry.value_mut().map_err(inaccessible)?)?;
+        self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
+        Ok(part)
     }
+}
+
+fn list_of<S>(value: &mut ValueOf<S>) -> Result<&mut ListOf<S>, StoreError>
+where
+    S: Shards<Entry: ExpiringEntry<Value: TypedHolder>>,
+{
+    value.list_mut()?.ok_or(StoreError::WrongType)
+}
+
+fn hash_of<S>(value: &mut ValueOf<S>) -> Result<&mut HashOf<S>, StoreError>
+where
+    S: Shards<Entry: ExpiringEntry<Value: TypedHolder>>,
+{
+    value.hash_mut()?.ok_or(StoreError::WrongType)
 }
 
 impl<S> Typed for Transaction<'_, S>
@@ -43,15 +63,11 @@ where
     }
 
     fn edit_list(&mut self, key: &[u8]) -> Result<Option<&mut ListOf<S>>, StoreError> {
-        let value = self.edit_value(key)?;
-        value
-            .map(|value| value.list_mut()?.ok_or(StoreError::WrongType))
-            .transpose()
+        self.edit_value(key, list_of::<S>)
     }
 
     fn list_or_new(&mut self, key: &[u8]) -> Result<&mut ListOf<S>, StoreError> {
-        let value = self.value_or_new(key, ValueOf::<S>::new_list)?;
-        value.list_mut()?.ok_or(StoreError::WrongType)
+        self.value_or_new(key, ValueOf::<S>::new_list, list_of::<S>)
     }
 
     fn hash(&mut self, key: &[u8]) -> Result<Option<&HashOf<S>>, StoreError> {
@@ -62,15 +78,11 @@ where
     }
 
     fn edit_hash(&mut self, key: &[u8]) -> Result<Option<&mut HashOf<S>>, StoreError> {
-        let value = self.edit_value(key)?;
-        value
-            .map(|value| value.hash_mut()?.ok_or(StoreError::WrongType))
-            .transpose()
+        self.edit_value(key, hash_of::<S>)
     }
 
     fn hash_or_new(&mut self, key: &[u8]) -> Result<&mut HashOf<S>, StoreError> {
-        let value = self.value_or_new(key, ValueOf::<S>::new_hash)?;
-        value.hash_mut()?.ok_or(StoreError::WrongType)
+        self.value_or_new(key, ValueOf::<S>::new_hash, hash_of::<S>)
     }
 
     fn settle_empty(&mut self, key: &[u8]) -> Result<(), StoreError> {
@@ -80,6 +92,7 @@ where
         });
         if is_empty {
             self.entries_mut(key).remove_entry(key)?;
+            self.touch(key);
         }
         Ok(())
     }

@@ -10,10 +10,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 
 use kv_engine::{
-    Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StoreError, Totals, UnixMs,
+    Edit, Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Stamp, Store, StoreError,
+    Totals, UnixMs,
 };
 use resp::Args;
 
+use crate::changes::Changes;
 use room::Room;
 use values::{Held, Text};
 
@@ -34,6 +36,7 @@ pub struct Memory {
     pub room: Room,
     /// Opening fails.
     pub unavailable: bool,
+    pub changes: Changes,
 }
 
 impl Memory {
@@ -73,6 +76,7 @@ pub struct InMemory;
 pub struct Tx<'t> {
     shards: &'t mut [Shard],
     open: [bool; SHARDS],
+    changes: &'t mut Changes,
     now: UnixMs,
     room: Room,
 }
@@ -82,6 +86,10 @@ impl Store for InMemory {
     type Context = Memory;
     type Tx<'t> = Tx<'t>;
 
+    fn shard_of(key: &[u8]) -> usize {
+        place(key).0
+    }
+
     fn open<'t>(
         memory: &'t mut Memory,
         keys: KeySet<'_>,
@@ -90,15 +98,18 @@ impl Store for InMemory {
         if memory.unavailable {
             return Err(StoreError::Unavailable("guard SHARDS is poisoned".into()));
         }
+        memory.changes.close_edit(Edit::Stands);
         let mut open = [false; SHARDS];
         match keys {
             KeySet::One(key) => open[place(key).0] = true,
             KeySet::Many(keys) => keys.iter().for_each(|key| open[place(key).0] = true),
             KeySet::Shard(shard) => open[shard] = true,
+            KeySet::Shards(shards) => shards.iter().for_each(|shard| open[shard] = true),
             KeySet::All => open = [true; SHARDS],
         }
         Ok(Tx {
             shards: &mut memory.shards,
+            changes: &mut memory.changes,
             open,
             now,
             room: memory.room.clone(),
@@ -130,6 +141,7 @@ impl Tx<'_> {
         let old = old.map_or(0, |old| old.value.size() + key.len());
         self.room.resize(old, entry.value.size() + key.len())?;
         self.shards[shard].insert(place, entry);
+        self.changes.note(key);
         Ok(())
     }
 }
@@ -138,16 +150,24 @@ impl Keyspace for Tx<'_> {
     type Value = Text;
 
     fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        let text = self.edit(key)?;
-        Ok(text.map(|text| text.bytes.as_slice()))
-    }
-
-    fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
-        match self.entry(key).map(|entry| &mut entry.value) {
-            Some(Held::Text(text)) => Ok(Some(text)),
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Held::Text(text)) => Ok(Some(&text.bytes)),
             Some(_) => Err(StoreError::WrongType),
             None => Ok(None),
         }
+    }
+
+    fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Held::Text(_)) => {}
+            Some(_) => return Err(StoreError::WrongType),
+            None => return Ok(None),
+        }
+        self.changes.note_edit(key);
+        Ok(match self.entry(key).map(|entry| &mut entry.value) {
+            Some(Held::Text(text)) => Some(text),
+            _ => None,
+        })
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {
@@ -170,6 +190,7 @@ impl Keyspace for Tx<'_> {
         self.room.resize(size, 0)?;
         let (shard, place) = place(key);
         self.shards[shard].remove(&place);
+        self.changes.note(key);
         Ok(true)
     }
 
@@ -182,6 +203,8 @@ impl Keyspace for Tx<'_> {
         assert!(self.open[new.0], "a key that was not named");
         if let Some(entry) = self.shards[old.0].remove(&old.1) {
             self.shards[new.0].insert(new.1, entry);
+            self.changes.note(from);
+            self.changes.note(to);
         }
         Ok(true)
     }
@@ -215,6 +238,7 @@ impl Keyspace for Tx<'_> {
         {
             shard.clear();
         }
+        self.changes.note_flush();
         Ok(())
     }
 
@@ -256,6 +280,15 @@ impl Keyspace for Tx<'_> {
         }
         Ok(0)
     }
+
+    fn stamp(&mut self, key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+        let exists = self.entry(key).is_some();
+        Ok(self.changes.stamp(key, exists))
+    }
+
+    fn close_edit(&mut self, edit: Edit) {
+        self.changes.close_edit(edit);
+    }
 }
 
 impl Expiring for Tx<'_> {
@@ -270,6 +303,7 @@ impl Expiring for Tx<'_> {
     fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> Result<(), StoreError> {
         if let Some(entry) = self.entry(key) {
             entry.deadline = deadline;
+            self.changes.note(key);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::call::{Call, Outcome};
 use crate::commands::hashes::undo::Undo;
 use crate::error::CommandError;
+use crate::store::{Edit, Keyspace};
 use crate::typed::{HashValue, Typed, TypedStore};
 
 pub(crate) fn hset<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
@@ -42,6 +43,7 @@ pub(crate) fn hsetnx<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> 
     let hash = tx.hash_or_new(key)?;
     if hash.get(field).is_some() {
         call.reply.integer(0);
+        tx.close_edit(Edit::Undone);
         return Ok(());
     }
     if let Err(error) = hash.set(field, call.args.at(3)) {
@@ -88,6 +90,8 @@ pub(crate) fn hdel<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Ou
         })?;
         if hash.is_empty() {
             tx.settle_empty(key)?;
+        } else if removed == 0 {
+            tx.close_edit(Edit::Undone);
         }
     }
     call.reply.count(removed);

@@ -6,6 +6,7 @@ use resp::Args;
 
 use crate::call::{Call, Outcome};
 use crate::error::{CommandError, StoreError};
+use crate::store::Edit;
 use crate::typed::{End, ListValue, Typed, TypedStore};
 
 pub(crate) fn lpush<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
@@ -98,6 +99,8 @@ fn pop<T: Typed>(call: &mut Call<'_>, tx: &mut T, end: End) -> Outcome {
     }
     if list.is_empty() {
         tx.settle_empty(key)?;
+    } else if count == Some(0) {
+        tx.close_edit(Edit::Undone);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use resp::parse_integer;
 
 use crate::call::{Call, Outcome};
 use crate::error::CommandError;
+use crate::store::{Edit, Keyspace};
 use crate::typed::{End, ListValue, Typed, TypedStore};
 
 /// Which of several equal elements LPOS tells.
@@ -57,11 +58,12 @@ impl Wanted {
         } else {
             (length.saturating_sub(1), End::Head)
         };
-        // The smallest number of all has no opposite; Redis takes it for the first from the tail.
+        // The smallest number of all has no opposite: Redis begins with the first from the tail then, and
+        // takes any COUNT for all.
         let skipped = self.rank.checked_abs().map_or(0, |rank| rank - 1);
         let enough = match self.count {
             None => 1,
-            Some(0) => usize::MAX,
+            Some(count) if count == 0 || self.rank == i64::MIN => usize::MAX,
             Some(count) => count as usize,
         };
         let mut found = Vec::new();
@@ -118,6 +120,8 @@ pub(crate) fn lrem<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Ou
             let removed = list.remove_equal(call.args.at(3), from, most)?;
             if list.is_empty() {
                 tx.settle_empty(key)?;
+            } else if removed == 0 {
+                tx.close_edit(Edit::Undone);
             }
             removed
         }
@@ -149,7 +153,10 @@ pub(crate) fn linsert<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) ->
             list.insert(place + offset, call.args.at(4))?;
             call.reply.count(list.len());
         }
-        None => call.reply.integer(-1),
+        None => {
+            call.reply.integer(-1);
+            tx.close_edit(Edit::Undone);
+        }
     }
     Ok(())
 }

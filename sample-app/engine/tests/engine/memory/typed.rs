@@ -1,13 +1,9 @@
 //! Lists and hashes in the store in private memory.
 
-use kv_engine::{StoreError, StringValue, Typed};
-use resp::parse_integer;
+use kv_engine::{StoreError, Typed};
 
 use super::values::{Hash, Held, List};
 use super::{Entry, Tx, place};
-
-/// The longest string that Redis keeps beside its header.
-const EMBEDDED: usize = 44;
 
 impl Tx<'_> {
     fn held(&mut self, key: &[u8]) -> Option<&mut Held> {
@@ -45,26 +41,38 @@ impl Typed for Tx<'_> {
     type Hash = Hash;
 
     fn list(&mut self, key: &[u8]) -> Result<Option<&List>, StoreError> {
-        Ok(self.edit_list(key)?.map(|list| &*list))
+        let list = self.held(key).map(as_list).transpose()?;
+        Ok(list.map(|list| &*list))
     }
 
     fn edit_list(&mut self, key: &[u8]) -> Result<Option<&mut List>, StoreError> {
+        if self.list(key)?.is_some() {
+            self.changes.note_edit(key);
+        }
         self.held(key).map(as_list).transpose()
     }
 
     fn list_or_new(&mut self, key: &[u8]) -> Result<&mut List, StoreError> {
+        self.list(key)?;
+        self.changes.note_edit(key);
         as_list(self.held_or(key, |tx| Held::List(List::new(&tx.room))))
     }
 
     fn hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, StoreError> {
-        Ok(self.edit_hash(key)?.map(|hash| &*hash))
+        let hash = self.held(key).map(as_hash).transpose()?;
+        Ok(hash.map(|hash| &*hash))
     }
 
     fn edit_hash(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, StoreError> {
+        if self.hash(key)?.is_some() {
+            self.changes.note_edit(key);
+        }
         self.held(key).map(as_hash).transpose()
     }
 
     fn hash_or_new(&mut self, key: &[u8]) -> Result<&mut Hash, StoreError> {
+        self.hash(key)?;
+        self.changes.note_edit(key);
         as_hash(self.held_or(key, |tx| Held::Hash(Hash::new(&tx.room))))
     }
 
@@ -72,6 +80,7 @@ impl Typed for Tx<'_> {
         if self.held(key).is_some_and(|held| held.is_empty()) {
             let (shard, place) = place(key);
             self.shards[shard].remove(&place);
+            self.changes.note(key);
         }
         Ok(())
     }
@@ -94,9 +103,7 @@ impl Typed for Tx<'_> {
     fn encoding(&mut self, key: &[u8]) -> Result<Option<&'static str>, StoreError> {
         Ok(match self.held(key) {
             None => None,
-            Some(Held::Text(text)) if parse_integer(text.bytes()).is_some() => Some("int"),
-            Some(Held::Text(text)) if text.bytes().len() <= EMBEDDED => Some("embstr"),
-            Some(Held::Text(_)) => Some("raw"),
+            Some(Held::Text(text)) => Some(text.encoding()),
             Some(Held::List(_)) => Some("quicklist"),
             Some(Held::Hash(hash)) if hash.packed => Some("listpack"),
             Some(Held::Hash(_)) => Some("hashtable"),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow, Range};
 
 use kv_engine::{End, HashValue, ListValue, StoreError, StringValue};
+use resp::parse_integer;
 
 use super::hash_of;
 use super::room::Room;
@@ -48,17 +49,39 @@ impl Held {
     }
 }
 
+/// What made a string: Redis keeps it accordingly.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Whole,
+    SumOfFloats,
+    Parts,
+}
+
 #[derive(Clone)]
 pub struct Text {
     pub bytes: Vec<u8>,
+    origin: Origin,
     room: Room,
 }
+
+/// The longest string that Redis keeps beside its header.
+const EMBEDDED: usize = 44;
 
 impl Text {
     pub fn new(bytes: &[u8], room: &Room) -> Self {
         Self {
             bytes: bytes.to_vec(),
+            origin: Origin::Whole,
             room: room.clone(),
+        }
+    }
+
+    pub fn encoding(&self) -> &'static str {
+        let is_integer = parse_integer(&self.bytes).is_some();
+        match self.origin {
+            Origin::Whole if is_integer => "int",
+            Origin::Whole | Origin::SumOfFloats if self.bytes.len() <= EMBEDDED => "embstr",
+            _ => "raw",
         }
     }
 }
@@ -71,6 +94,13 @@ impl StringValue for Text {
     fn set(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.room.resize(self.bytes.len(), bytes.len())?;
         self.bytes = bytes.to_vec();
+        self.origin = Origin::Whole;
+        Ok(())
+    }
+
+    fn set_sum(&mut self, digits: &[u8]) -> Result<(), StoreError> {
+        self.set(digits)?;
+        self.origin = Origin::SumOfFloats;
         Ok(())
     }
 
@@ -85,6 +115,7 @@ impl StringValue for Text {
             self.bytes.resize(end, 0);
         }
         self.bytes[offset..end].copy_from_slice(bytes);
+        self.origin = Origin::Parts;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Random commands over lists and hashes, and over keys of all types: few keys, so that types meet.
 
-use super::{Comparison, Generator, INTEGERS, PATTERNS, Request};
+use super::universe::{INTEGERS, PATTERNS};
+use super::{Comparison, Generator, Request};
 
 pub(super) const NAMES: &[&str] = &[
     "LPUSH",
@@ -78,7 +79,6 @@ fn comparison(name: &str) -> Comparison {
         "HKEYS" | "HVALS" => Comparison::Sorted,
         "HSCAN" => Comparison::Walk,
         "HRANDFIELD" => Comparison::Length,
-        "ENCODING" => Comparison::Encoding,
         "OBJECT" => Comparison::Shape,
         _ => Comparison::Exact,
     }
@@ -96,7 +96,7 @@ impl Generator {
 
     /// One of these, or now and then any key.
     fn key_of(&mut self, keys: &[&[u8]]) -> Vec<u8> {
-        if self.dice.below(8) == 0 {
+        if self.dice.below(10) == 0 {
             return self.key();
         }
         self.dice.pick(keys).to_vec()
@@ -106,7 +106,7 @@ impl Generator {
         if self.dice.below(2) == 0 {
             return self.dice.pick(FIELDS).to_vec();
         }
-        format!("f{}", self.dice.below(700)).into_bytes()
+        format!("f{}", self.dice.below(1_000)).into_bytes()
     }
 
     /// An element of a list: one of few, so that some are equal, and seldom a large one.
@@ -177,11 +177,9 @@ impl Generator {
                 }
             }
             "LPOP" | "RPOP" => {
-                if self.dice.below(2) == 0 {
-                    let count =
-                        self.word(&["0", "1", "2", "3", "10", "-1", "x", "9223372036854775807"]);
-                    request.push(count);
-                }
+                let counts = ["0", "1", "2", "3", "10", "-1", "x", "9223372036854775807"];
+                let wanted = self.dice.below(2);
+                request.extend((0..wanted).map(|_| self.word(&counts)));
             }
             "LRANGE" | "LTRIM" => {
                 // Trims that leave next to nothing would keep lists short.
@@ -240,22 +238,7 @@ impl Generator {
             }
             "HINCRBY" => request.extend([self.field(), self.dice.pick(INTEGERS).to_vec()]),
             "HINCRBYFLOAT" => request.extend([self.field(), self.float()]),
-            "HRANDFIELD" => {
-                if self.dice.below(5) > 0 {
-                    let some =
-                        self.word(&["0", "1", "2", "-1", "-5", "20", "-30", "300", "2000", "x"]);
-                    let bound = self.word(&[
-                        "9223372036854775807",
-                        "-9223372036854775808",
-                        "9223372036854775808",
-                        "",
-                    ]);
-                    request.push(if self.dice.below(8) == 0 { bound } else { some });
-                    if self.dice.below(2) == 0 {
-                        request.push(self.word(&["WITHVALUES", "withvalues", "NOPE"]));
-                    }
-                }
-            }
+            "HRANDFIELD" => self.random_fields(request),
             "HSCAN" => {
                 request.push(self.word(&["0", "0", "0", "0", "0", "x", ""]));
                 for _ in 0..self.dice.below(3) {
@@ -273,6 +256,29 @@ impl Generator {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn random_fields(&mut self, request: &mut Request) {
+        const SOME: &[&str] = &["0", "1", "2", "-1", "-5", "20", "-30", "300", "2000", "x"];
+        // Not the smallest that are allowed, for which Redis would write until its memory ends.
+        const BOUNDS: &[&str] = &[
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "",
+        ];
+        if self.dice.below(5) == 0 {
+            return;
+        }
+        let counts = if self.dice.below(8) == 0 {
+            BOUNDS
+        } else {
+            SOME
+        };
+        request.push(self.word(counts));
+        if self.dice.below(2) == 0 {
+            request.push(self.word(&["WITHVALUES", "withvalues", "NOPE"]));
         }
     }
 
@@ -296,8 +302,9 @@ impl Generator {
         }
         let mut request = vec![self.word(&["HSET", "HDEL"]), self.key_of(HASHES)];
         let sets = request[0] == b"HSET";
-        for _ in 0..self.dice.below(300) {
-            request.push(format!("f{}", self.dice.below(700)).into_bytes());
+        let most = self.dice.pick(&[20, 300, 1_000]);
+        for _ in 0..self.dice.below(most) {
+            request.push(format!("f{}", self.dice.below(1_000)).into_bytes());
             if sets {
                 request.push(self.field_value());
             }

@@ -83,7 +83,7 @@ pub fn questions(version: Version, kind: &str, key: &[u8]) -> Vec<(Request, Comp
     let mut asked: Vec<(Request, Comparison)> = asked.collect();
     if version >= Version::Three {
         let encoding = vec![b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.to_vec()];
-        asked.push((encoding, Comparison::Encoding));
+        asked.push((encoding, Comparison::Exact));
     }
     asked
 }
@@ -128,17 +128,10 @@ pub fn agree(comparison: Comparison, ours: &Value, theirs: &Value) -> bool {
             agree_on_length(ours, theirs)
         }
         (Comparison::Shape | Comparison::Walk | Comparison::Length, ..) => same_type(ours, theirs),
-        (Comparison::Encoding, Value::Bulk(ours), Value::Bulk(theirs)) => {
-            let of_strings: [&[u8]; 3] = [b"int", b"embstr", b"raw"];
-            ours == theirs
-                || [ours, theirs]
-                    .iter()
-                    .all(|e| of_strings.contains(&e.as_slice()))
-        }
         (Comparison::Time, Value::Integer(ours), Value::Integer(theirs)) => {
             ours == theirs || (*ours >= 0 && *theirs >= 0 && (ours - theirs).abs() < TOLERANCE)
         }
-        (Comparison::Time | Comparison::Encoding, ..) => ours == theirs,
+        (Comparison::Time, ..) => ours == theirs,
     }
 }
 
