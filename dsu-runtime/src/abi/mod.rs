@@ -19,7 +19,8 @@ mod slot;
 
 pub use calls::{
     Conversion, ConversionStatus, ConvertFn, Converter, Directive, DropFn, ErrorText, HostCalls,
-    LibraryCalls, NoticeUse, ReportKind, RunArguments, RunOutcome, Sink, VisitFn, WatchChange,
+    LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
+    WatchChange,
 };
 pub use context::WorkerContext;
 pub use fleet::{FleetState, FleetWord};

@@ -62,6 +62,7 @@ pub unsafe extern "C" fn forward<L: Lens + Default>(
             conversion,
             |left, kept| L::default().forward(left, kept),
             |kept| L::default().is_vacant(kept),
+            |_| true,
         )
     }
 }
@@ -80,6 +81,7 @@ pub unsafe extern "C" fn backward<L: Lens + Default>(
             conversion,
             |right, kept| L::default().backward(right, kept),
             |kept| L::default().is_vacant(kept),
+            |right| L::default().represents(right),
         )
     }
 }
@@ -91,8 +93,14 @@ unsafe fn convert<From, To, Complement>(
     conversion: &mut Conversion,
     lens: impl FnOnce(From, Option<Complement>) -> Result<(To, Complement), LensError>,
     is_vacant: impl FnOnce(&Complement) -> bool,
+    is_possible: impl FnOnce(&From) -> bool,
 ) -> ConversionStatus {
     let body = || {
+        // Before it is moved: a lens that fails drops it, which takes time by its size.
+        // SAFETY: the caller's promise.
+        if !is_possible(unsafe { &*conversion.source.cast::<From>() }) {
+            return Err(LensError::unrepresentable("the lens has no form for it"));
+        }
         // SAFETY: the caller's promise.
         let (source, kept) = unsafe {
             let kept = conversion.complement_in.cast::<Complement>();

@@ -74,6 +74,12 @@ impl<T: Shared> SharedDeque<T> {
         self.get_cell_mut(index)?.map(Cell::get_mut).transpose()
     }
 
+    /// Moves a cell to a place in front of it that holds none; its own holds none afterwards.
+    fn move_cell(&mut self, from: usize, to: usize) {
+        // SAFETY: both are places of this ring; the caller has dropped or moved what was at `to`.
+        unsafe { self.place(to).write(self.place(from).read()) };
+    }
+
     /// The elements from front to back, foreign ones as errors.
     pub fn iter(&self) -> impl Iterator<Item = Result<&T, AccessError>> {
         (0..self.len()).filter_map(|index| self.get_cell(index).map(Cell::get))
@@ -344,17 +350,33 @@ unsafe impl<T: Shared> Shared for SharedDeque<T> {
             return visitor.damage(&format!("a queue's front is at {}", self.head));
         }
         let mut index = visitor.enter() as usize;
+        // Where a gap begins that was left by what the visitor took out.
+        let mut gap = None;
         while index < self.len() {
             // SAFETY: an initialised cell.
             unsafe { (*self.place(index)).visit(visitor) };
             if visitor.stopped_inside() {
-                return visitor.leave(Some(index as u64));
+                break;
+            }
+            if visitor.takes_out() {
+                gap.get_or_insert(index);
+                // SAFETY: it becomes part of the gap, which is closed below.
+                unsafe { self.place(index).drop_in_place() };
+            } else if let Some(gap) = &mut gap {
+                self.move_cell(index, *gap);
+                *gap += 1;
             }
             index += 1;
             if visitor.is_spent() && index < self.len() {
-                return visitor.leave(Some(index as u64));
+                break;
             }
         }
-        visitor.leave(None);
+        if let Some(gap) = gap {
+            let width = index - gap;
+            (index..self.len()).for_each(|index| self.move_cell(index, index - width));
+            self.len -= width as u64;
+            index = gap;
+        }
+        visitor.leave((index < self.len()).then_some(index as u64));
     }
 }

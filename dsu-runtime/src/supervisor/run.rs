@@ -17,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub(super) struct Supervisor {
     pub(super) life: Life,
     /// What workers may run, as it was last said.
     pub(super) announced: Announced,
+    /// Builds that some worker ran.
+    pub(super) ran: BTreeSet<BuildIndex>,
     /// What the last committed update came from.
     pub(super) previous: Option<BuildIndex>,
     pub(super) underway: Option<Underway>,
@@ -100,6 +103,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
         fleet: Fleet::new(config.workers, config.worker.clone(), first, now),
         life: Life::new(first),
         announced: Announced::default(),
+        ran: BTreeSet::from([first]),
         previous: None,
         underway: None,
         timer: None,
@@ -158,7 +162,9 @@ impl Supervisor {
                     self.last_death
                 ));
             }
-            let (build, neighbours) = self.life.replacement(ran);
+            let (build, mut neighbours) = self.life.replacement(ran);
+            let loaded: Vec<_> = neighbours.iter().copied().chain([build]).collect();
+            neighbours.extend(self.needed_beside(&loaded));
             match self.fleet.start(slot, ran, &*self.ports.memory, now) {
                 Ok(pid) => tracing::debug!("{slot} started, pid {pid}"),
                 Err(error) => {
@@ -368,7 +374,7 @@ impl Supervisor {
             },
             Order::Go => ToWorker::Go,
             Order::Revert => ToWorker::Revert,
-            Order::Sweep(sweep) => ToWorker::Sweep(sweep),
+            Order::Sweep(sweep) => ToWorker::Sweep(sweep, self.parked_in_sweep()),
             Order::Forget(index) => ToWorker::Forget {
                 digest: build(index).digest,
             },

@@ -4,9 +4,9 @@
 
 use super::tuple::{ALIGN, Part, Piece, Plan, Step};
 use crate::abi::{
-    CONTROL_ADDR, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, LensPolicy, Node, Representation, TransformerRegistration,
-    TypeRegistration, TypeSchema,
+    CONTROL_ADDR, Conversion, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE,
+    GUARDS_OFFSET, GuardRegistration, LensDirections, LensPolicy, Node, Representation,
+    TransformerRegistration, TypeRegistration, TypeSchema,
 };
 use crate::heap;
 use crate::ids::{GuardIndex, Tag, VersionId};
@@ -34,7 +34,7 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
 }
 
 /// Tags by name and digest.
-struct Tags<'a>(HashMap<(&'a str, &'a str), Tag>);
+struct Tags<'a>(HashMap<(&'a str, &'a str), (Tag, &'a [Tag])>);
 
 impl<'a> Tags<'a> {
     fn of(binding: &'a Binding) -> Tags<'a> {
@@ -42,13 +42,22 @@ impl<'a> Tags<'a> {
             binding
                 .representations
                 .iter()
-                .map(|r| ((r.name.as_str(), r.digest.as_str()), r.tag))
+                .map(|r| ((r.name.as_str(), r.digest.as_str()), (r.tag, &r.same[..])))
                 .collect(),
         )
     }
 
     fn get(&self, name: &str, schema: &TypeSchema) -> Option<Tag> {
-        self.0.get(&(name, digest(schema).as_str())).copied()
+        self.0
+            .get(&(name, digest(schema).as_str()))
+            .map(|(tag, _)| *tag)
+    }
+
+    /// Other ids of the same shape.
+    fn same(&self, name: &str, schema: &TypeSchema) -> &[Tag] {
+        self.0
+            .get(&(name, digest(schema).as_str()))
+            .map_or(&[], |(_, same)| same)
     }
 }
 
@@ -63,6 +72,44 @@ fn entry(tag: Tag) -> &'static mut Representation {
     unsafe { &mut *Representation::pointer(tag) }
 }
 
+/// A value in a form of the same shape becomes one of this form bit by bit.
+unsafe extern "C" fn take_as_it_is(
+    size: *const c_void,
+    conversion: &mut Conversion,
+) -> ConversionStatus {
+    // SAFETY: `bind_types` gives the size of the shape in place of an environment.
+    unsafe {
+        conversion
+            .target
+            .copy_from_nonoverlapping(conversion.source, size as usize);
+    }
+    ConversionStatus::Done
+}
+
+/// Values of another build in a form of the same shape, whose complements this one cannot read (R1), are
+/// this form's without them.
+fn bind_same(registration: &TypeRegistration, tag: Tag, same: &[Tag]) {
+    for other in same {
+        let own = Representation::of(tag);
+        let (size, align, holds_boxes) = (own.size, own.align, own.holds_boxes);
+        let entry = entry(*other);
+        (entry.size, entry.align, entry.holds_boxes) = (size, align, holds_boxes);
+        entry.drop = Some(registration.drop);
+        entry.visit = Some(registration.visit);
+        let converter = Converter {
+            target: tag.0,
+            forward: true,
+            complement_size: 0,
+            complement_align: 1,
+            call: Some(take_as_it_is),
+            environment: size as usize as *const c_void,
+            drop_complement: None,
+            visit_complement: None,
+        };
+        add_converter(*other, converter);
+    }
+}
+
 fn bind_types(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
     for registration in inventory::iter::<TypeRegistration> {
         let schema = (registration.schema)();
@@ -75,6 +122,9 @@ fn bind_types(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
                 entry.holds_boxes = schema.holds_boxes();
                 entry.drop = Some(registration.drop);
                 entry.visit = Some(registration.visit);
+                if registration.frozen_from == 0 {
+                    bind_same(registration, tag, tags.same(registration.name, &schema));
+                }
             }
             // A frozen copy of a version that is long gone: nothing live is in its form.
             None if registration.frozen_from != 0 => {}

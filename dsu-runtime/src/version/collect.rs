@@ -170,8 +170,12 @@ fn statics(version: &VersionRegistration, worker: &WorkerRegistration) -> Static
     let crates: BTreeSet<_> = using.chain(version.crates.iter().copied()).collect();
     let cells = inventory::iter::<GuardRegistration>().map(|guard| guard.cells.as_ptr().cast());
     let tags = inventory::iter::<TypeRegistration>().map(|ty| std::ptr::from_ref(ty.tag).cast());
+    let forbids = inventory::iter::<TypeRegistration>()
+        .filter_map(|ty| ty.forbid)
+        .map(|cell| std::ptr::from_ref(cell).cast());
     let mut made: Vec<u64> = cells
         .chain(tags)
+        .chain(forbids)
         .filter_map(build_id::address_in_file)
         .collect();
     made.sort_unstable();

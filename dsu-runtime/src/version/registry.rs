@@ -177,7 +177,16 @@ impl Registry {
             order_table,
             representations: forms
                 .into_iter()
-                .map(|((name, digest), tag)| RepresentationBinding { name, digest, tag })
+                .map(|(form, tag)| {
+                    let ids = self.tags.get(&form).into_iter().flatten().copied();
+                    let (name, digest) = form.clone();
+                    RepresentationBinding {
+                        name,
+                        digest,
+                        tag,
+                        same: ids.filter(|other| *other != tag).collect(),
+                    }
+                })
                 .collect(),
             older: older.map(|older| older.manifest),
             forgets,

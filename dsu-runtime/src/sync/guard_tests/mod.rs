@@ -10,6 +10,7 @@ mod object_deaths;
 mod object_model;
 mod objects;
 mod order;
+mod parked;
 mod parts;
 mod rooms;
 mod split;

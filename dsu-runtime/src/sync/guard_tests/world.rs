@@ -164,7 +164,9 @@ pub const HARD: GuardIndex = GuardIndex(4);
 pub const PARTS: GuardIndex = GuardIndex(5);
 pub const GROWN: GuardIndex = GuardIndex(6);
 pub const SPLIT: GuardIndex = GuardIndex(7);
-pub const GUARDS: u32 = 8;
+pub const PARKED: GuardIndex = GuardIndex(8);
+pub const LONE: GuardIndex = GuardIndex(9);
+pub const GUARDS: u32 = 10;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -186,6 +188,7 @@ fn bind() {
             name,
             digest: digest(schema),
             tag,
+            same: Vec::new(),
         });
         tag
     };
@@ -199,6 +202,10 @@ fn bind() {
         new_grown,
         old_split,
         new_split,
+        old_parked,
+        new_parked,
+        old_lone,
+        new_lone,
     ] = [
         "PARTS_OLD",
         "PARTS_NEW",
@@ -206,6 +213,10 @@ fn bind() {
         "GROWN_NEW",
         "SPLIT_OLD",
         "SPLIT_NEW",
+        "PARKED_OLD",
+        "PARKED_NEW",
+        "LONE_OLD",
+        "LONE_NEW",
     ]
     .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
@@ -224,6 +235,10 @@ fn bind() {
                 "GROWN_NEW" => new_grown,
                 "SPLIT_OLD" => old_split,
                 "SPLIT_NEW" => new_split,
+                "PARKED_OLD" => old_parked,
+                "PARKED_NEW" => new_parked,
+                "LONE_OLD" => old_lone,
+                "LONE_NEW" => new_lone,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -233,6 +248,8 @@ fn bind() {
                 "PARTS_OLD" | "PARTS_NEW" => PARTS,
                 "GROWN_OLD" | "GROWN_NEW" => GROWN,
                 "SPLIT_OLD" | "SPLIT_NEW" => SPLIT,
+                "PARKED_OLD" | "PARKED_NEW" => PARKED,
+                "LONE_OLD" | "LONE_NEW" => LONE,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -262,15 +279,22 @@ fn version_1() -> Manifest {
         from: None,
         build_id: String::new(),
         rustc: String::new(),
-        guards: ["WORLD_OLD", "PARTS_OLD", "GROWN_OLD", "SPLIT_OLD"]
-            .into_iter()
-            .map(|name| GuardManifest {
-                name: name.into(),
-                renamed_from: String::new(),
-                family: None,
-                items: schema_of(name),
-            })
-            .collect(),
+        guards: [
+            "WORLD_OLD",
+            "PARTS_OLD",
+            "GROWN_OLD",
+            "SPLIT_OLD",
+            "PARKED_OLD",
+            "LONE_OLD",
+        ]
+        .into_iter()
+        .map(|name| GuardManifest {
+            name: name.into(),
+            renamed_from: String::new(),
+            family: None,
+            items: schema_of(name),
+        })
+        .collect(),
         types: Vec::new(),
         frozen: Vec::new(),
         lenses: Vec::new(),
