@@ -50,7 +50,10 @@ impl Client {
     }
 
     fn ask(&mut self, line: &str) -> String {
-        writeln!(self.0.get_mut(), "{line}").expect("the server reads");
+        // In one piece: the server takes what arrives for a line.
+        let line = format!("{line}\n");
+        let stream = self.0.get_mut();
+        stream.write_all(line.as_bytes()).expect("the server reads");
         let mut answer = String::new();
         self.0.read_line(&mut answer).expect("the server answers");
         answer.trim_end().to_owned()
@@ -148,10 +151,10 @@ fn what_is_parked_can_be_moved_and_removed_and_the_rest_comes_back_equal() {
 
     fleet.updated(&version("v2"), AT_ONCE);
     assert_eq!(parked(&fleet), []);
-    assert_eq!(client.ask("GET l1"), r#"["item-that-needs-a-block-1"]"#);
-    let thrice = [r#""item-that-needs-a-block-3""#; 3].join(" ");
+    assert_eq!(client.ask("GET l1"), r#"[b"item-that-needs-a-block-1"]"#);
+    let thrice = [r#"b"item-that-needs-a-block-3""#; 3].join(" ");
     assert_eq!(client.ask("GET r3"), format!("[{thrice}]"));
-    assert_eq!(client.ask("GET l4"), r#""overwritten""#);
+    assert_eq!(client.ask("GET l4"), r#"b"overwritten""#);
     assert_eq!(client.ask("KEYS"), "l1,l4,l6,r3,t1");
     assert_eq!(client.ask("HIT l1"), "2");
     fleet.finish();
@@ -165,12 +168,12 @@ fn while_mixed_the_older_version_sees_foreign_values_and_may_replace_them() {
     let (mut new, mut old) = (Client::of_version(&fleet, 2), Client::of_version(&fleet, 1));
     new.does(&["PUSH l1 item 2", "PUSH l2 item 1", "SET t1 text"]);
     assert_eq!(old.ask("GET l1"), FOREIGN);
-    assert_eq!(old.ask("GET t1"), r#""text""#);
+    assert_eq!(old.ask("GET t1"), r#"b"text""#);
     assert_eq!(old.ask("HIT l1"), "1");
     assert_eq!(new.ask("HIT l1"), "2");
-    assert_eq!(new.ask("GET l1"), r#"["item" "item"]"#);
+    assert_eq!(new.ask("GET l1"), r#"[b"item" b"item"]"#);
     old.does(&["SET l1 text", "DEL l2"]);
-    assert_eq!(new.ask("GET l1"), r#""text""#);
+    assert_eq!(new.ask("GET l1"), r#"b"text""#);
     assert_eq!(new.ask("GET l2"), "none");
     fleet.ask(&["rollback", "--wait"]);
     assert_eq!(parked(&fleet), []);
@@ -188,7 +191,7 @@ fn the_next_version_must_take_up_what_is_parked() {
     // The same types by other code, and a lens from them.
     fleet.updated(&version("repaired"), AT_ONCE);
     assert_eq!(client.ask("NAME"), "repaired");
-    assert_eq!(client.ask("GET l1"), r#"["item-that-needs-a-block-1"]"#);
+    assert_eq!(client.ask("GET l1"), r#"[b"item-that-needs-a-block-1"]"#);
     fleet.accepted(&["rollback", "--wait"]);
     client.does(&["DEL l6"]);
     assert_eq!(parked(&fleet), values(2, 5));
@@ -245,7 +248,7 @@ fn what_is_parked_is_dropped_with_its_entries_when_the_operator_says_so() {
     fleet.updated(&version("other"), &flags);
     assert_eq!(parked(&fleet), []);
     assert_eq!(client.ask("KEYS"), "t1,t2");
-    assert_eq!(client.ask("GET t2"), r#""text""#);
+    assert_eq!(client.ask("GET t2"), r#"b"text""#);
     fleet.finish();
 }
 
@@ -282,7 +285,7 @@ fn forbidden_values_are_made_as_long_as_no_older_worker_may_look() {
     assert_eq!(new.ask("NOTE c text 5"), not_yet);
     assert_eq!(new.ask("ALL 2"), "false");
     assert_eq!(old.ask("READ a"), FOREIGN);
-    assert_eq!(new.ask("READ a"), r#""text" weighs 5"#);
+    assert_eq!(new.ask("READ a"), r#"b"text" weighs 5"#);
     fleet.ask(&["rollback", "--wait"]);
     assert_eq!(fleet.until_idle().version, 2);
     let again = client.ask("EPOCH");
@@ -301,13 +304,13 @@ fn a_stand_in_gives_its_value_back_unless_somebody_wrote_over_it() {
     client.does(&["MARK a text 5", "MARK b text 6", "MARK c text 0"]);
     fleet.accepted(&["rollback", "--wait"]);
     assert_eq!(parked(&fleet), []);
-    assert_eq!(client.ask("SEE a"), r#""a seal on text""#);
-    assert_eq!(client.ask("SEE c"), r#""text""#);
+    assert_eq!(client.ask("SEE a"), r#"b"a seal on text""#);
+    assert_eq!(client.ask("SEE c"), r#"b"text""#);
     client.does(&["EDIT b new"]);
     fleet.accepted(&["status", "--check"]);
     fleet.updated(&version("v2"), AT_ONCE);
-    assert_eq!(client.ask("SEE a"), r#""text" sealed 5"#);
-    assert_eq!(client.ask("SEE b"), r#""new""#);
+    assert_eq!(client.ask("SEE a"), r#"b"text" sealed 5"#);
+    assert_eq!(client.ask("SEE b"), r#"b"new""#);
     fleet.finish();
 }
 
