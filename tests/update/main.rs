@@ -11,4 +11,5 @@ mod refusals;
 mod repaired;
 mod rooms;
 mod signals;
+mod transactions;
 mod under_load;
