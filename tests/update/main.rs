@@ -13,4 +13,5 @@ mod repaired;
 mod rooms;
 mod signals;
 mod typed;
+mod transactions;
 mod under_load;
