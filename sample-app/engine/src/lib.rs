@@ -29,7 +29,7 @@ mod values;
 
 pub mod tables;
 
-pub use ahead::Upcoming;
+pub use ahead::{Upcoming, Wanted};
 pub use call::{Call, Client, Outcome, ReplyMode};
 pub use command::{Command, Handler};
 pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};

@@ -3,7 +3,7 @@
 use super::entry::{Entry, StringHolder, inaccessible};
 use super::locked::Locked;
 use super::place::SHARDS;
-use crate::ahead;
+use crate::ahead::{self, Wanted};
 use crate::error::StoreError;
 use crate::store::{KeySet, Store, UnixMs};
 use dsu_runtime::heap::Cell;
@@ -42,8 +42,8 @@ impl<S: Shards> Store for ShardedStore<S> {
     type Context = Worker;
     type Tx<'t> = Transaction<'t, S>;
 
-    fn prefetch(cx: &mut Worker, keys: &[&[u8]]) {
-        ahead::prefetch::<S>(cx, keys);
+    fn prefetch(cx: &mut Worker, wanted: &[Wanted<'_>]) {
+        ahead::prefetch::<S>(cx, wanted);
     }
 
     fn open<'t>(
