@@ -11,7 +11,7 @@ use sample_app::load::{Value, Wire};
 use sample_app::server::{Server, Settings};
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -252,7 +252,7 @@ impl Compared {
     }
 }
 
-fn speed(library: &PathBuf, version: u32, is_quick: bool) {
+fn speed(library: &Path, version: u32, is_quick: bool) {
     let keys = number("DSU_BENCH_KEYS", if is_quick { "1000" } else { "1000000" });
     let rounds = number("DSU_BENCH_ROUNDS", if is_quick { "1" } else { "7" });
     let requests = number(
@@ -262,7 +262,7 @@ fn speed(library: &PathBuf, version: u32, is_quick: bool) {
     let depths = setting("DSU_BENCH_DEPTHS", "1,16");
     let chosen = setting("DSU_BENCH_COMMANDS", "");
     let sides = [
-        Side::ours(library.clone()),
+        Side::ours(library.to_path_buf()),
         Side::redis().expect("redis-server --version just ran"),
     ];
     for side in &sides {
@@ -338,7 +338,7 @@ fn speed(library: &PathBuf, version: u32, is_quick: bool) {
     }
 }
 
-fn memory(library: &PathBuf, is_quick: bool) {
+fn memory(library: &Path, is_quick: bool) {
     let counts = setting(
         "DSU_BENCH_KEYS",
         if is_quick {
@@ -359,7 +359,7 @@ fn memory(library: &PathBuf, is_quick: bool) {
     {
         let bytes = [0, 1].map(|which| {
             let side = match which {
-                0 => Side::ours(library.clone()),
+                0 => Side::ours(library.to_path_buf()),
                 _ => Side::redis().expect("redis-server --version just ran"),
             };
             // What a first connection costs is not the keys'.

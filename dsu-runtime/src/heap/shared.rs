@@ -111,6 +111,11 @@ unsafe impl<T: Shared> Cell<T> for Inline<T> {
         Some(&mut self.0)
     }
 
+    #[inline]
+    fn prefetch(&self) {
+        self.0.prefetch();
+    }
+
     fn into_value(self) -> Result<T, AccessError> {
         Ok(self.0)
     }

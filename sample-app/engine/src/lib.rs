@@ -32,7 +32,7 @@ mod walk;
 
 pub mod tables;
 
-pub use ahead::Upcoming;
+pub use ahead::{Upcoming, Wanted};
 pub use call::{Call, Client, Outcome, ReplyMode};
 pub use changes::Changes;
 pub use command::{Command, Handler};

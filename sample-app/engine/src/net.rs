@@ -238,7 +238,7 @@ impl Connections {
         table: &CommandTable<S>,
         ready: &[usize],
     ) -> usize {
-        let mut next = Upcoming::new();
+        let mut next = Upcoming::default();
         let mut taken = 0;
         while taken < ready.len() && !next.is_full() {
             if let Some(Some(connection)) = self.slots.get(ready[taken]) {
@@ -247,7 +247,7 @@ impl Connections {
             taken += 1;
         }
         if next.is_several() {
-            S::prefetch(cx, next.keys());
+            S::prefetch(cx, next.wanted());
         }
         taken
     }

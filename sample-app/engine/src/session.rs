@@ -128,8 +128,8 @@ impl Session {
         self.client.describe(now, self.buffers())
     }
 
-    /// Adds the keys of requests that wait here to those that are needed next. Whoever takes them is to
-    /// ask for their memory before [`process`](Self::process).
+    /// Adds what requests that wait here will need to what is needed next. Whoever takes it is to ask
+    /// for its memory before [`process`](Self::process).
     pub fn look_ahead<'k, S: Store>(&'k self, table: &CommandTable<S>, next: &mut Upcoming<'k>) {
         self.foreseen.set(next.take(table, self.input.unread()));
     }
@@ -137,10 +137,10 @@ impl Session {
     /// Asks for the memory of the next few requests, unless that was done.
     fn foresee<S: Store>(&self, table: &CommandTable<S>, context: &mut S::Context) {
         if self.foreseen.get() == 0 {
-            let mut next = Upcoming::new();
+            let mut next = Upcoming::default();
             self.look_ahead(table, &mut next);
             if next.is_several() {
-                S::prefetch(context, next.keys());
+                S::prefetch(context, next.wanted());
             }
         }
     }

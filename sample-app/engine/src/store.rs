@@ -7,6 +7,7 @@
 
 use resp::Args;
 
+use crate::ahead::Wanted;
 use crate::error::StoreError;
 
 /// Milliseconds since 1970.
@@ -114,9 +115,9 @@ pub trait Store: 'static {
     /// The shard that this key lies in, below [`SHARDS`](Self::SHARDS).
     fn shard_of(key: &[u8]) -> usize;
 
-    /// Asks the processor for the memory that these keys, a few, will need soon. Changes nothing and
-    /// waits for nobody.
-    fn prefetch(_context: &mut Self::Context, _keys: &[&[u8]]) {}
+    /// Asks the processor for memory that will be needed soon, of a few keys. Changes nothing and waits
+    /// for nobody.
+    fn prefetch(_context: &mut Self::Context, _wanted: &[Wanted<'_>]) {}
 
     /// Locks all shards that `keys` needs, in a fixed order. Keys whose time is up at `now`
     /// are invisible through the result, and may be removed by it.

@@ -3,18 +3,31 @@
 //! Owns no state and decides nothing: what is not plain ends the look, and the parser says later what
 //! it was.
 
-/// The first two arguments of each plain request at the beginning of `buffer`, with its length: a
-/// multibulk request of two to nine arguments, each shorter than a million bytes.
-pub fn look_ahead(buffer: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], usize)> {
+/// A complete request of two to nine arguments, each shorter than a million bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plain<'a> {
+    /// The first argument.
+    pub name: &'a [u8],
+    /// The second one.
+    pub key: &'a [u8],
+    /// The third, if there is one.
+    pub third: Option<&'a [u8]>,
+    /// Bytes of the whole request.
+    pub length: usize,
+}
+
+/// The plain requests at the beginning of `buffer`.
+pub fn look_ahead(buffer: &[u8]) -> impl Iterator<Item = Plain<'_>> {
     let mut rest = buffer;
     std::iter::from_fn(move || {
-        let (name, key, length) = first(rest)?;
-        rest = &rest[length..];
-        Some((name, key, length))
+        let plain = first(rest)?;
+        rest = &rest[plain.length..];
+        Some(plain)
     })
 }
 
-fn first(buffer: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+#[inline]
+fn first(buffer: &[u8]) -> Option<Plain<'_>> {
     let [b'*', count @ b'2'..=b'9', b'\r', b'\n', ..] = *buffer else {
         return None;
     };
@@ -26,10 +39,19 @@ fn first(buffer: &[u8]) -> Option<(&[u8], &[u8], usize)> {
         (at <= buffer.len()).then(|| &buffer[start..start + length])
     };
     let (name, key) = (argument()?, argument()?);
-    for _ in b'2'..count {
+    let third = match count {
+        b'2' => None,
+        _ => Some(argument()?),
+    };
+    for _ in b'3'..count {
         argument()?;
     }
-    Some((name, key, at))
+    Some(Plain {
+        name,
+        key,
+        third,
+        length: at,
+    })
 }
 
 /// The length that a bulk's header gives, and the header's own.
@@ -58,8 +80,18 @@ mod tests {
     fn complete_plain_requests_are_seen_and_the_look_ends_at_anything_else() {
         let plain = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*3\r\n$3\r\nSET\r\n$2\r\nkk\r\n$1\r\nv\r\n";
         let wanted = [
-            (&b"GET"[..], &b"k"[..], 20),
-            (&b"SET"[..], &b"kk"[..], plain.len() - 20),
+            Plain {
+                name: b"GET",
+                key: b"k",
+                third: None,
+                length: 20,
+            },
+            Plain {
+                name: b"SET",
+                key: b"kk",
+                third: Some(b"v"),
+                length: plain.len() - 20,
+            },
         ];
         let others: [&[u8]; 4] = [b"", b"PING\r\n", b"*2\r\n$3\r\nGET\r\n$1\r\n", b"*0\r\n"];
         for other in others {

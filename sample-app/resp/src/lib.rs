@@ -20,7 +20,7 @@ mod request;
 
 pub mod fuzz;
 
-pub use ahead::look_ahead;
+pub use ahead::{Plain, look_ahead};
 pub use double::format_double;
 pub use glob::{glob_match, glob_match_ignoring_case};
 pub use integer::{format_integer, parse_cursor, parse_integer, push_integer};

@@ -1,5 +1,6 @@
 //! What a key holds.
 
+use dsu_runtime::heap::{KeyHash, Reach};
 use dsu_runtime::prelude::*;
 use kv_engine::{Hash, Kind, List, Origin, StringHolder, Text, TypedHolder};
 
@@ -36,7 +37,13 @@ impl StringHolder for Value {
         match self {
             Value::Text(text) => text.prefetch_bytes(),
             Value::List(list) => list.prefetch(),
-            Value::Hash(_) => {}
+            Value::Hash(hash) => hash.prefetch_content(),
+        }
+    }
+
+    fn prefetch_field(&self, field: &[u8], hash: &mut KeyHash, reach: Reach) {
+        if let Value::Hash(pairs) = self {
+            pairs.prefetch_field(field, hash, reach);
         }
     }
 

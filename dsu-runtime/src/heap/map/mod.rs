@@ -20,6 +20,7 @@
 
 mod group;
 mod segment;
+mod sip;
 mod table;
 mod walk;
 

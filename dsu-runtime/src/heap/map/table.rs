@@ -11,9 +11,9 @@
 
 use super::super::{alloc, block};
 use super::segment::{Segment, Slot, load};
+use super::sip::Sip13;
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
-use siphasher::sip::SipHasher13;
 use std::alloc::Layout;
 use std::borrow::Borrow;
 use std::collections::hash_map::RandomState;
@@ -95,8 +95,9 @@ impl<K, C> Table<K, C> {
         }
     }
 
+    #[inline]
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.keys[0], self.keys[1]);
+        let mut hasher = Sip13::new(self.keys);
         key.hash(&mut hasher);
         hasher.finish()
     }

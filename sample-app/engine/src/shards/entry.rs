@@ -3,6 +3,7 @@
 use crate::error::StoreError;
 use crate::store::{Kind, StringValue, UnixMs};
 use crate::typed::{HashValue, ListValue};
+use dsu_runtime::heap::{KeyHash, Reach};
 use dsu_runtime::prelude::*;
 
 /// The deadline of a key that has none, in milliseconds since 1970.
@@ -79,6 +80,11 @@ pub trait StringHolder: Sized + 'static {
 
     /// Asks the processor for what the value refers to.
     fn prefetch_content(&self);
+
+    /// Asks the processor for a field of a hash, in steps as
+    /// [`SharedMap::prefetch`](dsu_runtime::heap::SharedMap::prefetch) takes them; the first one finds
+    /// the field's hash for the others.
+    fn prefetch_field(&self, _field: &[u8], _hash: &mut KeyHash, _reach: Reach) {}
 
     /// The string, if it is one.
     fn text(&self) -> Option<&Self::Text>;

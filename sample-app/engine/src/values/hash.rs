@@ -6,7 +6,7 @@
 use super::pairs::Pairs;
 use crate::error::StoreError;
 use crate::typed::HashValue;
-use dsu_runtime::heap::Inline;
+use dsu_runtime::heap::{Inline, KeyHash, Reach};
 use dsu_runtime::prelude::*;
 
 /// Fields with values.
@@ -55,6 +55,24 @@ impl Hash {
         match self.form {
             Form::Packed(_) => "listpack",
             Form::Table(_) => "hashtable",
+        }
+    }
+
+    /// Asks the processor for the head of the map, if there is one.
+    pub fn prefetch_content(&self) {
+        match &self.form {
+            Form::Packed(_) => {}
+            Form::Table(map) => map.prefetch(),
+        }
+    }
+
+    /// Asks the processor for what finding a field in a map will read in this step.
+    pub fn prefetch_field(&self, field: &[u8], hash: &mut KeyHash, reach: Reach) {
+        if let Form::Table(map) = &self.form {
+            if reach == Reach::Segment {
+                *hash = map.hash_of(field);
+            }
+            SharedMap::prefetch(map, *hash, reach);
         }
     }
 
