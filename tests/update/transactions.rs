@@ -39,7 +39,7 @@ fn connected(fleet: &Fleet, version: u64, count: usize) -> Vec<Wire> {
         let workers = fleet.now().workers;
         let at = workers
             .iter()
-            .filter(|one| one.version.map(u64::from) == Some(version) && one.state == "serving");
+            .filter(|one| one.version == Some(version) && one.state == "serving");
         let pids: Vec<u32> = at.map(|one| one.pid).collect();
         (pids.len() == count).then_some(pids)
     });
