@@ -8,6 +8,7 @@ mod announced;
 mod bind;
 mod check;
 mod events;
+mod layout;
 mod life;
 mod objects;
 #[cfg(test)]

@@ -1,0 +1,325 @@
+//! Which step takes each item of a guard from one version's tuple to its neighbour's (R3): laid out from
+//! the two schemas and the lenses of this library.
+//!
+//! Owns the places of items and of what is kept of them; `tuple` runs the steps.
+
+use super::tuple::{ALIGN, Part, Piece, Plan, Step};
+use crate::abi::{
+    FieldSchema, GuardRegistration, LensDirections, TransformerRegistration, TypeRegistration,
+    TypeSchema,
+};
+use crate::ids::Tag;
+use crate::version::{fields, is_tuple_of};
+
+/// One item, as it is on either side.
+struct Pair<'a> {
+    name: &'a str,
+    older: Option<&'a FieldSchema>,
+    newer: Option<&'a FieldSchema>,
+    lens: Option<&'static TransformerRegistration>,
+    complement: usize,
+}
+
+/// Items that become others by a lens between tuples of them.
+struct Group {
+    lens: &'static TransformerRegistration,
+    /// The older items' places in the guard's tuple and in the lens's.
+    older: Vec<Piece>,
+    newer: Vec<Piece>,
+    complement: usize,
+}
+
+/// Both layouts of a guard's tuple and of the complement between them.
+pub(super) struct TupleLayout<'a> {
+    groups: Vec<Group>,
+    pairs: Vec<Pair<'a>>,
+    parts: Vec<Part>,
+    complement_size: usize,
+    pub(super) both_ways: bool,
+}
+
+fn lens_between(
+    older: &TypeSchema,
+    newer: &TypeSchema,
+) -> Option<&'static TransformerRegistration> {
+    inventory::iter::<TransformerRegistration>
+        .into_iter()
+        .find(|lens| lens.items.is_none() && (lens.left)() == *older && (lens.right)() == *newer)
+}
+
+/// Where the named items lie in a guard's tuple, and in the tuple that a lens takes or gives.
+fn places(tuple: &TypeSchema, names: &[&str], items: &TypeSchema) -> Vec<Piece> {
+    let item = |name: &str| fields(items).iter().find(|item| item.name == name);
+    let parts = fields(tuple).iter().zip(names);
+    let pieces = parts.filter_map(|(part, name)| {
+        Some(Piece {
+            from: item(name)?.offset as usize,
+            to: part.offset as usize,
+            size: part.ty.size as usize,
+        })
+    });
+    pieces.collect()
+}
+
+impl<'a> TupleLayout<'a> {
+    pub(super) fn of(
+        guard: &GuardRegistration,
+        older: &'a TypeSchema,
+        newer: &'a TypeSchema,
+    ) -> Result<TupleLayout<'a>, String> {
+        let mut layout = TupleLayout {
+            groups: Vec::new(),
+            pairs: Vec::new(),
+            parts: Vec::new(),
+            complement_size: 0,
+            both_ways: true,
+        };
+        for lens in inventory::iter::<TransformerRegistration> {
+            layout.group(lens, guard, older, newer);
+        }
+        let (from_group, to_group) = layout.grouped();
+        let own = fields(newer).iter().zip(guard.items);
+        for (field, calls) in own.filter(|(field, _)| !to_group.contains(&field.name.as_str())) {
+            let mut ungrouped = fields(older)
+                .iter()
+                .filter(|old| !from_group.contains(&old.name.as_str()));
+            let old = ungrouped.find(|old| old.name == field.name);
+            let lens = match old {
+                Some(old) if old.ty != field.ty => {
+                    Some(lens_between(&old.ty, &field.ty).ok_or_else(|| {
+                        format!(
+                            "item {}.{} changed and has no transformer",
+                            guard.name, field.name
+                        )
+                    })?)
+                }
+                _ => None,
+            };
+            let complement = match (old, lens) {
+                (_, Some(lens)) => {
+                    layout.both_ways &= (lens.directions)() == LensDirections::Both;
+                    layout.room(
+                        (lens.complement)().size as usize,
+                        Some(lens.drop_complement),
+                        Some(lens.visit_complement),
+                    )
+                }
+                (None, None) => {
+                    layout.room(field.ty.size as usize, Some(calls.drop), Some(calls.visit))
+                }
+                (Some(_), None) => 0,
+            };
+            layout.pairs.push(Pair {
+                name: &field.name,
+                older: old,
+                newer: Some(field),
+                lens,
+                complement,
+            });
+        }
+        for old in fields(older) {
+            if from_group.contains(&old.name.as_str()) {
+                continue;
+            }
+            let is_there = |field: &&FieldSchema| {
+                field.name == old.name && !to_group.contains(&field.name.as_str())
+            };
+            if !fields(newer).iter().any(|field| is_there(&field)) {
+                // Its type is known here only if it was frozen; else it leaks with its complement.
+                let known = inventory::iter::<TypeRegistration>
+                    .into_iter()
+                    .find(|t| t.frozen_from != 0 && (t.schema)() == old.ty);
+                let complement = layout.room(
+                    old.ty.size as usize,
+                    known.map(|t| t.drop),
+                    known.map(|t| t.visit),
+                );
+                layout.pairs.push(Pair {
+                    name: &old.name,
+                    older: Some(old),
+                    newer: None,
+                    lens: None,
+                    complement,
+                });
+            }
+        }
+        Ok(layout)
+    }
+
+    /// Takes a lens in if it is one between items of these tuples.
+    fn group(
+        &mut self,
+        lens: &'static TransformerRegistration,
+        guard: &GuardRegistration,
+        older: &TypeSchema,
+        newer: &TypeSchema,
+    ) {
+        let Some(items) = lens.items.filter(|items| items.guard == guard.name) else {
+            return;
+        };
+        let (left, right) = ((lens.left)(), (lens.right)());
+        if !is_tuple_of(&left, items.older, older) || !is_tuple_of(&right, items.newer, newer) {
+            return;
+        }
+        self.both_ways &= (lens.directions)() == LensDirections::Both;
+        let size = (lens.complement)().size as usize;
+        let complement = self.room(
+            size,
+            Some(lens.drop_complement),
+            Some(lens.visit_complement),
+        );
+        self.groups.push(Group {
+            lens,
+            older: places(&left, items.older, older),
+            newer: places(&right, items.newer, newer),
+            complement,
+        });
+    }
+
+    /// Names of the older and of the newer items that a group takes care of.
+    fn grouped(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let items = || self.groups.iter().filter_map(|group| group.lens.items);
+        (
+            items().flat_map(|items| items.older).copied().collect(),
+            items().flat_map(|items| items.newer).copied().collect(),
+        )
+    }
+
+    fn room(
+        &mut self,
+        size: usize,
+        drop: Option<crate::abi::DropFn>,
+        visit: Option<crate::abi::VisitFn>,
+    ) -> usize {
+        let offset = self.complement_size;
+        if size > 0 {
+            self.parts.push(Part {
+                offset,
+                drop,
+                visit,
+            });
+            self.complement_size += size.next_multiple_of(ALIGN);
+        }
+        offset
+    }
+
+    /// One direction, towards tuples of tag `target`.
+    pub(super) fn plan(&self, forward: bool, target: Tag) -> Plan {
+        let groups = self.groups.iter();
+        let grouped = groups.clone().map(|group| group.step(forward));
+        let steps = grouped.chain(self.pairs.iter().map(|pair| pair.step(forward)));
+        let names = groups.clone().map(Group::name);
+        let names = names.chain(self.pairs.iter().map(|pair| pair.name.to_owned()));
+        // A part is in the complement only while its item is not in the tuple.
+        let kept = self
+            .pairs
+            .iter()
+            .filter(|pair| pair.room() > 0 && (pair.lens.is_some() || pair.is_kept(forward)));
+        let of_groups = groups.filter(|group| (group.lens.complement)().size > 0);
+        let offsets = of_groups.map(|group| group.complement);
+        let parts = offsets
+            .chain(kept.map(|pair| pair.complement))
+            .filter_map(|offset| self.parts.iter().find(|part| part.offset == offset))
+            .copied()
+            .collect();
+        Plan {
+            steps: steps.collect(),
+            names: names.collect(),
+            parts,
+            complement_size: self.complement_size,
+            target,
+        }
+    }
+}
+
+impl Group {
+    fn name(&self) -> String {
+        let items = self.lens.items.map_or(&[][..], |items| items.older);
+        format!("({})", items.join(", "))
+    }
+
+    fn step(&self, forward: bool) -> Step {
+        let reversed = |pieces: &[Piece]| {
+            let turn = |piece: &Piece| Piece {
+                from: piece.to,
+                to: piece.from,
+                size: piece.size,
+            };
+            pieces.iter().map(turn).collect()
+        };
+        let lens = self.lens;
+        let older = (&self.older, (lens.left)().size as usize);
+        let newer = (&self.newer, (lens.right)().size as usize);
+        let ((gather, gathered), (spread, given)) = match forward {
+            true => (older, newer),
+            false => (newer, older),
+        };
+        Step::Regroup {
+            gather: gather.clone(),
+            gathered,
+            spread: reversed(spread),
+            given,
+            call: if forward { lens.forward } else { lens.backward },
+            complement: self.complement,
+            has_complement: (lens.complement)().size > 0,
+        }
+    }
+}
+
+impl Pair<'_> {
+    /// Bytes that it may have in the complement. Without any, its place there is that of the next pair.
+    fn room(&self) -> u64 {
+        match (self.lens, self.older, self.newer) {
+            (Some(lens), ..) => (lens.complement)().size,
+            (None, Some(_), Some(_)) => 0,
+            (None, older, newer) => older.or(newer).map_or(0, |field| field.ty.size),
+        }
+    }
+
+    /// Whether going this way puts the item into the complement.
+    fn is_kept(&self, forward: bool) -> bool {
+        if forward {
+            self.newer.is_none()
+        } else {
+            self.older.is_none()
+        }
+    }
+
+    fn step(&self, forward: bool) -> Step {
+        let older = self
+            .older
+            .map(|field| (field.offset as usize, field.ty.size as usize));
+        let newer = self
+            .newer
+            .map(|field| (field.offset as usize, field.ty.size as usize));
+        let (source, target) = if forward {
+            (older, newer)
+        } else {
+            (newer, older)
+        };
+        let complement = self.complement;
+        match (source, target) {
+            (Some((from, size)), Some((to, _))) => match self.lens {
+                None => Step::Move { from, to, size },
+                Some(lens) => Step::Convert {
+                    from,
+                    to,
+                    call: if forward { lens.forward } else { lens.backward },
+                    complement,
+                    has_complement: (lens.complement)().size > 0,
+                },
+            },
+            (Some((from, size)), None) => Step::Keep {
+                from,
+                size,
+                complement,
+            },
+            (None, Some((to, size))) => Step::Make {
+                to,
+                size,
+                complement,
+            },
+            (None, None) => unreachable!("an item is on one side at least"),
+        }
+    }
+}
