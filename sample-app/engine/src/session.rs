@@ -12,6 +12,7 @@ use crate::buffer::{Input, Output};
 use crate::call::{Buffers, Call, Client, Outcome, ReplyMode};
 use crate::command::{Command, Handler};
 use crate::error::{CommandError, until_zero};
+use crate::metrics::Metrics;
 use crate::server::{Counters, Server};
 use crate::store::{KeySet, Keys, Store, UnixMs};
 use crate::table::CommandTable;
@@ -33,6 +34,12 @@ pub enum Progress {
     OutputFull,
     /// Send what is unsent, then close the connection. Nothing more will run.
     Closing,
+}
+
+/// Where a batch counts.
+struct Counts<'a> {
+    counters: &'a mut Counters,
+    metrics: &'a mut Metrics,
 }
 
 /// A connection's private state.
@@ -133,7 +140,13 @@ impl Session {
     ) -> Progress {
         let mut counters = Counters::default();
         let now = server.now();
-        let progress = self.batch(table, context, server, &mut counters, now, budget);
+        let mut metrics = server.lend_metrics();
+        let mut counts = Counts {
+            counters: &mut counters,
+            metrics: &mut metrics,
+        };
+        let progress = self.batch(table, context, server, &mut counts, now, budget);
+        server.return_metrics(metrics);
         if counters != Counters::default() {
             self.client.active_at = now;
             server.count(counters);
@@ -146,7 +159,7 @@ impl Session {
         table: &CommandTable<S>,
         context: &mut S::Context,
         server: &mut dyn Server,
-        counters: &mut Counters,
+        counts: &mut Counts<'_>,
         now: UnixMs,
         budget: usize,
     ) -> Progress {
@@ -171,14 +184,15 @@ impl Session {
                     return Progress::Idle;
                 }
                 Ok(Parsed::Request { length }) => {
-                    self.request(table, context, server, counters, now);
+                    self.request(table, context, server, counts, now);
                     self.input.consume(length);
                 }
                 Err(error) => {
                     let mut text = Vec::new();
                     error.push_message(&mut text);
                     Reply::new(self.output.tail(), self.client.protocol).error(&text);
-                    counters.errors += 1;
+                    counts.counters.errors += 1;
+                    counts.metrics.error(&text);
                     self.closing = true;
                 }
             }
@@ -190,7 +204,7 @@ impl Session {
         table: &CommandTable<S>,
         context: &mut S::Context,
         server: &mut dyn Server,
-        counters: &mut Counters,
+        counts: &mut Counts<'_>,
         now: UnixMs,
     ) {
         let buffers = self.buffers();
@@ -206,7 +220,8 @@ impl Session {
             reply: Reply::new(self.output.tail(), self.client.protocol),
             client: &mut self.client,
             server,
-            counters,
+            counters: counts.counters,
+            metrics: counts.metrics,
             now,
             name: "",
             buffers,
@@ -217,11 +232,16 @@ impl Session {
         if let Err(error) = find(table, &call).and_then(|command| {
             call.name = command.spec.name;
             call.client.last_command = command.spec.name;
-            run(command, table, context, &mut call)
+            measured(command, table, context, &mut call)
         }) {
-            call.counters.errors += 1;
             call.reply.rewind(mark);
-            call.reply.error(&error.text());
+            call.fail(&error);
+            // What ran was counted when it ran.
+            if call.name.is_empty()
+                && let Some(command) = table.named(args)
+            {
+                call.metrics.reject(command.meter, command.spec.name);
+            }
         }
         match call.client.reply_mode {
             ReplyMode::On => {}
@@ -265,6 +285,21 @@ fn find<'t, S: Store>(
     } else {
         Err(CommandError::arity(command.spec.name))
     }
+}
+
+/// Runs a command and counts how it went and how long it took, waiting for locks included.
+#[inline]
+fn measured<S: Store>(
+    command: &Command<S>,
+    table: &CommandTable<S>,
+    context: &mut S::Context,
+    call: &mut Call<'_>,
+) -> Outcome {
+    let timer = call.metrics.begin(command.meter);
+    let outcome = run(command, table, context, call);
+    call.metrics
+        .end(command.meter, command.spec.name, timer, &outcome);
+    outcome
 }
 
 #[inline]

@@ -11,5 +11,6 @@ mod over_tcp;
 mod redis;
 mod server;
 mod session;
+mod statistics;
 mod store_errors;
 mod value;
