@@ -16,6 +16,8 @@ pub struct Options {
     pub frozen: u32,
     /// Where `inline` was written.
     pub inline: Option<Span>,
+    /// Where `forbid` was written.
+    pub forbid: Option<Span>,
 }
 
 impl Options {
@@ -65,6 +67,7 @@ impl Options {
                             ));
                         }
                     }
+                    "forbid" => options.forbid = Some(option.span()),
                     _ => options.inline = Some(option.span()),
                 }
                 Ok(())

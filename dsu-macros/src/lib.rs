@@ -31,6 +31,8 @@ use proc_macro::TokenStream;
 /// - `#[shared(meaning = N)]`: a change that the types cannot show (R2)
 /// - `#[shared(frozen = N)]`: a frozen copy of version N of the type of this name
 /// - `#[shared(inline)]`: no box, no tag of its own
+/// - `#[shared(forbid)]`: a lens may forbid to make some values while older workers live (R12), so that
+///   `Versioned::new` of it answers `MakeError`
 #[proc_macro_derive(Shared, attributes(shared))]
 pub fn derive_shared(input: TokenStream) -> TokenStream {
     shared::derive(input.into()).into()

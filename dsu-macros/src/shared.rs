@@ -21,7 +21,7 @@ pub fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
     let options = Options::read(
         &input.attrs,
         "shared",
-        &["name", "meaning", "frozen", "inline"],
+        &["name", "meaning", "frozen", "inline", "forbid"],
         &mut errors,
     );
     let repr = Repr::read(&input.attrs, &mut errors);
@@ -89,7 +89,7 @@ fn implementations(
     let element = options
         .inline
         .is_none()
-        .then(|| element(input, &name, options.frozen));
+        .then(|| element(input, &name, options));
     quote! {
         const _: () = {
             #checks
@@ -124,12 +124,39 @@ fn implementations(
 }
 
 /// The tag of a boxed type, and its registration.
-fn element(input: &DeriveInput, name: &str, frozen: u32) -> TokenStream {
+fn element(input: &DeriveInput, name: &str, options: &Options) -> TokenStream {
     let ident = &input.ident;
+    let frozen = options.frozen;
+    let (cell, forbid, refusal) = match options.forbid {
+        None => (
+            TokenStream::new(),
+            quote! { ::core::option::Option::None },
+            quote! { type Refusal = ::dsu_runtime::error::HeapFull; },
+        ),
+        Some(_) => (
+            quote! {
+                static __FORBID: ::dsu_runtime::abi::ForbidCell = ::dsu_runtime::abi::ForbidCell::new();
+            },
+            quote! { ::core::option::Option::Some(&__FORBID) },
+            quote! {
+                type Refusal = ::dsu_runtime::error::MakeError;
+
+                const FORBIDS: bool = true;
+
+                fn admit(&self) -> ::core::result::Result<(), ::dsu_runtime::error::MakeError> {
+                    ::dsu_runtime::__private::admit(self, &__FORBID)
+                }
+            },
+        ),
+    };
     quote! {
+        #cell
+
         static __TAG: ::dsu_runtime::abi::TagCell = ::dsu_runtime::abi::TagCell::new();
 
         unsafe impl ::dsu_runtime::heap::Element for #ident {
+            #refusal
+
             fn tag() -> &'static ::dsu_runtime::abi::TagCell {
                 &__TAG
             }
@@ -147,6 +174,7 @@ fn element(input: &DeriveInput, name: &str, frozen: u32) -> TokenStream {
                 frozen_from: #frozen,
                 schema: <#ident as ::dsu_runtime::heap::Shared>::schema,
                 tag: &__TAG,
+                forbid: #forbid,
                 drop: ::dsu_runtime::__private::drop_value::<#ident>,
                 visit: ::dsu_runtime::__private::visit_value::<#ident>,
             }
@@ -171,6 +199,15 @@ fn check_generics(input: &DeriveInput, options: &Options, errors: &mut Errors) {
             &input.generics,
             "a generic type cannot be boxed, since a tag names one type: add `#[shared(inline)]`",
         );
+    }
+    if let Some(span) = options
+        .forbid
+        .filter(|_| options.inline.is_some() || options.frozen != 0)
+    {
+        errors.push(syn::Error::new(
+            span,
+            "what is forbidden is asked when a box of this version's type is made: leave out `inline` and `frozen`",
+        ));
     }
     if is_generic && options.frozen != 0 {
         errors.at(

@@ -15,6 +15,34 @@ impl fmt::Display for HeapFull {
 
 impl std::error::Error for HeapFull {}
 
+/// Why a value cannot be put into a box, where its type has `#[shared(forbid)]`. The value is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MakeError {
+    /// No room for it.
+    HeapFull,
+    /// A version that has no form for it runs, or may run again before the update is over (R12).
+    NotYet,
+}
+
+impl fmt::Display for MakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MakeError::HeapFull => HeapFull.fmt(f),
+            MakeError::NotYet => f.write_str(
+                "workers of a version without such values may still run: try again when the update is over",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for MakeError {}
+
+impl From<HeapFull> for MakeError {
+    fn from(_: HeapFull) -> Self {
+        MakeError::HeapFull
+    }
+}
+
 /// Why an element cannot be read or changed here. The element is as it was.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AccessError {

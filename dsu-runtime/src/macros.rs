@@ -38,11 +38,26 @@ macro_rules! removed {
 /// Registers a lens between an older shared type and a newer one.
 ///
 /// The lens type is `Lens + Default`, its sides are `Shared`.
+///
+/// With the names of items it is a lens between tuples of items of one guard (R3), which splits or merges them, or makes some
+/// out of others: `transformer!(StatsLens, TOTALS: (stats) => (commands, traffic));`, where the lens leads from `(Stats,)` to
+/// `(Commands, Traffic)`. A name may stand on both sides. Items that are not named pass as they would without it.
 #[macro_export]
 macro_rules! transformer {
     ($lens:ty) => {
+        $crate::transformer!(@register $lens, ::core::option::Option::None);
+    };
+    ($lens:ty, $guard:ident: ($($older:ident),+ $(,)?) => ($($newer:ident),+ $(,)?)) => {
+        $crate::transformer!(@register $lens, ::core::option::Option::Some($crate::abi::RegroupedItems {
+            guard: ::core::stringify!($guard),
+            older: &[$(::core::stringify!($older)),+],
+            newer: &[$(::core::stringify!($newer)),+],
+        }));
+    };
+    (@register $lens:ty, $items:expr) => {
         $crate::__private::inventory::submit! {
             $crate::abi::TransformerRegistration {
+                items: $items,
                 left: <<$lens as $crate::__private::Lens>::Left as $crate::heap::Shared>::schema,
                 right: <<$lens as $crate::__private::Lens>::Right as $crate::heap::Shared>::schema,
                 complement: <<$lens as $crate::__private::Lens>::Complement as $crate::heap::Shared>::schema,
@@ -51,6 +66,8 @@ macro_rules! transformer {
                 drop_complement: $crate::__private::drop_value::<<$lens as $crate::__private::Lens>::Complement>,
                 visit_complement: $crate::__private::visit_value::<<$lens as $crate::__private::Lens>::Complement>,
                 directions: $crate::__private::directions::<$lens>,
+                policy: $crate::__private::policy::<$lens>,
+                represents: $crate::__private::represents::<$lens>,
             }
         }
     };

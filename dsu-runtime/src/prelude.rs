@@ -1,7 +1,7 @@
 //! What an application writes `use dsu_runtime::prelude::*;` for.
 
 pub use crate as dsu;
-pub use crate::error::{AccessError, HeapFull, LockError, WorkerError};
+pub use crate::error::{AccessError, HeapFull, LockError, MakeError, WorkerError};
 pub use crate::heap::{
     Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedString, SharedVec, Versioned,
 };

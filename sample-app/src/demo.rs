@@ -1,25 +1,26 @@
-//! The script of the demo: load, update, go back, update again, verify.
+//! The script of the demo: load, update twice, go back, update again, verify.
 
 use crate::DemoArguments;
 use crate::table;
 use dsu_runtime::supervisor::Record;
 use sample_app::libraries;
-use sample_app::load::{Expiry, Load, Plan};
+use sample_app::load::{Commands, Load, Plan};
 use sample_app::server::{Answer, Host, Server, Settings};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// So that latencies are those of the server rather than of a run queue that the load itself fills.
 const REST: Duration = Duration::from_millis(5);
-/// Stretches without an update: before the first and after each of the three.
-const STRETCHES: u32 = 4;
+/// Stretches without an update: before the first and after each of the four.
+const STRETCHES: u32 = 5;
 
 /// Runs the demo; fails if any request or write did.
 ///
 /// # Errors
 /// One sentence: it could not be run, or an update did not do as it should.
 pub fn run(arguments: &DemoArguments) -> Result<ExitCode, String> {
-    let (v1, v2) = (libraries::kv(1)?, libraries::kv(2)?);
+    let (v1, v2, v3) = (libraries::kv(1)?, libraries::kv(2)?, libraries::kv(3)?);
     let program = std::env::current_exe().map_err(|error| format!("who am I? {error}"))?;
     let host = Host {
         program,
@@ -47,14 +48,23 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode, String> {
     ));
     demo.wait();
 
-    let path = v2.display().to_string();
-    demo.change("v1 to v2", &["update", &path, "--wait"], 2)?;
-    demo.serve("v2", Expiry::Used);
-    demo.load.expiry(Expiry::Unused);
-    demo.change("v2 back to v1", &["rollback", "--wait"], 1)?;
-    demo.serve("v1 again", Expiry::Unused);
-    demo.change("v1 to v2 again", &["update", &path, "--wait"], 2)?;
-    demo.serve("v2 again", Expiry::Used);
+    let update = |library: &Path| {
+        [
+            "update".into(),
+            library.display().to_string(),
+            "--wait".into(),
+        ]
+    };
+    demo.change("v1 to v2", &update(&v2), 2)?;
+    demo.serve("v2", Commands::Expiring);
+    demo.change("v2 to v3", &update(&v3), 3)?;
+    demo.serve("v3", Commands::Typed);
+    // Version 2 has no command for lists and hashes; they stay, and what it can do to them is done.
+    demo.load.use_commands(Commands::Expiring);
+    demo.change("v3 back to v2", &["rollback".into(), "--wait".into()], 2)?;
+    demo.serve("v2 again", Commands::Expiring);
+    demo.change("v2 to v3 again", &update(&v3), 3)?;
+    demo.serve("v3 again", Commands::Typed);
     demo.finish()
 }
 
@@ -79,7 +89,7 @@ impl Demo {
     }
 
     /// Changes the version under load, in a phase of its own.
-    fn change(&mut self, phase: &str, command: &[&str], wanted: u64) -> Result<(), String> {
+    fn change(&mut self, phase: &str, command: &[String], wanted: u64) -> Result<(), String> {
         self.load.phase(phase);
         self.say(phase);
         let answer = self
@@ -95,9 +105,9 @@ impl Demo {
         Ok(())
     }
 
-    fn serve(&self, phase: &str, expiry: Expiry) {
+    fn serve(&self, phase: &str, commands: Commands) {
         self.load.phase(phase);
-        self.load.expiry(expiry);
+        self.load.use_commands(commands);
         self.wait();
     }
 

@@ -1,5 +1,5 @@
-//! The live demo: a loaded key-value server goes from version 1 to 2, back, and to 2 again, and nothing
-//! is lost. Also the host that serves.
+//! The live demo: a loaded key-value server goes from version 1 over 2 to 3, back to 2, and to 3 again,
+//! and nothing is lost. Also the host that serves.
 
 mod demo;
 mod serve;

@@ -1,12 +1,13 @@
 //! Random commands to the running server and to a real Redis: the replies are equal, whichever version
 //! runs and while versions change.
 
-use crate::agreement::{agree, length, only_in_2, seed, show};
+use crate::agreement::{agree, knows, length, questions, seed, show, walk};
 use crate::conversation::Conversation;
 use crate::generator::{Comparison, Generator, Request, Version};
 use crate::real::Redis;
 use crate::value::{Value, encode};
 use dsu_tests::{Fleet, kv, library};
+use sample_app::server::Settings;
 use std::thread::{Scope, ScopedJoinHandle};
 
 const PIPELINE: usize = 40;
@@ -59,54 +60,48 @@ impl Pair {
 
     /// Every key, what it holds, and how long it lives, as each worker tells; and SCAN finds each once.
     fn compare_contents(&mut self) {
-        let theirs = self.theirs(&[b"KEYS", b"*"]).sorted();
+        let theirs = self.theirs(&["KEYS", "*"]).sorted();
         let Value::Array(keys) = &theirs else {
             panic!("KEYS answers {theirs:?}");
         };
         for place in 0..self.ours.len() {
             let listed = self.ours[place].run(&["KEYS", "*"]).sorted();
             assert_eq!(listed, theirs, "the keys, as worker {place} tells");
-            let mut scanned = scan(&mut self.ours[place]);
+            let ours = &mut self.ours[place];
+            let mut scanned = walk(|args| ours.run(args), &[b"SCAN"]);
             scanned.sort();
             assert_eq!(&scanned, keys, "SCAN of a store at rest, by worker {place}");
             for key in keys {
                 let Value::Bulk(key) = key else {
                     panic!("{key:?} is a key");
                 };
-                let held = self.ours[place].run(&[b"GET", &key[..]]);
-                assert_eq!(held, self.theirs(&[b"GET", key]), "at worker {place}");
-                if self.version == Version::Two {
-                    let until = self.ours[place].run(&[b"PEXPIRETIME", &key[..]]);
-                    let wanted = self.theirs(&[b"PEXPIRETIME", key]);
-                    let agreed = agree(Comparison::Time, &until, &wanted);
-                    assert!(agreed, "{until:?} {wanted:?} at worker {place}");
-                }
+                self.compare_value(place, key);
             }
         }
     }
 
-    fn theirs(&mut self, args: &[&[u8]]) -> Value {
+    fn compare_value(&mut self, place: usize, key: &[u8]) {
+        let kind = self.ours[place].run(&[&b"TYPE"[..], key]);
+        assert_eq!(kind, self.theirs(&[&b"TYPE"[..], key]), "at worker {place}");
+        let kind = kind.text();
+        for (request, comparison) in questions(self.version, &kind, key) {
+            let ours = self.ours[place].run(&request);
+            let theirs = self.theirs(&request);
+            let agreed = agree(comparison, &ours, &theirs);
+            let shown = show(&request);
+            assert!(agreed, "{shown}: {ours:?} {theirs:?} at worker {place}");
+        }
+        if kind == "hash" {
+            let ours = &mut self.ours[place];
+            let walked = Value::Array(walk(|args| ours.run(args), &[b"HSCAN", key]));
+            let whole = ours.run(&[&b"HGETALL"[..], key]);
+            assert_eq!(walked.pairs(), whole.pairs(), "each field once");
+        }
+    }
+
+    fn theirs(&mut self, args: &[impl AsRef<[u8]>]) -> Value {
         self.redis.send(&encode(args));
         self.redis.receive()
-    }
-}
-
-fn scan(ours: &mut Conversation) -> Vec<Value> {
-    let mut keys = Vec::new();
-    let mut cursor = String::from("0");
-    loop {
-        let reply = ours.run(&["SCAN", &cursor, "COUNT", "3"]);
-        let Value::Array(reply) = reply else {
-            panic!("SCAN answers {reply:?}");
-        };
-        let [next, Value::Array(found)] = reply.as_slice() else {
-            panic!("SCAN answers {reply:?}");
-        };
-        keys.extend_from_slice(found);
-        cursor = next.text();
-        if cursor == "0" {
-            return keys;
-        }
     }
 }
 
@@ -131,7 +126,7 @@ fn compare(fleet: &Fleet, redis: Redis, version: Version, mut every: impl FnMut(
         every(run);
         let batch: Vec<(Request, Comparison)> = (0..PIPELINE)
             .map(|_| generator.next())
-            .filter(|(request, _)| version == Version::Two || !only_in_2(request))
+            .filter(|(request, _)| knows(version, request))
             .collect();
         pair.exchange(&batch);
         run += batch.len();
@@ -143,38 +138,53 @@ fn compare(fleet: &Fleet, redis: Redis, version: Version, mut every: impl FnMut(
     pair.compare_contents();
 }
 
+/// A version by itself beside Redis.
+fn alone(name: &str, version: Version) {
+    if let Some(redis) = Redis::start() {
+        let fleet = Fleet::start(name, &running(version));
+        compare(&fleet, redis, version, |_| {});
+        fleet.finish();
+    }
+}
+
+fn running(version: Version) -> Settings {
+    let mut settings = kv(2);
+    settings.library = library(library_of(version));
+    settings
+}
+
+fn library_of(version: Version) -> &'static str {
+    match version {
+        Version::One => "kv_v1",
+        Version::Two => "kv_v2",
+        Version::Three => "kv_v3",
+    }
+}
+
 #[test]
 fn version_1_answers_as_redis_does() {
-    let Some(redis) = Redis::start() else {
-        return;
-    };
-    let fleet = Fleet::start("version 1 beside redis", &kv(2));
-    compare(&fleet, redis, Version::One, |_| {});
-    fleet.finish();
+    alone("version 1 beside redis", Version::One);
 }
 
 #[test]
 fn version_2_answers_as_redis_does() {
-    let Some(redis) = Redis::start() else {
-        return;
-    };
-    let mut settings = kv(2);
-    settings.library = library("kv_v2");
-    let fleet = Fleet::start("version 2 beside redis", &settings);
-    compare(&fleet, redis, Version::Two, |_| {});
-    fleet.finish();
+    alone("version 2 beside redis", Version::Two);
 }
 
-// R1, R3, R20, R24
 #[test]
-fn clients_cannot_tell_from_redis_that_versions_alternate() {
+fn version_3_answers_as_redis_does() {
+    alone("version 3 beside redis", Version::Three);
+}
+
+/// The commands of the older of two versions, while each in turn is what runs.
+fn alternating(name: &str, older: Version, newer: Version) {
     let Some(redis) = Redis::start() else {
         return;
     };
-    let fleet = Fleet::start("alternating beside redis", &kv(2));
+    let fleet = Fleet::start(name, &running(older));
     let changes = std::thread::scope(|scope| {
-        let mut changes = Changes::default();
-        compare(&fleet, redis, Version::One, |run| {
+        let mut changes = Changes::to(newer);
+        compare(&fleet, redis, older, |run| {
             if run >= (changes.count + 1) * CHANGE_EVERY {
                 changes.next(scope, &fleet);
             }
@@ -183,26 +193,47 @@ fn clients_cannot_tell_from_redis_that_versions_alternate() {
         changes.count
     });
     assert!(changes >= length() / CHANGE_EVERY - 1, "{changes} changes");
-    let version = fleet.now().version;
-    assert_eq!(version, 1 + changes as u64 % 2);
+    let forward = changes as u64 % 2;
+    assert_eq!(fleet.now().version, older as u64 + 1 + forward);
     fleet.finish();
 }
 
+// R1, R3, R20, R24
+#[test]
+fn clients_cannot_tell_from_redis_that_versions_alternate() {
+    alternating("1 and 2 beside redis", Version::One, Version::Two);
+}
+
+// R1, R3, R20, R24
+#[test]
+fn clients_cannot_tell_from_redis_that_versions_2_and_3_alternate() {
+    alternating("2 and 3 beside redis", Version::Two, Version::Three);
+}
+
 /// Updates and rollbacks in turn, each beside the commands.
-#[derive(Default)]
 struct Changes<'scope> {
+    newer: Version,
     count: usize,
     current: Option<ScopedJoinHandle<'scope, ()>>,
 }
 
 impl<'scope> Changes<'scope> {
+    fn to(newer: Version) -> Self {
+        Self {
+            newer,
+            count: 0,
+            current: None,
+        }
+    }
+
     fn next(&mut self, scope: &'scope Scope<'scope, '_>, fleet: &'scope Fleet) {
         self.end();
         let forward = self.count.is_multiple_of(2);
+        let newer = library(library_of(self.newer));
         self.count += 1;
         self.current = Some(scope.spawn(move || {
             if forward {
-                fleet.updated(&library("kv_v2"), &["--probation", "0", "--wait"]);
+                fleet.updated(&newer, &["--probation", "0", "--wait"]);
             } else {
                 fleet.accepted(&["rollback", "--wait"]);
             }

@@ -12,12 +12,8 @@ mod spread;
 mod statistics;
 
 // What the command layer is compared with, here seen through sockets and processes.
-#[path = "../../sample-app/engine/tests/engine/agreement.rs"]
-mod agreement;
-#[path = "../../sample-app/engine/tests/engine/generator.rs"]
-mod generator;
-#[path = "../../sample-app/engine/tests/engine/redis.rs"]
-mod real;
 #[allow(dead_code)] // The command layer's own tests use the rest.
-#[path = "../../sample-app/engine/tests/engine/value.rs"]
-mod value;
+#[path = "../../sample-app/engine/tests/engine/peer/mod.rs"]
+mod peer;
+
+use peer::{agreement, generator, redis as real, value};

@@ -47,6 +47,11 @@ pub fn echo() -> Settings {
     small(library("fixture_echo_v1"), 2)
 }
 
+/// Version 1 of a server that keeps what it is sent, line by line.
+pub fn shelf() -> Settings {
+    small(library("fixture_shelf_v1"), 2)
+}
+
 /// Version 1 of a server that takes two guards one inside the other, all the time.
 pub fn order() -> Settings {
     let mut settings = small(library("fixture_order_v1"), 2);

@@ -11,6 +11,6 @@ mod patch;
 mod watchdog;
 
 pub use fleet::{Fleet, process_of, until};
-pub use host::{echo, host, kv, ledger, library, order};
+pub use host::{echo, host, kv, ledger, library, order, shelf};
 pub use patch::{Patch, behave};
 pub use watchdog::Watchdog;

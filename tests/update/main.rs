@@ -7,6 +7,7 @@ mod listeners;
 mod mixed;
 mod older;
 mod orders;
+mod parked;
 mod refusals;
 mod repaired;
 mod rooms;

@@ -1,7 +1,7 @@
 //! Nothing is lost while versions change.
 
 use dsu_tests::{Fleet, kv, ledger, library, until};
-use sample_app::load::{Expiry, Load, Plan};
+use sample_app::load::{Commands, Load, Plan};
 use std::time::Duration;
 
 const CHANGES: usize = 20;
@@ -22,29 +22,37 @@ fn answered(load: &Load, more: u64) {
     until(|| (load.answered() >= wanted).then_some(()));
 }
 
-// R1, R3, R6, R24, R29
+/// The commands that every worker knows when the newest version that runs is this one.
+fn commands(version: u64) -> Commands {
+    match version {
+        1 => Commands::Strings,
+        2 => Commands::Expiring,
+        _ => Commands::Typed,
+    }
+}
+
+/// The versions in the order in which they are gone to: up and down again, with all ways there are.
+const ROUTE: [u64; 6] = [2, 3, 2, 3, 2, 1];
+
+// R1, R3, R6, R11, R13, R24, R29
 #[test]
-fn twenty_updates_and_rollbacks_under_load_lose_nothing() {
+fn twenty_updates_and_rollbacks_over_three_versions_under_load_lose_nothing() {
     let fleet = Fleet::start("updates under load", &kv(2));
-    let v2 = library("kv_v2");
     let load = load(&fleet, 50);
-    for change in 0..CHANGES {
+    let mut from = 1;
+    for wanted in ROUTE.into_iter().cycle().take(CHANGES) {
         answered(&load, BETWEEN);
-        match change % 2 {
-            0 => {
-                fleet.updated(&v2, &["--probation", "0", "--wait"]);
-                load.expiry(Expiry::Used);
-            }
-            _ => {
-                load.expiry(Expiry::Unused);
-                fleet.accepted(&["rollback", "--wait"]);
-            }
-        }
-        let wanted = 2 - (change % 2) as u64;
+        load.use_commands(commands(wanted.min(from)));
+        let path = library(&format!("kv_v{wanted}"));
+        fleet.updated(&path, &["--probation", "0", "--wait"]);
+        load.use_commands(commands(wanted));
         let status = fleet.now();
         assert_eq!(status.version, wanted);
         assert!(status.workers.iter().all(|one| one.version == Some(wanted)));
+        from = wanted;
     }
+    // Then all that the load has written can be read.
+    assert_eq!(from, 3);
     answered(&load, BETWEEN);
     let results = load.finish().expect("the server is there");
     assert!(results.is_clean(), "{:#?}\n{}", results.texts, fleet.log());

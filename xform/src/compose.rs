@@ -4,7 +4,7 @@
 //! Owns how complements combine; must never look into one.
 
 use crate::complement::split;
-use crate::{Directions, Lens, LensError, Segment};
+use crate::{Directions, Lens, LensError, Segment, Unrepresentable};
 
 /// `A <-> B` followed by `B <-> C`. The complement is the pair of both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +60,16 @@ where
     fn directions(&self) -> Directions {
         self.first.directions().and(self.second.directions())
     }
+
+    fn unrepresentable(&self) -> Unrepresentable {
+        let (first, second) = (&self.first, &self.second);
+        first.unrepresentable().max(second.unrepresentable())
+    }
+
+    /// What the second lens says: of the first one's values none is at hand.
+    fn represents(&self, right: &B::Right) -> bool {
+        self.second.represents(right)
+    }
 }
 
 /// A tuple of lenses is a lens between tuples: each part goes its own way, and so does its part of the complement.
@@ -104,6 +114,14 @@ macro_rules! product {
 
             fn directions(&self) -> Directions {
                 Directions::Both$(.and(self.$index.directions()))+
+            }
+
+            fn unrepresentable(&self) -> Unrepresentable {
+                Unrepresentable::Foreign$(.max(self.$index.unrepresentable()))+
+            }
+
+            fn represents(&self, ($($value,)+): &Self::Right) -> bool {
+                $(self.$index.represents($value))&&+
             }
         }
     };

@@ -23,7 +23,7 @@
 
 use std::fmt::{self, Debug};
 
-use crate::{Directions, ErrorKind, Image, Lens, LensError};
+use crate::{Directions, ErrorKind, Image, Lens, LensError, Unrepresentable};
 
 /// What a lens promises. *Here* is the side on which a check starts, *there* the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +40,8 @@ pub enum Law {
     EditKept,
     /// An edit made there has the effect here that the same edit made here has, on every part.
     EditsAgree,
+    /// A newer value without an older form meets what the lens declares, and the lens knows which those are.
+    AsDeclared,
 }
 
 /// The side on which a check starts.
@@ -394,4 +396,39 @@ impl<L: Lens> Lens for Flipped<'_, L> {
     fn directions(&self) -> Directions {
         self.0.directions()
     }
+}
+
+/// Checks [`Law::AsDeclared`] for one newer value: `backward` must treat it as [`Lens::unrepresentable`] says, and
+/// [`Lens::represents`] must know.
+///
+/// # Errors
+/// `Broken` if the lens breaks this law.
+pub fn as_declared<L>(lens: &L, right: L::Right) -> Result<(), Broken>
+where
+    L: Lens,
+    L::Right: Debug,
+{
+    let start = format!("{right:?}");
+    let is_represented = lens.represents(&right);
+    let declared = lens.unrepresentable();
+    let found = match lens.backward(right, None) {
+        Ok(_) => "a form",
+        Err(error) if error.kind() == ErrorKind::Unrepresentable => "none",
+        Err(_) => return Ok(()),
+    };
+    let expected = match (declared, is_represented) {
+        (Unrepresentable::Placeholder, _) | (Unrepresentable::Forbid, true) => "a form",
+        (Unrepresentable::Forbid, false) => "none",
+        (Unrepresentable::Foreign, _) => found,
+    };
+    if found == expected {
+        return Ok(());
+    }
+    Err(Broken {
+        law: Law::AsDeclared,
+        side: Side::Right,
+        start,
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+    })
 }

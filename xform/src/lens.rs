@@ -56,6 +56,31 @@ pub trait Lens {
     fn directions(&self) -> Directions {
         Directions::Both
     }
+
+    /// What becomes of newer values that the older side has no form for.
+    fn unrepresentable(&self) -> Unrepresentable {
+        Unrepresentable::Foreign
+    }
+
+    /// Whether the older side has a form for `right`, a stand-in counted. A lens that says [`Unrepresentable::Forbid`] must
+    /// answer exactly; of others nobody asks.
+    fn represents(&self, right: &Self::Right) -> bool {
+        let _ = right;
+        true
+    }
+}
+
+/// What becomes of newer values that the older side has no form for. Of a lens with several parts, what the strictest says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unrepresentable {
+    /// They are foreign to the older side: [`Lens::backward`] fails with `Unrepresentable`.
+    #[default]
+    Foreign,
+    /// The older side sees a stand-in, and the complement keeps the value: as long as nobody edits the stand-in, it comes
+    /// back as it was.
+    Placeholder,
+    /// They are not to be made while the older side may look; one that is there all the same is foreign to it.
+    Forbid,
 }
 
 /// Which ways a lens goes.
@@ -105,5 +130,13 @@ impl<L: Lens + ?Sized> Lens for &L {
 
     fn directions(&self) -> Directions {
         (**self).directions()
+    }
+
+    fn unrepresentable(&self) -> Unrepresentable {
+        (**self).unrepresentable()
+    }
+
+    fn represents(&self, right: &L::Right) -> bool {
+        (**self).represents(right)
     }
 }

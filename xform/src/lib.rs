@@ -51,6 +51,7 @@
 //! | [`ops`] | small lenses: identity, add, drop, convert, one-way, each |
 //! | [`mod@compose`] | one lens after another, and lenses side by side |
 //! | [`mod@record`] | the macro that makes a lens between two structs |
+//! | [`mod@variant`] | the macro that makes a lens to an enum that has more variants |
 //! | [`laws`] | checks that a lens loses nothing, with and without edits |
 //!
 //! # Origin
@@ -67,11 +68,12 @@ pub mod laws;
 pub mod lens;
 pub mod ops;
 pub mod record;
+pub mod variant;
 
 pub use complement::{Image, Kept, Pair, Residual};
 pub use compose::{Compose, compose};
 pub use error::{ErrorKind, LensError, Segment};
-pub use lens::{Directions, Lens};
+pub use lens::{Directions, Lens, Unrepresentable};
 pub use ops::{
     Add, Convert, Drop, Exact, Identity, OneWay, add, convert, drop, each, exact, identity,
     one_way, total,

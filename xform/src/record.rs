@@ -211,6 +211,17 @@ macro_rules! __record {
                 $crate::Directions::Both
                     $(.and($crate::Lens::directions(&{ let lens: $vlens = $vmake; lens })))*
             }
+
+            fn unrepresentable(&self) -> $crate::Unrepresentable {
+                $crate::Unrepresentable::Foreign
+                    $(.max($crate::Lens::unrepresentable(&{ let lens: $vlens = $vmake; lens })))*
+            }
+
+            fn represents(&self, right: &Self::Right) -> bool {
+                let _ = right;
+                true
+                    $(&& $crate::Lens::represents(&{ let lens: $vlens = $vmake; lens }, &right.$vr))*
+            }
         }
     };
 

@@ -2,6 +2,7 @@
 //!
 //! Every function here catches panics on its own side: an unwind never crosses into another copy.
 
+use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
 
 /// What an update point is to do; the answer of [`HostCalls::at_update_point`].
@@ -26,6 +27,19 @@ pub enum NoticeUse {
     Ignores = 1,
     /// It takes them.
     Takes = 2,
+}
+
+/// What the sweep does with elements that have no form in its version (R13).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[repr(u32)]
+pub enum Parked {
+    /// They stay as they are.
+    #[default]
+    Kept = 0,
+    /// What contains them drops them: a map its entry, a vector or queue its element, an option its
+    /// content. The innermost of those that the box lies in does; one that lies in none stays, which
+    /// counts as a failure. An object made at run time stays.
+    Discarded = 1,
 }
 
 /// A change to what the worker's epoll set watches.
@@ -147,8 +161,13 @@ pub struct LibraryCalls {
     /// Runs the application until it crosses, ends or fails.
     pub run: unsafe extern "C" fn(*const RunArguments) -> RunOutcome,
     /// One slice of the sweep over the guards; the report (JSON) goes to the sink.
-    pub sweep:
-        unsafe extern "C" fn(sweep: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool,
+    pub sweep: unsafe extern "C" fn(
+        sweep: u32,
+        Parked,
+        budget_ns: u64,
+        sink: Sink,
+        state: *mut c_void,
+    ) -> bool,
     /// Walks everything; the report (JSON) goes to the sink.
     pub check: unsafe extern "C" fn(sink: Sink, state: *mut c_void) -> bool,
 }

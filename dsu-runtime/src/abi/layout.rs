@@ -27,6 +27,8 @@ pub const REPRESENTATION_STRIDE: usize = 256;
 pub const CONTROL_ADDR: usize = 0x1000_0000_0000;
 /// Bytes of addresses for the control region (sparse).
 pub const CONTROL_SIZE: usize = 32 << 30;
+/// Offset of the word that says which versions workers may run: a cache line of its own.
+pub const FLEET_OFFSET: usize = 0x40;
 /// Offset of the worker records, one page each.
 pub const WORKERS_OFFSET: usize = 0x1_0000;
 /// Bytes of one worker record.

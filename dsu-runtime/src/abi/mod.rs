@@ -7,6 +7,7 @@
 
 mod calls;
 mod context;
+mod fleet;
 mod header;
 mod held;
 mod layout;
@@ -18,18 +19,20 @@ mod slot;
 
 pub use calls::{
     Conversion, ConversionStatus, ConvertFn, Converter, Directive, DropFn, ErrorText, HostCalls,
-    LibraryCalls, NoticeUse, ReportKind, RunArguments, RunOutcome, Sink, VisitFn, WatchChange,
+    LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
+    WatchChange,
 };
 pub use context::WorkerContext;
+pub use fleet::{FleetState, FleetWord};
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
 pub use held::Held;
 pub use layout::*;
 pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
-    CarryCalls, CarryLensRegistration, GuardCell, GuardRegistration, ItemCalls, LensDirections,
-    PrivateStaticRegistration, RemovedRegistration, RewriteFn, RunFn, TagCell,
-    TransformerRegistration, TypeRegistration, UpdatePointRegistration, VersionRegistration,
-    WorkerRegistration,
+    CarryCalls, CarryLensRegistration, ForbidCell, GuardCell, GuardRegistration, ItemCalls,
+    LensDirections, LensPolicy, PrivateStaticRegistration, RegroupedItems, RemovedRegistration,
+    RewriteFn, RunFn, TagCell, TransformerRegistration, TypeRegistration, UpdatePointRegistration,
+    VersionRegistration, WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};
 pub use schema::{FieldSchema, TypeKind, TypeSchema, VariantSchema};

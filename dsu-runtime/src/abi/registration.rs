@@ -1,10 +1,12 @@
 //! What the macros register inside a library, gathered with `inventory` when it is bound.
 
 use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
+use super::fleet::FleetWord;
 use super::schema::TypeSchema;
-use crate::ids::Tag;
+use crate::ids::{Tag, VersionId};
+use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// The representation id that one type has in this copy of the library; set when it is bound.
 #[repr(transparent)]
@@ -34,6 +36,61 @@ impl Default for TagCell {
     }
 }
 
+/// Of a type with `#[shared(forbid)]`: what this library knows of values that the version before has no
+/// form for. Set when it is bound.
+pub struct ForbidCell {
+    /// Address of the lens's [`represents`](TransformerRegistration::represents); 0: no lens forbids.
+    represents: AtomicU64,
+    /// This library's version.
+    version: AtomicU32,
+}
+
+impl ForbidCell {
+    /// Not bound yet.
+    pub const fn new() -> ForbidCell {
+        ForbidCell {
+            represents: AtomicU64::new(0),
+            version: AtomicU32::new(0),
+        }
+    }
+
+    /// A lens of this library, which is of `version`, forbids what it does not represent.
+    pub fn forbid(&self, version: VersionId, represents: unsafe extern "C" fn(*const u8) -> bool) {
+        self.version.store(version.0, Ordering::Relaxed);
+        self.represents
+            .store(represents as usize as u64, Ordering::Relaxed);
+    }
+
+    /// Whether this value may be made now (R12). One load of shared memory unless versions are mixed.
+    ///
+    /// # Safety
+    /// `value` points to a value of the type that the cell belongs to.
+    #[inline]
+    pub unsafe fn allows(&self, value: *const u8) -> bool {
+        let version = VersionId(self.version.load(Ordering::Relaxed));
+        // SAFETY: by the caller.
+        FleetWord::get().load().floor >= version || unsafe { self.is_represented(value) }
+    }
+
+    /// # Safety
+    /// As for [`allows`](Self::allows).
+    #[cold]
+    unsafe fn is_represented(&self, value: *const u8) -> bool {
+        let address = self.represents.load(Ordering::Relaxed) as usize;
+        // SAFETY: only `forbid` stores an address, that of such a function; 0 is `None`.
+        let represents: Option<unsafe extern "C" fn(*const u8) -> bool> =
+            unsafe { std::mem::transmute(address) };
+        // SAFETY: the lens's newer type is the cell's.
+        represents.is_none_or(|represents| unsafe { represents(value) })
+    }
+}
+
+impl Default for ForbidCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A `#[derive(Shared)]` type that can be the content of a `Versioned` box, or a frozen copy of one.
 pub struct TypeRegistration {
     /// Schema name.
@@ -46,6 +103,8 @@ pub struct TypeRegistration {
     pub schema: fn() -> TypeSchema,
     /// Where its id goes.
     pub tag: &'static TagCell,
+    /// With `#[shared(forbid)]`: where it goes which values are not to be made.
+    pub forbid: Option<&'static ForbidCell>,
     /// Drops a value.
     pub drop: DropFn,
     /// Shows a value's blocks.
@@ -145,8 +204,35 @@ pub enum LensDirections {
     ForwardOnly = 1,
 }
 
+/// What becomes of newer values that the older side of a lens has no form for (R12).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u32)]
+pub enum LensPolicy {
+    /// They are foreign to it.
+    #[default]
+    Foreign = 0,
+    /// It sees a stand-in.
+    Placeholder = 1,
+    /// They are not made while it may look.
+    Forbid = 2,
+}
+
+/// The items of a guard between which a lens over tuples of items leads (R3).
+#[derive(Clone, Copy)]
+pub struct RegroupedItems {
+    /// The guard, as the newer version names it.
+    pub guard: &'static str,
+    /// Names of the older items, in the order of the lens's left tuple.
+    pub older: &'static [&'static str],
+    /// Names of the newer items, in the order of the lens's right tuple.
+    pub newer: &'static [&'static str],
+}
+
 /// A lens between an older and a newer type, registered by `transformer!`.
 pub struct TransformerRegistration {
+    /// Of a lens between tuples of items, which; `None` between two types.
+    pub items: Option<RegroupedItems>,
     /// Schema of the older type, usually a frozen one.
     pub left: fn() -> TypeSchema,
     /// Schema of the newer type.
@@ -163,6 +249,10 @@ pub struct TransformerRegistration {
     pub visit_complement: VisitFn,
     /// Which of the two may be called.
     pub directions: fn() -> LensDirections,
+    /// What it declares of values without an older form.
+    pub policy: fn() -> LensPolicy,
+    /// Whether a value of the newer type has an older form.
+    pub represents: unsafe extern "C" fn(*const u8) -> bool,
 }
 inventory::collect!(TransformerRegistration);
 

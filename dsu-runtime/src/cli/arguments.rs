@@ -112,6 +112,9 @@ pub(super) struct UpdateArguments {
     /// What a failure does.
     #[arg(long, value_enum, default_value_t)]
     pub on_failure: FailurePolicy,
+    /// Drop values that the new version has no form for, with what contains them.
+    #[arg(long)]
+    pub discard_parked: bool,
     /// Listeners of the new version [default: as now]
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<ListenAddress>,
@@ -192,6 +195,7 @@ impl UpdateArguments {
             on_failure: self.on_failure,
             listen: (!texts.is_empty()).then_some(texts),
             arguments: (!self.arguments.is_empty()).then_some(self.arguments),
+            discard_parked: self.discard_parked,
             wait: self.wait,
         })
     }

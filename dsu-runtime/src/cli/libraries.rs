@@ -2,8 +2,10 @@
 
 use super::arguments::{CheckArguments, RunArguments, XfgenArguments};
 use super::print::{Printer, may_draw};
+use crate::abi::LensPolicy;
 use crate::supervisor::ports::{Advice, Candidate, Libraries};
 use crate::supervisor::{Verdict, finish_probe, real, serve};
+use crate::version::Manifest;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -78,6 +80,7 @@ pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
         manifest.build_id,
         new.statics
     );
+    text.push_str(&policies(manifest));
     if let Some(advice) = &advice {
         text.push_str(&advice_text(advice));
     }
@@ -91,6 +94,23 @@ pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
         "notes": advice.map(|advice| advice.notes).unwrap_or_default(),
     });
     printer.answer(Verdict::Accepted, &text, &data)
+}
+
+/// What the lenses declare of values that the version before has no form for (R12), where it is not
+/// the default.
+fn policies(manifest: &Manifest) -> String {
+    let declared = manifest.lenses.iter().filter_map(|lens| {
+        let what = match lens.unrepresentable {
+            LensPolicy::Foreign => return None,
+            LensPolicy::Placeholder => "have stand-ins there",
+            LensPolicy::Forbid => "are not made while it runs",
+        };
+        Some(format!(
+            "\n{}: values that the version before has no form for {what}",
+            lens.right.name
+        ))
+    });
+    declared.collect()
 }
 
 fn advice_text(advice: &Advice) -> String {

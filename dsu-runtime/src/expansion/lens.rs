@@ -1,17 +1,50 @@
 //! A registered lens over untyped values: what `transformer!` names. No panic leaves it.
 #![allow(unsafe_code)] // reads and writes typed values through raw pointers
 
-use crate::abi::{Conversion, ConversionStatus, LensDirections};
-use crate::error::panic_text;
+use crate::abi::{Conversion, ConversionStatus, ForbidCell, LensDirections, LensPolicy};
+use crate::error::{MakeError, panic_text};
+use crate::heap::Element;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use xform::{Directions, ErrorKind, Lens, LensError};
+use xform::{Directions, ErrorKind, Lens, LensError, Unrepresentable};
 
 /// Which ways the lens `L` goes.
 pub fn directions<L: Lens + Default>() -> LensDirections {
     match L::default().directions() {
         Directions::Both => LensDirections::Both,
         Directions::ForwardOnly => LensDirections::ForwardOnly,
+    }
+}
+
+/// What the lens `L` declares of values that its older side has no form for.
+pub fn policy<L: Lens + Default>() -> LensPolicy {
+    match L::default().unrepresentable() {
+        Unrepresentable::Foreign => LensPolicy::Foreign,
+        Unrepresentable::Placeholder => LensPolicy::Placeholder,
+        Unrepresentable::Forbid => LensPolicy::Forbid,
+    }
+}
+
+/// Whether the older side of the lens `L` has a form for a value; false if asking panics.
+///
+/// # Safety
+/// `right` points to a value of the lens's newer type, which nobody writes meanwhile.
+pub unsafe extern "C" fn represents<L: Lens + Default>(right: *const u8) -> bool {
+    // SAFETY: the caller's promise.
+    let right = unsafe { &*right.cast::<L::Right>() };
+    catch_unwind(AssertUnwindSafe(|| L::default().represents(right))).unwrap_or(false)
+}
+
+/// Whether a value may be put into a box now, by what was bound into the type's cell (R12).
+///
+/// # Errors
+/// `NotYet`.
+#[inline]
+pub fn admit<T: Element>(value: &T, cell: &ForbidCell) -> Result<(), MakeError> {
+    // SAFETY: the derive gives the cell of the type.
+    match unsafe { cell.allows(std::ptr::from_ref(value).cast()) } {
+        true => Ok(()),
+        false => Err(MakeError::NotYet),
     }
 }
 
@@ -29,6 +62,7 @@ pub unsafe extern "C" fn forward<L: Lens + Default>(
             conversion,
             |left, kept| L::default().forward(left, kept),
             |kept| L::default().is_vacant(kept),
+            |_| true,
         )
     }
 }
@@ -47,6 +81,7 @@ pub unsafe extern "C" fn backward<L: Lens + Default>(
             conversion,
             |right, kept| L::default().backward(right, kept),
             |kept| L::default().is_vacant(kept),
+            |right| L::default().represents(right),
         )
     }
 }
@@ -58,8 +93,14 @@ unsafe fn convert<From, To, Complement>(
     conversion: &mut Conversion,
     lens: impl FnOnce(From, Option<Complement>) -> Result<(To, Complement), LensError>,
     is_vacant: impl FnOnce(&Complement) -> bool,
+    is_possible: impl FnOnce(&From) -> bool,
 ) -> ConversionStatus {
     let body = || {
+        // Before it is moved: a lens that fails drops it, which takes time by its size.
+        // SAFETY: the caller's promise.
+        if !is_possible(unsafe { &*conversion.source.cast::<From>() }) {
+            return Err(LensError::unrepresentable("the lens has no form for it"));
+        }
         // SAFETY: the caller's promise.
         let (source, kept) = unsafe {
             let kept = conversion.complement_in.cast::<Complement>();

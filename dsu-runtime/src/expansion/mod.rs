@@ -14,7 +14,7 @@ pub use carry::{
     carry_forward, carry_schema, decode, encode, numbered, start_with_default,
 };
 pub use inventory;
-pub use lens::{backward, directions, forward};
+pub use lens::{admit, backward, directions, forward, policy, represents};
 pub use shape::{
     Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,
 };

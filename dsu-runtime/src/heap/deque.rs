@@ -9,6 +9,7 @@ use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr;
 
 /// A queue with two ends. Empty without a block; what [`SharedVec`](super::SharedVec) says of a full
@@ -172,6 +173,81 @@ impl<T: Shared> SharedDeque<T> {
         Some(unsafe { self.place(self.len()).read() })
     }
 
+    /// Puts a cell, its complement with it (R6), before the one at `index`, which is at most the length.
+    /// Moves the cells between there and the nearer end.
+    ///
+    /// # Errors
+    /// The cell comes back when the heap is full.
+    ///
+    /// # Panics
+    /// If `index` is beyond the length.
+    pub fn insert_cell(&mut self, index: usize, cell: T::Cell) -> Result<(), T::Cell> {
+        assert!(index <= self.len(), "no place {index} in a queue");
+        if self.make_room(1).is_err() {
+            return Err(cell);
+        }
+        if index < self.len() / 2 {
+            let capacity = self.buffer.capacity() as u64;
+            self.head = if self.head == 0 { capacity } else { self.head } - 1;
+            for at in 0..index {
+                self.move_cell(at + 1, at);
+            }
+        } else {
+            for at in (index..self.len()).rev() {
+                self.move_cell(at, at + 1);
+            }
+        }
+        self.len += 1;
+        // SAFETY: the cells at and behind the place have moved on: it is free.
+        unsafe { self.place(index).write(cell) };
+        Ok(())
+    }
+
+    /// Drops the cells at these places, foreign ones included, and closes the gap from the nearer end.
+    ///
+    /// # Errors
+    /// `HeapFull` inside a transformer, and then nothing has changed.
+    ///
+    /// # Panics
+    /// If the range ends beyond the length, or before it begins.
+    pub fn remove_cells(&mut self, range: Range<usize>) -> Result<(), HeapFull> {
+        assert!(
+            range.start <= range.end && range.end <= self.len(),
+            "no places {range:?} in a queue"
+        );
+        self.make_room(0)?;
+        let (removed, behind) = (range.len(), self.len() - range.end);
+        // They are passed on to the nearer end, and taken off there.
+        if range.start < behind {
+            for at in (0..range.start).rev() {
+                self.swap_cells(at, at + removed);
+            }
+            for _ in 0..removed {
+                self.pop_front_cell();
+            }
+        } else {
+            for at in range.end..self.len() {
+                self.swap_cells(at, at - removed);
+            }
+            for _ in 0..removed {
+                self.pop_back_cell();
+            }
+        }
+        Ok(())
+    }
+
+    fn swap_cells(&mut self, one: usize, other: usize) {
+        // SAFETY: two initialised cells of this ring, in a block that may be written.
+        unsafe { ptr::swap(self.place(one), self.place(other)) };
+    }
+
+    /// Moves a cell to a free place, which leaves a free one.
+    fn move_cell(&mut self, from: usize, to: usize) {
+        // SAFETY: both are places of this ring, in a block that may be written; what lies at `to` was
+        // moved before, or is the free one.
+        unsafe { ptr::copy_nonoverlapping(self.place(from), self.place(to), 1) };
+    }
+
     /// Drops all elements and gives the block back.
     pub fn clear(&mut self) {
         while self.pop_back_cell().is_some() {}
@@ -268,17 +344,33 @@ unsafe impl<T: Shared> Shared for SharedDeque<T> {
             return visitor.damage(&format!("a queue's front is at {}", self.head));
         }
         let mut index = visitor.enter() as usize;
+        // Where a gap begins that was left by what the visitor took out.
+        let mut gap = None;
         while index < self.len() {
             // SAFETY: an initialised cell.
             unsafe { (*self.place(index)).visit(visitor) };
             if visitor.stopped_inside() {
-                return visitor.leave(Some(index as u64));
+                break;
+            }
+            if visitor.takes_out() {
+                gap.get_or_insert(index);
+                // SAFETY: it becomes part of the gap, which is closed below.
+                unsafe { self.place(index).drop_in_place() };
+            } else if let Some(gap) = &mut gap {
+                self.move_cell(index, *gap);
+                *gap += 1;
             }
             index += 1;
             if visitor.is_spent() && index < self.len() {
-                return visitor.leave(Some(index as u64));
+                break;
             }
         }
-        visitor.leave(None);
+        if let Some(gap) = gap {
+            let width = index - gap;
+            (index..self.len()).for_each(|index| self.move_cell(index, index - width));
+            self.len -= width as u64;
+            index = gap;
+        }
+        visitor.leave((index < self.len()).then_some(index as u64));
     }
 }

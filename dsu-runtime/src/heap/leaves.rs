@@ -82,6 +82,9 @@ unsafe impl<T: Shared> Shared for Option<T> {
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         if let Some(content) = self {
             content.visit(visitor);
+            if visitor.takes_out() {
+                *self = None;
+            }
         }
     }
 }

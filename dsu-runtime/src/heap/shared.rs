@@ -126,6 +126,12 @@ pub trait Visitor {
     /// the guard that is held here is not the object's.
     fn object(&mut self, _: ObjectId) {}
 
+    /// Asked by a container after each element that it has shown: true if the element is to be dropped,
+    /// since a box in it was discarded (R13). The innermost container is asked first.
+    fn takes_out(&mut self) -> bool {
+        false
+    }
+
     /// Something is wrong with the bytes of a container: a sentence that says what.
     fn damage(&mut self, what: &str);
 

@@ -20,8 +20,23 @@ use std::marker::PhantomData;
 /// # Safety
 /// Every library that binds the cell to an id has `Self` in exactly that representation.
 pub unsafe trait Element: Shared {
+    /// Why a value is not put into a box: `HeapFull`, with `#[shared(forbid)]` [`MakeError`](crate::error::MakeError).
+    type Refusal: From<HeapFull>;
+
+    /// Whether values can be forbidden.
+    const FORBIDS: bool = false;
+
     /// Where this library keeps the id.
     fn tag() -> &'static TagCell;
+
+    /// Whether the value may be made now (R12).
+    ///
+    /// # Errors
+    /// `NotYet`.
+    #[inline]
+    fn admit(&self) -> Result<(), Self::Refusal> {
+        Ok(())
+    }
 
     /// The name in schemas. The default asks for the schema, and so never ends for a type that contains
     /// boxes of itself; the derive states it.
@@ -45,8 +60,26 @@ impl<T: Element> Versioned<T> {
     /// Puts a value into a box, without a complement.
     ///
     /// # Errors
-    /// `HeapFull`; the value is dropped.
-    pub fn new(value: T) -> Result<Self, HeapFull> {
+    /// `HeapFull`, and for a type with `#[shared(forbid)]` also `NotYet` (R12); the value is dropped.
+    #[inline]
+    pub fn new(value: T) -> Result<Self, T::Refusal> {
+        value.admit()?;
+        Ok(Self::boxed(value)?)
+    }
+
+    /// As [`new`](Self::new), of a type of which nothing is ever forbidden. Containers and objects know
+    /// one error only.
+    pub(super) fn unasked(value: T) -> Result<Self, HeapFull> {
+        const {
+            assert!(
+                !T::FORBIDS,
+                "a type with `#[shared(forbid)]` is boxed by `Versioned::new`: keep the box in a field, or insert it as a cell"
+            );
+        }
+        Self::boxed(value)
+    }
+
+    fn boxed(value: T) -> Result<Self, HeapFull> {
         let block = block::allocate(Form::of::<T>().layout(false)?)?;
         // SAFETY: a new block of the layout of T.
         unsafe { block.cast::<T>().write(value) };
@@ -100,8 +133,8 @@ impl<T: Element> Versioned<T> {
     /// Overwrites: a new value, without the old one's complement.
     ///
     /// # Errors
-    /// `HeapFull`; the value is dropped and the box untouched.
-    pub fn replace(&mut self, value: T) -> Result<(), HeapFull> {
+    /// As for [`new`](Self::new); the value is dropped and the box untouched.
+    pub fn replace(&mut self, value: T) -> Result<(), T::Refusal> {
         *self = Versioned::new(value)?;
         Ok(())
     }
@@ -162,7 +195,7 @@ impl<T: Element> Drop for Versioned<T> {
 // SAFETY: one word that names a representation and a block in the heap.
 unsafe impl<T: Element> Cell<T> for Versioned<T> {
     fn new(value: T) -> Result<Self, HeapFull> {
-        Versioned::new(value)
+        Versioned::unasked(value)
     }
 
     #[inline]

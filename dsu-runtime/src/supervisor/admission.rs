@@ -100,6 +100,11 @@ impl Supervisor {
             advice.barrier = Some(reasons.collect::<Vec<_>>().join("; "));
         }
         advice.notes.extend(self.order_blind_spot(target));
+        let discards = self
+            .underway
+            .as_ref()
+            .is_some_and(|u| u.asked.discard_parked);
+        advice.notes.extend(self.judge_parked(target, discards)?);
         let Some(underway) = &mut self.underway else {
             return Err("nobody wants it any more".to_owned());
         };

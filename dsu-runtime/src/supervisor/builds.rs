@@ -33,6 +33,11 @@ impl Builds {
         self.0.iter()
     }
 
+    /// All of them, by their indices.
+    pub fn indexed(&self) -> impl Iterator<Item = (BuildIndex, &KnownBuild)> {
+        (0..).map(BuildIndex).zip(&self.0)
+    }
+
     fn find(&self, file: &str, arguments: &[String], listeners: &[String]) -> Option<usize> {
         self.0.iter().position(|known| {
             known.file == file

@@ -8,7 +8,6 @@ use super::verbs::Underway;
 use crate::abi::MAX_STATIC_GUARDS;
 use crate::ids::{GuardIndex, WorkerSlot};
 use crate::update::Stage;
-use crate::version::{digest, tuple_name};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -65,26 +64,14 @@ impl Supervisor {
             Stage::RollingBack => running,
             _ => target.unwrap_or(running),
         };
-        let manifest = &self.builds.get(to).manifest;
-        let guards = manifest.guards.iter();
-        let current: BTreeSet<(String, String)> = guards
-            .map(|guard| (tuple_name(&guard.name), digest(&guard.items)))
-            .chain(
-                manifest
-                    .types
-                    .iter()
-                    .map(|ty| (ty.schema.name.clone(), digest(&ty.schema))),
-            )
-            .collect();
+        let current = self.builds.get(to).own_tags();
         let both = [Some(running), target].into_iter().flatten();
-        let old: BTreeSet<_> = both
-            .flat_map(|index| &self.builds.get(index).build.binding.representations)
-            .filter(|part| !current.contains(&(part.name.clone(), part.digest.clone())))
-            .map(|part| part.tag)
+        let all: BTreeSet<_> = both
+            .flat_map(|index| self.builds.get(index).all_tags())
             .collect();
-        old.into_iter()
-            .map(|tag| self.ports.memory.boxes(tag))
-            .sum()
+        let unconverted = all.difference(&current).copied();
+        let unconverted: u64 = unconverted.map(|tag| self.ports.memory.boxes(tag)).sum();
+        unconverted + self.left_to_discard()
     }
 
     /// Counts once, when the sweep begins.

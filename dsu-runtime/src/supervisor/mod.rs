@@ -14,6 +14,7 @@ mod fleet;
 mod hearing;
 mod listeners;
 mod orders;
+mod parked;
 mod plan;
 pub mod ports;
 mod protocol;

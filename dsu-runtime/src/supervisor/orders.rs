@@ -85,6 +85,13 @@ impl Supervisor {
         self.ports.memory.set_mixed(mixed);
     }
 
+    /// Says which versions workers may run from now on (R12). Before anybody is told anything.
+    pub(super) fn announce_fleet(&mut self) {
+        let version = |index| self.builds.get(index).build.version;
+        let state = self.announced.announce(self.life.may_run(), version);
+        self.ports.memory.set_fleet(state);
+    }
+
     /// A worker was kept from an order of locks: how the two versions stand to each other as a whole, or
     /// what the worker says.
     pub(super) fn explain_disagreement(&self, report: &str) -> String {

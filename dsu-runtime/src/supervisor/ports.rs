@@ -3,6 +3,7 @@
 //! The supervisor reaches regions, recovery, probe, registry and comparison only through these traits,
 //! so that its loop is tested with scripted workers and libraries.
 
+use crate::abi::FleetState;
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::sync::{Edges, Mixed};
 use crate::version::{Binding, Manifest, Statics};
@@ -35,6 +36,8 @@ pub trait Memory {
     fn lock_order(&self, table: u32) -> Edges;
     /// Says of which two versions workers run at the same time.
     fn set_mixed(&self, mixed: Option<Mixed>);
+    /// Says which versions workers may run (R12).
+    fn set_fleet(&self, state: FleetState);
     /// How full the heap is.
     fn heap(&self) -> HeapFigures;
 }

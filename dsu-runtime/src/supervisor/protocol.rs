@@ -46,6 +46,8 @@ pub struct UpdateRequest {
     pub listen: Option<Vec<String>>,
     /// `None`: as the running version.
     pub arguments: Option<Vec<String>>,
+    /// Drop what the new version has no form for (R13).
+    pub discard_parked: bool,
     /// Answer at the end rather than when workers are about to cross.
     pub wait: bool,
 }

@@ -3,8 +3,8 @@
 use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use crate::abi::{
-    GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, ORDER_OFFSET, ORDER_STRIDE, OrderTable,
-    SlotState, WorkerRecord,
+    FleetState, FleetWord, GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, ORDER_OFFSET,
+    ORDER_STRIDE, OrderTable, SlotState, WorkerRecord,
 };
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role, objects};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
@@ -149,6 +149,10 @@ impl Memory for MappedMemory {
 
     fn set_mixed(&self, mixed: Option<Mixed>) {
         sync::set_mixed(mixed);
+    }
+
+    fn set_fleet(&self, state: FleetState) {
+        FleetWord::get().store(state);
     }
 
     fn heap(&self) -> HeapFigures {

@@ -1,5 +1,6 @@
 //! What became of each update, one JSON file each, kept in the run directory.
 
+use super::parked::ParkedType;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,9 @@ pub struct Record {
     pub outcome: String,
     /// Why it was refused or rolled back.
     pub reason: String,
+    /// Values that had no form in the version that ran at the end (R13).
+    #[serde(default)]
+    pub parked: Vec<ParkedType>,
 }
 
 /// The folder of records in a run directory.

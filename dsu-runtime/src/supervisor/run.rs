@@ -10,13 +10,14 @@ use super::ports::{Candidate, Ports, Probing};
 use super::protocol::Reply;
 use super::verbs::Underway;
 use crate::ids::WorkerSlot;
-use crate::update::{BuildIndex, Effect, Event, Life, Order, TimerId};
+use crate::update::{Announced, BuildIndex, Effect, Event, Life, Order, TimerId};
 use crate::worker::{Build, ToWorker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,10 @@ pub(super) struct Supervisor {
     pub(super) fleet: Fleet,
     pub(super) control: Control,
     pub(super) life: Life,
+    /// What workers may run, as it was last said.
+    pub(super) announced: Announced,
+    /// Builds that some worker ran.
+    pub(super) ran: BTreeSet<BuildIndex>,
     /// What the last committed update came from.
     pub(super) previous: Option<BuildIndex>,
     pub(super) underway: Option<Underway>,
@@ -97,6 +102,8 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
     let mut supervisor = Supervisor {
         fleet: Fleet::new(config.workers, config.worker.clone(), first, now),
         life: Life::new(first),
+        announced: Announced::default(),
+        ran: BTreeSet::from([first]),
         previous: None,
         underway: None,
         timer: None,
@@ -155,7 +162,9 @@ impl Supervisor {
                     self.last_death
                 ));
             }
-            let (build, neighbours) = self.life.replacement(ran);
+            let (build, mut neighbours) = self.life.replacement(ran);
+            let loaded: Vec<_> = neighbours.iter().copied().chain([build]).collect();
+            neighbours.extend(self.needed_beside(&loaded));
             match self.fleet.start(slot, ran, &*self.ports.memory, now) {
                 Ok(pid) => tracing::debug!("{slot} started, pid {pid}"),
                 Err(error) => {
@@ -314,6 +323,7 @@ impl Supervisor {
         let (life, effects) = self.life.clone().step(event);
         self.life = life;
         self.announce_mixed();
+        self.announce_fleet();
         self.watch_sweep();
         for effect in effects {
             match effect {
@@ -364,7 +374,7 @@ impl Supervisor {
             },
             Order::Go => ToWorker::Go,
             Order::Revert => ToWorker::Revert,
-            Order::Sweep(sweep) => ToWorker::Sweep(sweep),
+            Order::Sweep(sweep) => ToWorker::Sweep(sweep, self.parked_in_sweep()),
             Order::Forget(index) => ToWorker::Forget {
                 digest: build(index).digest,
             },

@@ -1,6 +1,7 @@
 //! How a server stands, for people and for programs.
 
 use super::figures::{bytes_text, other_threads};
+use super::parked::ParkedType;
 use super::run::Supervisor;
 use crate::update::{Stage, Waiting};
 use serde_json::{Value, json};
@@ -69,6 +70,15 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
             let _ = write!(text, ", done in about {:.1} s", eta.as_secs_f64());
         }
     }
+    let parked = server.parked();
+    if !parked.is_empty() {
+        let _ = write!(
+            text,
+            "\nparked: {}: not readable in {}, and there again in a version that has their form",
+            ParkedType::list(&parked),
+            running.build.version
+        );
+    }
     let poisoned = server.poisoned_guards();
     if !poisoned.is_empty() {
         let _ = write!(
@@ -126,6 +136,7 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
             "left": sweep.left,
             "eta_s": sweep.eta.map(|eta| eta.as_secs_f64()),
         })),
+        "parked": parked,
         "poisoned": poisoned,
         "lock_order": conflicts,
         "heap": heap,

@@ -2,6 +2,7 @@
 //! life, and from its answers to verdicts and records.
 
 use super::control::ClientId;
+use super::parked::ParkedType;
 use super::plan::check_seconds;
 use super::ports::Probing;
 use super::protocol::{Reply, Request, UpdateRequest, Verdict};
@@ -227,6 +228,7 @@ impl Supervisor {
         update_point: String,
         pause_ns: u64,
     ) {
+        self.ran.insert(build);
         let to = self.builds.get(build).build.version;
         self.progress(&format!(
             "{slot} crossed to {to} at {update_point:?} in {} µs",
@@ -277,6 +279,14 @@ impl Supervisor {
         if let Answer::Refused(why) | Answer::RolledBack(why) = &answer {
             underway.record.reason.clone_from(why);
         }
+        underway.record.parked = self.parked();
+        let text = match underway.record.parked.is_empty() || verdict == Verdict::Refused {
+            true => text,
+            false => format!(
+                "{text}; parked: {}",
+                ParkedType::list(&underway.record.parked)
+            ),
+        };
         underway.record.outcome = outcome.to_owned();
         tracing::info!("update {outcome}: {text}");
         let data = serde_json::to_value(&underway.record).unwrap_or_default();

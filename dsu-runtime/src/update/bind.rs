@@ -2,16 +2,16 @@
 //! it knows of each representation, and lays out the transformers between it and its neighbour.
 #![allow(unsafe_code)] // writes the table of representations
 
-use super::tuple::{ALIGN, Part, Plan, Step};
+use super::tuple::{ALIGN, Part, Piece, Plan, Step};
 use crate::abi::{
-    CONTROL_ADDR, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, Node, Representation, TransformerRegistration, TypeKind,
-    TypeRegistration, TypeSchema,
+    CONTROL_ADDR, Conversion, ConversionStatus, Converter, ErrorText, FieldSchema, GUARD_STRIDE,
+    GUARDS_OFFSET, GuardRegistration, LensDirections, LensPolicy, Node, Representation,
+    TransformerRegistration, TypeRegistration, TypeSchema,
 };
 use crate::heap;
 use crate::ids::{GuardIndex, Tag, VersionId};
 use crate::sync;
-use crate::version::{Binding, digest};
+use crate::version::{Binding, digest, fields, is_tuple_of};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -25,7 +25,7 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
     heap::ask_for_guards(sync::held_guards);
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;
-    bind_lenses(&tags)?;
+    bind_lenses(&tags, binding.version)?;
     for guard in inventory::iter::<GuardRegistration> {
         bind_guard(guard, binding, &tags)?;
     }
@@ -34,7 +34,7 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
 }
 
 /// Tags by name and digest.
-struct Tags<'a>(HashMap<(&'a str, &'a str), Tag>);
+struct Tags<'a>(HashMap<(&'a str, &'a str), (Tag, &'a [Tag])>);
 
 impl<'a> Tags<'a> {
     fn of(binding: &'a Binding) -> Tags<'a> {
@@ -42,13 +42,22 @@ impl<'a> Tags<'a> {
             binding
                 .representations
                 .iter()
-                .map(|r| ((r.name.as_str(), r.digest.as_str()), r.tag))
+                .map(|r| ((r.name.as_str(), r.digest.as_str()), (r.tag, &r.same[..])))
                 .collect(),
         )
     }
 
     fn get(&self, name: &str, schema: &TypeSchema) -> Option<Tag> {
-        self.0.get(&(name, digest(schema).as_str())).copied()
+        self.0
+            .get(&(name, digest(schema).as_str()))
+            .map(|(tag, _)| *tag)
+    }
+
+    /// Other ids of the same shape.
+    fn same(&self, name: &str, schema: &TypeSchema) -> &[Tag] {
+        self.0
+            .get(&(name, digest(schema).as_str()))
+            .map_or(&[], |(_, same)| same)
     }
 }
 
@@ -63,6 +72,44 @@ fn entry(tag: Tag) -> &'static mut Representation {
     unsafe { &mut *Representation::pointer(tag) }
 }
 
+/// A value in a form of the same shape becomes one of this form bit by bit.
+unsafe extern "C" fn take_as_it_is(
+    size: *const c_void,
+    conversion: &mut Conversion,
+) -> ConversionStatus {
+    // SAFETY: `bind_types` gives the size of the shape in place of an environment.
+    unsafe {
+        conversion
+            .target
+            .copy_from_nonoverlapping(conversion.source, size as usize);
+    }
+    ConversionStatus::Done
+}
+
+/// Values of another build in a form of the same shape, whose complements this one cannot read (R1), are
+/// this form's without them.
+fn bind_same(registration: &TypeRegistration, tag: Tag, same: &[Tag]) {
+    for other in same {
+        let own = Representation::of(tag);
+        let (size, align, holds_boxes) = (own.size, own.align, own.holds_boxes);
+        let entry = entry(*other);
+        (entry.size, entry.align, entry.holds_boxes) = (size, align, holds_boxes);
+        entry.drop = Some(registration.drop);
+        entry.visit = Some(registration.visit);
+        let converter = Converter {
+            target: tag.0,
+            forward: true,
+            complement_size: 0,
+            complement_align: 1,
+            call: Some(take_as_it_is),
+            environment: size as usize as *const c_void,
+            drop_complement: None,
+            visit_complement: None,
+        };
+        add_converter(*other, converter);
+    }
+}
+
 fn bind_types(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
     for registration in inventory::iter::<TypeRegistration> {
         let schema = (registration.schema)();
@@ -75,6 +122,9 @@ fn bind_types(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
                 entry.holds_boxes = schema.holds_boxes();
                 entry.drop = Some(registration.drop);
                 entry.visit = Some(registration.visit);
+                if registration.frozen_from == 0 {
+                    bind_same(registration, tag, tags.same(registration.name, &schema));
+                }
             }
             // A frozen copy of a version that is long gone: nothing live is in its form.
             None if registration.frozen_from != 0 => {}
@@ -124,8 +174,11 @@ fn add_converter(from: Tag, converter: Converter) {
     }
 }
 
-fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
+fn bind_lenses(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
     for lens in inventory::iter::<TransformerRegistration> {
+        if lens.items.is_some() {
+            continue;
+        }
         let (left, right) = ((lens.left)(), (lens.right)());
         let (Some(older), Some(newer)) =
             (tags.get(&left.name, &left), tags.get(&right.name, &right))
@@ -134,6 +187,9 @@ fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
             continue;
         };
         let environment = std::ptr::from_ref(lens).cast();
+        if (lens.policy)() == LensPolicy::Forbid {
+            forbid(lens, &right, version);
+        }
         let converter = |target: Tag, forward| Converter {
             target: target.0,
             forward,
@@ -150,6 +206,15 @@ fn bind_lenses(tags: &Tags<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// From here on boxes of this type are made only as the lens allows (R12).
+fn forbid(lens: &TransformerRegistration, right: &TypeSchema, version: VersionId) {
+    let types = inventory::iter::<TypeRegistration>.into_iter();
+    let mut own = types.filter(|ty| ty.frozen_from == 0 && ty.name == right.name);
+    if let Some(cell) = own.find_map(|ty| ty.forbid) {
+        cell.forbid(version, lens.represents);
+    }
 }
 
 /// # Safety
@@ -284,19 +349,22 @@ struct Pair<'a> {
     complement: usize,
 }
 
+/// Items that become others by a lens between tuples of them.
+struct Group {
+    lens: &'static TransformerRegistration,
+    /// The older items' places in the guard's tuple and in the lens's.
+    older: Vec<Piece>,
+    newer: Vec<Piece>,
+    complement: usize,
+}
+
 /// Both layouts of a guard's tuple and of the complement between them.
 struct TupleLayout<'a> {
+    groups: Vec<Group>,
     pairs: Vec<Pair<'a>>,
     parts: Vec<Part>,
     complement_size: usize,
     both_ways: bool,
-}
-
-fn fields(schema: &TypeSchema) -> &[FieldSchema] {
-    match &schema.kind {
-        TypeKind::Struct(fields) => fields,
-        _ => &[],
-    }
 }
 
 fn lens_between(
@@ -305,7 +373,21 @@ fn lens_between(
 ) -> Option<&'static TransformerRegistration> {
     inventory::iter::<TransformerRegistration>
         .into_iter()
-        .find(|lens| (lens.left)() == *older && (lens.right)() == *newer)
+        .find(|lens| lens.items.is_none() && (lens.left)() == *older && (lens.right)() == *newer)
+}
+
+/// Where the named items lie in a guard's tuple, and in the tuple that a lens takes or gives.
+fn places(tuple: &TypeSchema, names: &[&str], items: &TypeSchema) -> Vec<Piece> {
+    let item = |name: &str| fields(items).iter().find(|item| item.name == name);
+    let parts = fields(tuple).iter().zip(names);
+    let pieces = parts.filter_map(|(part, name)| {
+        Some(Piece {
+            from: item(name)?.offset as usize,
+            to: part.offset as usize,
+            size: part.ty.size as usize,
+        })
+    });
+    pieces.collect()
 }
 
 impl<'a> TupleLayout<'a> {
@@ -315,13 +397,22 @@ impl<'a> TupleLayout<'a> {
         newer: &'a TypeSchema,
     ) -> Result<TupleLayout<'a>, String> {
         let mut layout = TupleLayout {
+            groups: Vec::new(),
             pairs: Vec::new(),
             parts: Vec::new(),
             complement_size: 0,
             both_ways: true,
         };
-        for (field, calls) in fields(newer).iter().zip(guard.items) {
-            let old = fields(older).iter().find(|old| old.name == field.name);
+        for lens in inventory::iter::<TransformerRegistration> {
+            layout.group(lens, guard, older, newer);
+        }
+        let (from_group, to_group) = layout.grouped();
+        let own = fields(newer).iter().zip(guard.items);
+        for (field, calls) in own.filter(|(field, _)| !to_group.contains(&field.name.as_str())) {
+            let mut ungrouped = fields(older)
+                .iter()
+                .filter(|old| !from_group.contains(&old.name.as_str()));
+            let old = ungrouped.find(|old| old.name == field.name);
             let lens = match old {
                 Some(old) if old.ty != field.ty => {
                     Some(lens_between(&old.ty, &field.ty).ok_or_else(|| {
@@ -356,7 +447,13 @@ impl<'a> TupleLayout<'a> {
             });
         }
         for old in fields(older) {
-            if fields(newer).iter().all(|field| field.name != old.name) {
+            if from_group.contains(&old.name.as_str()) {
+                continue;
+            }
+            let is_there = |field: &&FieldSchema| {
+                field.name == old.name && !to_group.contains(&field.name.as_str())
+            };
+            if !fields(newer).iter().any(|field| is_there(&field)) {
                 // Its type is known here only if it was frozen; else it leaks with its complement.
                 let known = inventory::iter::<TypeRegistration>
                     .into_iter()
@@ -376,6 +473,45 @@ impl<'a> TupleLayout<'a> {
             }
         }
         Ok(layout)
+    }
+
+    /// Takes a lens in if it is one between items of these tuples.
+    fn group(
+        &mut self,
+        lens: &'static TransformerRegistration,
+        guard: &GuardRegistration,
+        older: &TypeSchema,
+        newer: &TypeSchema,
+    ) {
+        let Some(items) = lens.items.filter(|items| items.guard == guard.name) else {
+            return;
+        };
+        let (left, right) = ((lens.left)(), (lens.right)());
+        if !is_tuple_of(&left, items.older, older) || !is_tuple_of(&right, items.newer, newer) {
+            return;
+        }
+        self.both_ways &= (lens.directions)() == LensDirections::Both;
+        let size = (lens.complement)().size as usize;
+        let complement = self.room(
+            size,
+            Some(lens.drop_complement),
+            Some(lens.visit_complement),
+        );
+        self.groups.push(Group {
+            lens,
+            older: places(&left, items.older, older),
+            newer: places(&right, items.newer, newer),
+            complement,
+        });
+    }
+
+    /// Names of the older and of the newer items that a group takes care of.
+    fn grouped(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let items = || self.groups.iter().filter_map(|group| group.lens.items);
+        (
+            items().flat_map(|items| items.older).copied().collect(),
+            items().flat_map(|items| items.newer).copied().collect(),
+        )
     }
 
     fn room(
@@ -398,25 +534,63 @@ impl<'a> TupleLayout<'a> {
 
     /// One direction, towards tuples of tag `target`.
     fn plan(&self, forward: bool, target: Tag) -> Plan {
-        let steps = self.pairs.iter().map(|pair| pair.step(forward)).collect();
+        let groups = self.groups.iter();
+        let grouped = groups.clone().map(|group| group.step(forward));
+        let steps = grouped.chain(self.pairs.iter().map(|pair| pair.step(forward)));
+        let names = groups.clone().map(Group::name);
+        let names = names.chain(self.pairs.iter().map(|pair| pair.name.to_owned()));
         // A part is in the complement only while its item is not in the tuple.
-        let parts = self
+        let kept = self
             .pairs
             .iter()
-            .filter(|pair| pair.room() > 0 && (pair.lens.is_some() || pair.is_kept(forward)))
-            .filter_map(|pair| {
-                self.parts
-                    .iter()
-                    .find(|part| part.offset == pair.complement)
-            })
+            .filter(|pair| pair.room() > 0 && (pair.lens.is_some() || pair.is_kept(forward)));
+        let of_groups = groups.filter(|group| (group.lens.complement)().size > 0);
+        let offsets = of_groups.map(|group| group.complement);
+        let parts = offsets
+            .chain(kept.map(|pair| pair.complement))
+            .filter_map(|offset| self.parts.iter().find(|part| part.offset == offset))
             .copied()
             .collect();
         Plan {
-            steps,
-            names: self.pairs.iter().map(|pair| pair.name.to_owned()).collect(),
+            steps: steps.collect(),
+            names: names.collect(),
             parts,
             complement_size: self.complement_size,
             target,
+        }
+    }
+}
+
+impl Group {
+    fn name(&self) -> String {
+        let items = self.lens.items.map_or(&[][..], |items| items.older);
+        format!("({})", items.join(", "))
+    }
+
+    fn step(&self, forward: bool) -> Step {
+        let reversed = |pieces: &[Piece]| {
+            let turn = |piece: &Piece| Piece {
+                from: piece.to,
+                to: piece.from,
+                size: piece.size,
+            };
+            pieces.iter().map(turn).collect()
+        };
+        let lens = self.lens;
+        let older = (&self.older, (lens.left)().size as usize);
+        let newer = (&self.newer, (lens.right)().size as usize);
+        let ((gather, gathered), (spread, given)) = match forward {
+            true => (older, newer),
+            false => (newer, older),
+        };
+        Step::Regroup {
+            gather: gather.clone(),
+            gathered,
+            spread: reversed(spread),
+            given,
+            call: if forward { lens.forward } else { lens.backward },
+            complement: self.complement,
+            has_complement: (lens.complement)().size > 0,
         }
     }
 }

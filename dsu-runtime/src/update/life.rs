@@ -145,6 +145,32 @@ impl Life {
         may_mix.then_some((self.running, plan.target))
     }
 
+    /// Every build that a worker may run from now until the next event: what each runs or was told to
+    /// cross to, and what a replacement would run (R12).
+    pub fn may_run(&self) -> BTreeSet<BuildIndex> {
+        let hands = self.hands.values();
+        let mut builds: BTreeSet<_> = hands
+            .flat_map(|hand| [Some(hand.runs), hand.asked])
+            .flatten()
+            .collect();
+        // While workers are on their way, what one says may be older than what it does.
+        let (running, target) = match &self.phase {
+            Phase::Sweeping { .. }
+            | Phase::Paused {
+                from: Stage::Sweeping,
+                ..
+            } => (None, self.target()),
+            Phase::Canary(..)
+            | Phase::Rolling
+            | Phase::Opened
+            | Phase::Paused { .. }
+            | Phase::Returning { .. } => (Some(self.running), self.target()),
+            _ => (Some(self.running), None),
+        };
+        builds.extend(running.into_iter().chain(target));
+        builds
+    }
+
     /// What a worker runs, as far as it has said.
     pub fn runs(&self, slot: WorkerSlot) -> Option<BuildIndex> {
         self.hands.get(&slot).map(|hand| hand.runs)

@@ -4,6 +4,7 @@
 //! `events` and `life` know workers as slots and builds as indices: no clock, no descriptors, no messages
 //! on wires. The rest knows guards and boxes. Nothing here knows processes or sockets.
 
+mod announced;
 mod bind;
 mod check;
 mod events;
@@ -15,6 +16,7 @@ mod sweep;
 mod tuple;
 mod walk;
 
+pub use announced::Announced;
 pub use bind::bind;
 pub use check::{CheckReport, check};
 pub use events::{

@@ -4,9 +4,11 @@
 //! that are not neighbours. A failing seed is printed and replays by itself.
 
 use super::{
-    Answer, BuildIndex, Effect, Event, Life, Manner, OnFailure, Order, Plan, Stage, TimerId,
+    Announced, Answer, BuildIndex, Effect, Event, Life, Manner, OnFailure, Order, Plan, Stage,
+    TimerId,
 };
-use crate::ids::WorkerSlot;
+use crate::abi::FleetState;
+use crate::ids::{VersionId, WorkerSlot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, good enough to pick from.
@@ -52,6 +54,14 @@ struct World {
     refused: u32,
     begun: u32,
     troubled: bool,
+    /// What shared memory says of the builds that may run, and the rule by which it is said.
+    fleet: FleetState,
+    announced: Announced,
+    /// What somebody has once read of it.
+    watch: FleetState,
+    may_die: bool,
+    /// The supervisor is dead: workers do what they were told last, and that is all.
+    orphaned: bool,
 }
 
 impl World {
@@ -68,6 +78,11 @@ impl World {
             refused: 0,
             begun: 0,
             troubled: true,
+            fleet: FleetState::default(),
+            announced: Announced::default(),
+            watch: FleetState::default(),
+            may_die: false,
+            orphaned: false,
             dice,
         }
     }
@@ -77,10 +92,21 @@ impl World {
     }
 
     fn event(&mut self, event: Event) {
+        if self.orphaned {
+            return;
+        }
         let before = self.life().clone();
         let (life, effects) = before.clone().step(event);
+        self.fleet = self
+            .announced
+            .announce(life.may_run(), |build| VersionId(build.0));
         self.life = Some(life);
         for effect in effects {
+            // At any point between what it says of the builds and the last of those whom it tells.
+            self.orphaned |= self.may_die && self.dice.once_in(200);
+            if self.orphaned {
+                return;
+            }
             match effect {
                 Effect::Send(slot, order) => {
                     if let Some(worker) = self.workers.get_mut(&slot) {
@@ -147,6 +173,12 @@ impl World {
         let Some(worker) = self.workers.get_mut(&slot) else {
             return;
         };
+        // R12: it runs sections up to here, those of code that it left again included.
+        let runs = VersionId(worker.runs.0);
+        assert!(runs >= self.fleet.floor, "{runs} runs unannounced");
+        if self.watch.epoch == self.fleet.epoch {
+            assert!(runs >= self.watch.floor, "{runs} ran behind a watch");
+        }
         worker.hung |= stalls;
         if worker.hung {
             return;
@@ -279,6 +311,9 @@ impl World {
 
     fn disturb(&mut self) {
         let slot = self.some_slot();
+        if self.dice.once_in(10) {
+            self.watch = self.fleet;
+        }
         match self.dice.below(60) {
             0..=19 => self.update_point(slot),
             20..=39 => self.deliver(slot),
@@ -309,6 +344,9 @@ impl World {
 
     /// Never more than two versions, and those two neighbours.
     fn check(&self) {
+        if self.orphaned {
+            return;
+        }
         let runs: Vec<u32> = self.workers.values().map(|worker| worker.runs.0).collect();
         let (low, high) = (runs.iter().min().copied(), runs.iter().max().copied());
         if let (Some(low), Some(high)) = (low, high) {
@@ -455,6 +493,44 @@ fn commit_waits_for_what_is_poisoned_or_failed_and_says_so() {
         Some(Answer::RolledBack(reason)) => assert!(reason.contains("TOTALS"), "{reason}"),
         other => panic!("{other:?}"),
     }
+}
+
+// R12
+#[test]
+fn whoever_kept_the_epoch_knows_that_no_older_version_has_run_since() {
+    let (mut raised, mut deaths) = (0, 0);
+    for seed in 0..3_000 {
+        let result = std::panic::catch_unwind(|| {
+            let mut world = World::new(seed);
+            world.may_die = seed % 2 == 1;
+            let mut raised = 0;
+            for _ in 0..500 {
+                let before = world.fleet;
+                world.disturb();
+                let is_raised = world.fleet.floor > before.floor;
+                raised += u32::from(is_raised && world.fleet.epoch == before.epoch);
+            }
+            (raised, world.orphaned)
+        });
+        let (more, orphaned) = result.unwrap_or_else(|_| panic!("seed {seed} fails"));
+        raised += more;
+        deaths += u32::from(orphaned);
+    }
+    assert!(raised > 300, "all_at became true {raised} times");
+    assert!(deaths > 300, "the supervisor died {deaths} times");
+}
+
+// R12: without a supervisor, and at an update's end.
+#[test]
+fn all_are_at_a_version_when_the_last_has_crossed_and_until_somebody_may_leave() {
+    let mut world = sweeping();
+    let swept = world.fleet;
+    assert_eq!(swept.floor, VersionId(11));
+    world.event(Event::Rollback("asked for".to_owned()));
+    assert_eq!(world.fleet.floor, VersionId(10));
+    assert_ne!(world.fleet.epoch, swept.epoch);
+    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(10)));
+    assert_eq!(world.fleet.floor, VersionId(10));
 }
 
 // R14, R16, R28, R30, R32

@@ -4,7 +4,7 @@
 use super::bind::walk_as_this_library;
 use super::objects::{Objects, own_form};
 use super::walk::Trail;
-use crate::abi::{GuardCell, WorkerContext};
+use crate::abi::{GuardCell, Parked, WorkerContext};
 use crate::error::{AccessError, LockError};
 use crate::heap::{self, Visitor};
 use crate::ids::{SweepId, Tag};
@@ -36,6 +36,8 @@ pub struct SweepSlice {
     pub converted: u64,
     /// Elements without a form in this version (R13).
     pub parked: u64,
+    /// Of those, elements that were dropped, with what contained them.
+    pub discarded: u64,
     /// Elements and tuples whose transformer failed.
     pub failed: u64,
     /// Poisoned guards, by name.
@@ -49,6 +51,7 @@ impl SweepSlice {
         self.is_shared |= slice.is_shared;
         self.converted += slice.converted;
         self.parked += slice.parked;
+        self.discarded += slice.discarded;
         self.failed += slice.failed;
         self.poisoned.extend(slice.poisoned);
     }
@@ -65,6 +68,7 @@ pub(crate) type NamedCell = (&'static str, &'static GuardCell);
 struct Pass {
     sweep: SweepId,
     is_first: bool,
+    parked: Parked,
     guards: Vec<NamedCell>,
     /// Guards that are done, in the order of `guards`.
     done: usize,
@@ -92,7 +96,7 @@ thread_local! {
 
 /// One slice of a pass over all guards of this library and all objects; the next call goes on where it
 /// ends.
-pub fn sweep(sweep: SweepId, budget_ns: u64) -> SweepSlice {
+pub fn sweep(sweep: SweepId, parked: Parked, budget_ns: u64) -> SweepSlice {
     // Another library may have been bound since, and this one may have begun to run since.
     walk_as_this_library();
     let guards = || {
@@ -100,12 +104,13 @@ pub fn sweep(sweep: SweepId, budget_ns: u64) -> SweepSlice {
         let named = guards.flat_map(|guard| guard.cells.iter().map(|cell| (guard.name, cell)));
         named.collect()
     };
-    sweep_guards(sweep, guards, budget_ns)
+    sweep_guards(sweep, parked, guards, budget_ns)
 }
 
 /// As [`sweep`], of these guards and of all objects. They are asked for when a pass begins.
 pub(crate) fn sweep_guards(
     sweep: SweepId,
+    parked: Parked,
     guards: impl Fn() -> Vec<NamedCell>,
     budget_ns: u64,
 ) -> SweepSlice {
@@ -114,18 +119,18 @@ pub(crate) fn sweep_guards(
     PASS.with_borrow_mut(|current| {
         let pass = match current {
             Some(pass) if pass.sweep == sweep => pass,
-            _ => current.insert(Pass::new(sweep, true, guards())),
+            _ => current.insert(Pass::new(sweep, true, parked, guards())),
         };
         pass.run(deadline, &mut slice);
         if slice.is_done {
-            *pass = Pass::new(sweep, false, guards());
+            *pass = Pass::new(sweep, false, parked, guards());
         }
     });
     slice
 }
 
 impl Pass {
-    fn new(sweep: SweepId, is_first: bool, mut guards: Vec<NamedCell>) -> Pass {
+    fn new(sweep: SweepId, is_first: bool, parked: Parked, mut guards: Vec<NamedCell>) -> Pass {
         if !guards.is_empty() {
             // Spread over all guards, so that workers neither queue for one nor follow each other.
             let first = WorkerContext::current().owner() as usize * guards.len() * 7 / 16;
@@ -135,6 +140,7 @@ impl Pass {
         Pass {
             sweep,
             is_first,
+            parked,
             guards,
             done: 0,
             objects: None,
@@ -220,6 +226,7 @@ impl Pass {
             name,
             || lock(self.patience),
             &mut self.trail,
+            self.parked,
             deadline,
             slice,
         );
@@ -241,6 +248,7 @@ fn sweep_one<'g>(
     name: &dyn Fn() -> String,
     lock: impl FnOnce() -> Result<Guard<'g, ()>, LockError>,
     trail: &mut Trail,
+    parked: Parked,
     deadline: Nanos,
     slice: &mut SweepSlice,
 ) -> Visit {
@@ -257,12 +265,21 @@ fn sweep_one<'g>(
             let mut sweeper = Sweeper {
                 trail,
                 slice,
+                parked,
+                to_take_out: 0,
                 deadline,
                 until_look: Cell::new(0),
                 is_spent: Cell::new(false),
             };
             guard.drop_outdated();
             guard.visit(&mut sweeper);
+            if sweeper.to_take_out != 0 {
+                sweeper.slice.failed += 1;
+                tracing::error!(
+                    guard = name(),
+                    "what has no form in this version lies in nothing that can drop it: let the version that runs replace it"
+                );
+            }
             match trail.turn() {
                 true => Visit::Part,
                 false => Visit::Whole,
@@ -284,6 +301,9 @@ fn sweep_one<'g>(
 struct Sweeper<'a> {
     trail: &'a mut Trail,
     slice: &'a mut SweepSlice,
+    parked: Parked,
+    /// Elements without a form in what is being shown that are to be dropped with it.
+    to_take_out: u64,
     deadline: Nanos,
     until_look: Cell<u32>,
     is_spent: Cell<bool>,
@@ -295,7 +315,13 @@ impl Visitor for Sweeper<'_> {
     fn versioned(&mut self, word: &mut u64, expected: Tag) {
         match heap::sweep_box(word, expected) {
             Ok(was_converted) => self.slice.converted += u64::from(was_converted),
-            Err(AccessError::Foreign) => self.slice.parked += 1,
+            Err(AccessError::Foreign) => {
+                self.slice.parked += 1;
+                if self.parked == Parked::Discarded {
+                    self.to_take_out += 1;
+                    return;
+                }
+            }
             // Each kind of failure has been reported, not too often (R28).
             Err(_) => self.slice.failed += 1,
         }
@@ -304,6 +330,12 @@ impl Visitor for Sweeper<'_> {
 
     fn wants_boxes_only(&self) -> bool {
         true
+    }
+
+    fn takes_out(&mut self) -> bool {
+        let taken = std::mem::take(&mut self.to_take_out);
+        self.slice.discarded += taken;
+        taken != 0
     }
 
     fn damage(&mut self, what: &str) {
@@ -320,6 +352,10 @@ impl Visitor for Sweeper<'_> {
     }
 
     fn is_spent(&self) -> bool {
+        // What contains it has to be asked before the slice ends.
+        if self.to_take_out != 0 {
+            return false;
+        }
         match self.until_look.get() {
             0 => {
                 self.until_look.set(ELEMENTS_A_LOOK);

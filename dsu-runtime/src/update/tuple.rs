@@ -11,9 +11,28 @@ use crate::abi::{
 use crate::ids::Tag;
 use std::ffi::c_void;
 
+/// A piece of one tuple and where it goes in another. In bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Piece {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) size: usize,
+}
+
 /// What happens to one item. Offsets are in bytes from the start of tuple or complement.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Step {
+    /// Several items through a lens between tuples of them: gathered from the source into the tuple
+    /// that the lens takes, and spread from the one that it gives. Sizes of those two in bytes.
+    Regroup {
+        gather: Vec<Piece>,
+        gathered: usize,
+        spread: Vec<Piece>,
+        given: usize,
+        call: ConvertFn,
+        complement: usize,
+        has_complement: bool,
+    },
     /// Unchanged: moved bit by bit.
     Move { from: usize, to: usize, size: usize },
     /// Through a lens, whose complement lies at `complement`.
@@ -101,7 +120,7 @@ unsafe extern "C" fn run(
 impl Step {
     /// # Safety
     /// As for [`run`].
-    unsafe fn run(self, conversion: &mut Conversion, made: Tag) -> ConversionStatus {
+    unsafe fn run(&self, conversion: &mut Conversion, made: Tag) -> ConversionStatus {
         let Conversion {
             source,
             complement_in,
@@ -111,7 +130,30 @@ impl Step {
         } = *conversion;
         // SAFETY: all offsets are inside the tuples and the complement that the caller promises.
         unsafe {
-            match self {
+            match *self {
+                Step::Regroup {
+                    ref gather,
+                    gathered,
+                    ref spread,
+                    given,
+                    call,
+                    complement,
+                    has_complement,
+                } => {
+                    let (mut taken, mut made) = (room(gathered), room(given));
+                    move_pieces(gather, source, taken.as_mut_ptr().cast());
+                    let status = through_lens(
+                        conversion,
+                        taken.as_ptr().cast(),
+                        made.as_mut_ptr().cast(),
+                        call,
+                        (complement, has_complement),
+                    );
+                    if status == ConversionStatus::Done {
+                        move_pieces(spread, made.as_ptr().cast(), target);
+                    }
+                    return status;
+                }
                 Step::Move { from, to, size } => {
                     target
                         .add(to)
@@ -160,27 +202,62 @@ impl Step {
                     complement,
                     has_complement,
                 } => {
-                    let mut part = Conversion {
-                        source: source.add(from),
-                        complement_in: if has_complement && !complement_in.is_null() {
-                            complement_in.add(complement)
-                        } else {
-                            std::ptr::null()
-                        },
-                        target: target.add(to),
-                        complement_out: complement_out.wrapping_add(complement),
-                        is_vacant: false,
-                        error: ErrorText::default(),
-                    };
-                    let status = call(std::ptr::null(), &mut part);
-                    conversion.error = part.error;
-                    conversion.is_vacant &= part.is_vacant || !has_complement;
-                    return status;
+                    let (source, target) = (source.add(from), target.add(to));
+                    let complement = (complement, has_complement);
+                    return through_lens(conversion, source, target, call, complement);
                 }
             }
         }
         ConversionStatus::Done
     }
+}
+
+/// Room for `size` bytes, with every alignment that a tuple can have.
+fn room(size: usize) -> Vec<u128> {
+    vec![0; size.div_ceil(size_of::<u128>())]
+}
+
+/// # Safety
+/// Every piece lies inside the values at `from` and `to`.
+unsafe fn move_pieces(pieces: &[Piece], from: *const u8, to: *mut u8) {
+    for piece in pieces {
+        // SAFETY: by the caller.
+        unsafe {
+            to.add(piece.to)
+                .copy_from_nonoverlapping(from.add(piece.from), piece.size);
+        }
+    }
+}
+
+/// Calls a lens for a part of a tuple, whose part of the complement lies at an offset, if it has one.
+///
+/// # Safety
+/// As for [`run`]; `source` and `target` are what the lens takes and room for what it gives.
+unsafe fn through_lens(
+    conversion: &mut Conversion,
+    source: *const u8,
+    target: *mut u8,
+    call: ConvertFn,
+    (complement, has_complement): (usize, bool),
+) -> ConversionStatus {
+    let complement_in = match has_complement && !conversion.complement_in.is_null() {
+        // SAFETY: the offset is inside the complement.
+        true => unsafe { conversion.complement_in.add(complement) },
+        false => std::ptr::null(),
+    };
+    let mut part = Conversion {
+        source,
+        complement_in,
+        target,
+        complement_out: conversion.complement_out.wrapping_add(complement),
+        is_vacant: false,
+        error: ErrorText::default(),
+    };
+    // SAFETY: by the caller.
+    let status = unsafe { call(std::ptr::null(), &mut part) };
+    conversion.error = part.error;
+    conversion.is_vacant &= part.is_vacant || !has_complement;
+    status
 }
 
 unsafe extern "C" fn drop_complement(environment: *const c_void, complement: *mut u8) {

@@ -50,4 +50,7 @@ pub struct RepresentationBinding {
     pub digest: String,
     /// Its id.
     pub tag: Tag,
+    /// Ids that the same shape has with other builds, whose lenses keep something else (R1): values
+    /// there become values here as they are, without what is kept beside them.
+    pub same: Vec<Tag>,
 }

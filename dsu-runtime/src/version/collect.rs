@@ -28,6 +28,8 @@ pub enum CollectError {
     },
     /// A version number that cannot be one.
     BadVersion(String),
+    /// A lens forbids values of a type that is made without asking.
+    Unmarked(String),
     /// The loaded code does not say which build it is.
     NoBuildId,
 }
@@ -46,6 +48,10 @@ impl fmt::Display for CollectError {
                 write!(f, "two {what}s are named {name}: rename one")
             }
             CollectError::BadVersion(what) => write!(f, "{what}: number versions from 1 upwards"),
+            CollectError::Unmarked(name) => write!(
+                f,
+                "a lens to {name} says `unrepresentable = forbid`: write #[shared(forbid)] on {name}, which must be boxed"
+            ),
             CollectError::NoBuildId => {
                 f.write_str("its code states no build id: link with --build-id")
             }
@@ -80,6 +86,7 @@ pub fn collect() -> Result<Manifest, CollectError> {
     }
     let own = VersionId(version.version);
 
+    check_forbidding()?;
     let guards = inventory::iter::<GuardRegistration>().map(|guard| GuardManifest {
         name: guard.name.to_owned(),
         renamed_from: guard.renamed_from.to_owned(),
@@ -102,6 +109,8 @@ pub fn collect() -> Result<Manifest, CollectError> {
         right: (lens.right)(),
         complement: (lens.complement)(),
         both_ways: (lens.directions)() == LensDirections::Both,
+        unrepresentable: (lens.policy)(),
+        items: lens.items.map(regrouped),
     });
     let carry_lenses = inventory::iter::<CarryLensRegistration>().map(|lens| CarryLensManifest {
         left: (lens.left)(),
@@ -161,8 +170,12 @@ fn statics(version: &VersionRegistration, worker: &WorkerRegistration) -> Static
     let crates: BTreeSet<_> = using.chain(version.crates.iter().copied()).collect();
     let cells = inventory::iter::<GuardRegistration>().map(|guard| guard.cells.as_ptr().cast());
     let tags = inventory::iter::<TypeRegistration>().map(|ty| std::ptr::from_ref(ty.tag).cast());
+    let forbids = inventory::iter::<TypeRegistration>()
+        .filter_map(|ty| ty.forbid)
+        .map(|cell| std::ptr::from_ref(cell).cast());
     let mut made: Vec<u64> = cells
         .chain(tags)
+        .chain(forbids)
         .filter_map(build_id::address_in_file)
         .collect();
     made.sort_unstable();
@@ -179,6 +192,29 @@ fn statics(version: &VersionRegistration, worker: &WorkerRegistration) -> Static
         crates: crates.into_iter().map(str::to_owned).collect(),
         made,
         private,
+    }
+}
+
+/// What a lens forbids, every box of the type has to be asked about (R12).
+fn check_forbidding() -> Result<(), CollectError> {
+    let forbidding = inventory::iter::<TransformerRegistration>()
+        .filter(|lens| (lens.policy)() == LensPolicy::Forbid);
+    for lens in forbidding {
+        let name = (lens.right)().name;
+        let mut types = inventory::iter::<TypeRegistration>();
+        if !types.any(|ty| ty.name == name && ty.frozen_from == 0 && ty.forbid.is_some()) {
+            return Err(CollectError::Unmarked(name));
+        }
+    }
+    Ok(())
+}
+
+fn regrouped(items: RegroupedItems) -> RegroupedManifest {
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    RegroupedManifest {
+        guard: items.guard.to_owned(),
+        older: owned(items.older),
+        newer: owned(items.newer),
     }
 }
 

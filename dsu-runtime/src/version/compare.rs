@@ -5,7 +5,7 @@
 
 use super::incompatible::{Incompatibilities, Incompatible, Side};
 use super::layout_text::spell;
-use super::manifest::{GuardManifest, LensManifest, Manifest};
+use super::manifest::{GuardManifest, LensManifest, Manifest, RegroupedManifest};
 use super::similar::nearest;
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::ids::VersionId;
@@ -126,7 +126,39 @@ struct Pair<'a> {
     elements: Vec<Part>,
 }
 
-pub(super) fn fields(schema: &TypeSchema) -> &[FieldSchema] {
+/// The lenses of `newer` between tuples of items of one guard, as it was and as it is (R3).
+pub(super) fn regroupings<'a>(
+    newer: &'a Manifest,
+    before: &GuardManifest,
+    after: &GuardManifest,
+) -> Vec<(&'a LensManifest, &'a RegroupedManifest)> {
+    let lenses = newer.lenses.iter();
+    let of_items = lenses.filter_map(|lens| Some((lens, lens.items.as_ref()?)));
+    of_items
+        .filter(|(lens, items)| {
+            items.guard == after.name
+                && is_tuple_of(&lens.left, &items.older, &before.items)
+                && is_tuple_of(&lens.right, &items.newer, &after.items)
+        })
+        .collect()
+}
+
+/// Whether `tuple` has the types of these items, in this order.
+pub(crate) fn is_tuple_of<N: AsRef<str>>(
+    tuple: &TypeSchema,
+    names: &[N],
+    items: &TypeSchema,
+) -> bool {
+    let parts = fields(tuple);
+    let item = |name: &str| fields(items).iter().find(|item| item.name == name);
+    parts.len() == names.len()
+        && parts
+            .iter()
+            .zip(names)
+            .all(|(part, name)| item(name.as_ref()).is_some_and(|item| item.ty == part.ty))
+}
+
+pub(crate) fn fields(schema: &TypeSchema) -> &[FieldSchema] {
     match &schema.kind {
         TypeKind::Struct(fields) => fields,
         _ => &[],
@@ -221,8 +253,18 @@ impl<'a> Pair<'a> {
             });
         }
         let (before, after) = (fields(&older.items), fields(&newer.items));
+        let groups = regroupings(self.newer, older, newer);
+        let is_taken =
+            |item: &FieldSchema| groups.iter().any(|(_, g)| g.older.contains(&item.name));
+        let is_made = |item: &FieldSchema| groups.iter().any(|(_, g)| g.newer.contains(&item.name));
+        let after: Vec<_> = after.iter().filter(|item| !is_made(item)).collect();
         for item in before {
             let name = format!("{}.{}", older.name, item.name);
+            if let Some((lens, _)) = groups.iter().find(|(_, g)| g.older.contains(&item.name)) {
+                let passage = way(lens.both_ways);
+                self.items.push(Part { name, passage });
+                continue;
+            }
             let passage = match after.iter().find(|f| f.name == item.name) {
                 Some(next) => self.passage(&name, &item.ty, &next.ty),
                 None if self.is_removed(&name) => Some(Passage::Removed),
@@ -243,7 +285,7 @@ impl<'a> Pair<'a> {
         }
         for item in after
             .iter()
-            .filter(|f| !before.iter().any(|b| b.name == f.name))
+            .filter(|f| !before.iter().any(|b| b.name == f.name && !is_taken(b)))
         {
             let name = format!("{}.{}", newer.name, item.name);
             self.items.push(Part {
@@ -257,7 +299,7 @@ impl<'a> Pair<'a> {
         self.newer
             .lenses
             .iter()
-            .find(|lens| lens.left == *left && lens.right == *right)
+            .find(|lens| lens.items.is_none() && lens.left == *left && lens.right == *right)
     }
 
     /// How a value at `place` passes; says what is wrong if it cannot.

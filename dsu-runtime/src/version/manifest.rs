@@ -1,6 +1,6 @@
 //! The manifest: everything that a version says of itself, as data.
 
-use crate::abi::TypeSchema;
+use crate::abi::{LensPolicy, TypeSchema};
 use crate::ids::VersionId;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,21 @@ pub struct LensManifest {
     pub complement: TypeSchema,
     /// False for a lens that goes forward only (R14).
     pub both_ways: bool,
+    /// What becomes of newer values that the older side has no form for (R12).
+    pub unrepresentable: LensPolicy,
+    /// Of a lens between tuples of items of a guard, which (R3).
+    pub items: Option<RegroupedManifest>,
+}
+
+/// The items between which a lens over tuples of items leads.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RegroupedManifest {
+    /// The guard, as the newer version names it.
+    pub guard: String,
+    /// Older items, in the order of the lens's left tuple.
+    pub older: Vec<String>,
+    /// Newer items, in the order of the lens's right tuple.
+    pub newer: Vec<String>,
 }
 
 /// The worker function and its carry.

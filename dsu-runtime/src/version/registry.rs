@@ -4,7 +4,7 @@
 //! anything else again: old roots, boxes and complements may still carry it.
 
 use super::binding::{Binding, GuardBinding, RepresentationBinding};
-use super::compare::{compiler_dependent, fields};
+use super::compare::{compiler_dependent, fields, regroupings};
 use super::digest::digest;
 use super::manifest::{GuardManifest, LensManifest, Manifest};
 use super::refusal::Refusal;
@@ -177,7 +177,16 @@ impl Registry {
             order_table,
             representations: forms
                 .into_iter()
-                .map(|((name, digest), tag)| RepresentationBinding { name, digest, tag })
+                .map(|(form, tag)| {
+                    let ids = self.tags.get(&form).into_iter().flatten().copied();
+                    let (name, digest) = form.clone();
+                    RepresentationBinding {
+                        name,
+                        digest,
+                        tag,
+                        same: ids.filter(|other| *other != tag).collect(),
+                    }
+                })
                 .collect(),
             older: older.map(|older| older.manifest),
             forgets,
@@ -338,7 +347,8 @@ fn kept(lens: &LensManifest, rustc: &str) -> String {
 /// The lenses of a version, and those between its item tuples and the older version's, which the
 /// runtime makes of them (`update::tuple`).
 fn passages(manifest: &Manifest, older: Option<&Manifest>) -> Vec<Passage> {
-    let lenses = manifest.lenses.iter().map(|lens| Passage {
+    let between_types = manifest.lenses.iter().filter(|lens| lens.items.is_none());
+    let lenses = between_types.map(|lens| Passage {
         left: form(&lens.left),
         right: form(&lens.right),
         kept: kept(lens, &manifest.rustc),
@@ -368,11 +378,19 @@ fn passages(manifest: &Manifest, older: Option<&Manifest>) -> Vec<Passage> {
 /// the schemas of the sides.
 fn kept_of_items(manifest: &Manifest, older: &GuardManifest, newer: &GuardManifest) -> String {
     let mut parts = String::new();
-    for item in fields(&newer.items) {
+    let groups = regroupings(manifest, older, newer);
+    for (lens, items) in &groups {
+        let names = items.newer.join(",");
+        parts.push_str(&format!("({names}) {};", kept(lens, &manifest.rustc)));
+    }
+    let is_grouped = |name: &String| groups.iter().any(|(_, g)| g.newer.contains(name));
+    for item in fields(&newer.items).iter().filter(|f| !is_grouped(&f.name)) {
         let before = fields(&older.items).iter().find(|f| f.name == item.name);
         let lens = before.and_then(|before| {
             let lenses = manifest.lenses.iter();
-            let mut lenses = lenses.filter(|lens| lens.left == before.ty && lens.right == item.ty);
+            let mut lenses = lenses.filter(|lens| {
+                lens.items.is_none() && lens.left == before.ty && lens.right == item.ty
+            });
             lenses.next().filter(|_| before.ty != item.ty)
         });
         if let Some(lens) = lens {

@@ -1,7 +1,7 @@
 //! Small schemas and manifests for the tests of this room.
 
 use super::manifest::*;
-use crate::abi::{FieldSchema, TypeKind, TypeSchema};
+use crate::abi::{FieldSchema, LensPolicy, TypeKind, TypeSchema};
 use crate::ids::VersionId;
 
 pub fn leaf(name: &str, size: u64) -> TypeSchema {
@@ -75,6 +75,8 @@ pub fn lens(left: &TypeSchema, right: &TypeSchema) -> LensManifest {
         right: right.clone(),
         complement: leaf("()", 0),
         both_ways: true,
+        unrepresentable: LensPolicy::Foreign,
+        items: None,
     }
 }
 

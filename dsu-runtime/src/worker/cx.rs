@@ -7,7 +7,9 @@
 use super::descriptor::Descriptor;
 use super::events::Events;
 use super::net::Listener;
-use crate::abi::{Directive, HostCalls, NoticeUse, WatchChange, WorkerContext, WorkerRecord};
+use crate::abi::{
+    Directive, FleetWord, HostCalls, NoticeUse, WatchChange, WorkerContext, WorkerRecord,
+};
 use crate::error::WorkerError;
 use crate::heap;
 use crate::ids::{VersionId, WorkerSlot};
@@ -121,6 +123,31 @@ impl Worker {
     /// The version that runs.
     pub fn version(&self) -> VersionId {
         VersionId(self.record.version.load(Ordering::Relaxed))
+    }
+
+    /// Whether every worker runs this version or a later one, and none will run an earlier one until
+    /// [`version_epoch`](Self::version_epoch) has changed (R12). One load of shared memory.
+    ///
+    /// So what only this version knows may be used from now on, as far as nobody may go back: an update
+    /// to an earlier version makes this false before its first worker crosses, canaries and
+    /// replacements included, and it becomes true again when the last worker that could run the
+    /// earlier one has crossed or died. While a death of the supervisor goes unrepaired it may be false
+    /// though it could be true.
+    ///
+    /// For more than a moment it takes the epoch beside it: **if the epoch is the same at two moments,
+    /// and this was true at the first, no worker of an earlier version has run a section in between.**
+    /// For two moments inside sections of one guard that is exact; outside of them a section of an
+    /// earlier version may have begun that has not been waited for.
+    #[inline]
+    pub fn all_at(&self, version: u32) -> bool {
+        FleetWord::get().load().floor >= VersionId(version)
+    }
+
+    /// A number that is another one whenever a worker may have begun to run code that no worker ran
+    /// before; see [`all_at`](Self::all_at). It never comes back within a server's life.
+    #[inline]
+    pub fn version_epoch(&self) -> u64 {
+        u64::from(FleetWord::get().load().epoch)
     }
 
     /// What was given after `--`, for this version (R33).

@@ -22,7 +22,8 @@ use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
 use super::threads::Threads;
 use crate::abi::{
-    Directive, HostCalls, NoticeUse, ReportKind, Representation, WorkerContext, WorkerRecord,
+    Directive, HostCalls, NoticeUse, Parked, ReportKind, Representation, WorkerContext,
+    WorkerRecord,
 };
 use crate::ids::{SweepId, Tag};
 use crate::sys::net::Channel;
@@ -90,6 +91,8 @@ pub(super) struct Host {
     /// Those that ran before any library was loaded.
     threads: Threads,
     pass: SweepSlice,
+    /// What the sweep does with what has no form here.
+    parked: Parked,
     last_slice: Nanos,
     notices: Notices,
     /// How long to drain when the supervisor dies.
@@ -127,6 +130,7 @@ impl Host {
             listeners: Inherited::default(),
             threads: Threads::now(),
             pass: SweepSlice::default(),
+            parked: Parked::Kept,
             last_slice: Nanos(0),
             notices: Notices::default(),
             drain: Duration::ZERO,
@@ -302,7 +306,7 @@ impl Host {
                     self.turn = Some(Turn::To(digest));
                 }
             }
-            ToWorker::Sweep(sweep) => self.set_sweep(sweep),
+            ToWorker::Sweep(sweep, parked) => self.set_sweep(sweep, parked),
             ToWorker::Drain { until_ns } => self.begin_drain(Nanos(until_ns)),
             ToWorker::Check => say(&self.builds[&self.running].check()),
             ToWorker::Ping => say(&FromWorker::Pong {
@@ -387,7 +391,8 @@ impl Host {
         }
     }
 
-    fn set_sweep(&mut self, sweep: Option<SweepId>) {
+    fn set_sweep(&mut self, sweep: Option<SweepId>, parked: Parked) {
+        self.parked = parked;
         let context = WorkerContext::current();
         context.sweeping.set(sweep.map_or(0, |sweep| sweep.0));
         self.pass = SweepSlice::default();
@@ -407,7 +412,7 @@ impl Host {
     /// One slice; true if the pass is not over.
     fn sweep(&mut self) -> bool {
         let sweep = SweepId(WorkerContext::current().sweeping.get());
-        let slice = self.builds[&self.running].sweep(sweep, SLICE);
+        let slice = self.builds[&self.running].sweep(sweep, self.parked, SLICE);
         self.last_slice = Nanos::now();
         self.pass.add(slice);
         if !self.pass.is_done {
@@ -416,14 +421,14 @@ impl Host {
         let pass = std::mem::take(&mut self.pass);
         // What failed is tried again, for the heap may have room by then, but at update points only, not
         // in every idle moment.
-        let is_last = !pass.is_shared && pass.converted == 0;
+        let is_last = !pass.is_shared && pass.converted + pass.discarded == 0;
         if is_last && pass.failed == 0 {
-            self.set_sweep(None);
+            self.set_sweep(None, Parked::Kept);
         }
         let goes_on = !is_last;
         say(&FromWorker::Swept {
             is_whole: !pass.is_shared,
-            converted: pass.converted,
+            converted: pass.converted + pass.discarded,
             parked: pass.parked,
             failed: pass.failed,
             poisoned: pass.poisoned,

@@ -6,7 +6,9 @@
 use super::carry;
 use super::cx::Surroundings;
 use super::hooks;
-use crate::abi::{LibraryCalls, RUNTIME_ABI, RunArguments, RunOutcome, Sink, WorkerRegistration};
+use crate::abi::{
+    LibraryCalls, Parked, RUNTIME_ABI, RunArguments, RunOutcome, Sink, WorkerRegistration,
+};
 use crate::error::{RunError, panic_text};
 use crate::ids::SweepId;
 use crate::update;
@@ -150,8 +152,14 @@ unsafe extern "C" fn run(arguments: *const RunArguments) -> RunOutcome {
     }
 }
 
-unsafe extern "C" fn sweep(sweep: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool {
-    Answer { sink, state }.with(|| json(&update::sweep(SweepId(sweep), budget_ns)))
+unsafe extern "C" fn sweep(
+    sweep: u32,
+    parked: Parked,
+    budget_ns: u64,
+    sink: Sink,
+    state: *mut c_void,
+) -> bool {
+    Answer { sink, state }.with(|| json(&update::sweep(SweepId(sweep), parked, budget_ns)))
 }
 
 unsafe extern "C" fn check(sink: Sink, state: *mut c_void) -> bool {

@@ -3,7 +3,7 @@
 
 use super::cx::Surroundings;
 use super::messages::{Build, FromWorker};
-use crate::abi::{LibraryCalls, RunArguments, RunOutcome};
+use crate::abi::{LibraryCalls, Parked, RunArguments, RunOutcome};
 use crate::ids::SweepId;
 use crate::update::{CheckReport, SweepSlice};
 use crate::version::Library;
@@ -90,11 +90,12 @@ impl Loaded {
     }
 
     /// One slice of a pass of the sweep.
-    pub(super) fn sweep(&self, sweep: SweepId, budget: Duration) -> SweepSlice {
+    pub(super) fn sweep(&self, sweep: SweepId, parked: Parked, budget: Duration) -> SweepSlice {
         let budget_ns = budget.as_nanos() as u64;
         // SAFETY: as for `load`.
-        let (is_fine, answer) =
-            gather(|state| unsafe { (self.library.0.sweep)(sweep.0, budget_ns, collect, state) });
+        let (is_fine, answer) = gather(|state| unsafe {
+            (self.library.0.sweep)(sweep.0, parked, budget_ns, collect, state)
+        });
         let slice = if is_fine {
             serde_json::from_slice(&answer).ok()
         } else {

@@ -1,6 +1,6 @@
 //! What supervisor and worker say to each other, one JSON message a packet on a socket pair.
 
-use crate::abi::ReportKind;
+use crate::abi::{Parked, ReportKind};
 use crate::ids::{SweepId, VersionId};
 use crate::version::Binding;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub enum ToWorker {
     /// The barrier is off: go on with the version that runs.
     Revert,
     /// Convert what nobody has touched, until told otherwise.
-    Sweep(Option<SweepId>),
+    Sweep(Option<SweepId>, Parked),
     /// This build was refused or superseded. It stays loaded, for live values may be in its form.
     Forget {
         /// Digest of the build.

@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use crate::metrics::Metrics;
 use crate::server::{Counters, Server};
 use crate::store::UnixMs;
+use crate::transactions::Pending;
 
 /// What a handler returns; its reply is already written.
 pub type Outcome = Result<(), CommandError>;
@@ -48,6 +49,8 @@ pub struct Client {
     pub reply_mode: ReplyMode,
     /// By CLIENT NO-EVICT; it is shown and makes no difference.
     pub no_evict: bool,
+    /// Since MULTI or WATCH.
+    pub pending: Pending,
     /// When it was accepted.
     pub connected_at: UnixMs,
     /// When it last sent a command.
@@ -78,6 +81,8 @@ pub struct Call<'a> {
     pub name: &'static str,
     /// Buffer sizes for CLIENT LIST and CLIENT INFO.
     pub(crate) buffers: Buffers,
+    /// Where the part of the reply starts that may be taken back.
+    pub(crate) mark: usize,
     /// Set to have the connection closed after the reply.
     pub(crate) close: bool,
 }
@@ -129,13 +134,22 @@ impl Client {
     /// The line of CLIENT LIST, without its end.
     pub(crate) fn describe(&self, now: UnixMs, buffers: Buffers) -> String {
         let seconds = |since: UnixMs| now.0.saturating_sub(since.0) / 1000;
+        let queued = self.pending.queued();
+        let mut flags = String::new();
+        flags.extend(queued.map(|_| 'x'));
+        flags.extend(self.pending.is_touched().then_some('d'));
+        flags.extend(self.no_evict.then_some('e'));
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let multi_memory = self.pending.size();
         let command = match self.last_command {
             "" => "NULL",
             name => name,
         };
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 \
-             ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={} rbp={} obl={} \
+             ssub=0 multi={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} \
              oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} \
              lib-ver={}",
             self.id,
@@ -145,13 +159,15 @@ impl Client {
             self.name,
             seconds(self.connected_at),
             seconds(self.active_at),
-            if self.no_evict { "e" } else { "N" },
+            flags,
+            queued.map_or(-1, |queued| queued as i64),
             buffers.received,
             buffers.free,
+            multi_memory,
             buffers.output,
             buffers.output,
             buffers.unsent,
-            buffers.received + buffers.free + buffers.output,
+            buffers.received + buffers.free + buffers.output + multi_memory,
             command,
             self.protocol.number(),
             self.library_name,

@@ -5,6 +5,7 @@ use crate::metrics::Meter;
 use crate::spec::CommandSpec;
 use crate::store::Store;
 use crate::table::CommandTable;
+use crate::walk::Doors;
 
 /// How a command runs, by what it needs locked. A handler writes its reply; if it returns
 /// an error, whatever it wrote is taken back and the error is the reply.
@@ -16,9 +17,11 @@ pub enum Handler<S: Store> {
     /// Runs with every shard locked.
     All(for<'t> fn(&mut Call<'_>, &mut S::Tx<'t>) -> Outcome),
     /// Opens shards as it goes.
-    Walk(fn(&mut Call<'_>, &mut S::Context) -> Outcome),
+    Walk(for<'a, 't> fn(&mut Call<'_>, Doors<'a, 't, S>) -> Outcome),
     /// Tells about commands.
     Table(fn(&mut Call<'_>, &CommandTable<S>) -> Outcome),
+    /// Runs other commands.
+    Run(fn(&mut Call<'_>, &CommandTable<S>, &mut S::Context) -> Outcome),
     /// Only its subcommands run.
     Container,
 }

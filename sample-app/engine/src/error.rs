@@ -1,5 +1,6 @@
 //! Why a command fails, and the words in which the client hears it.
 
+use dsu_runtime::error::HeapFull;
 use std::borrow::Cow;
 
 /// What a store cannot do.
@@ -11,6 +12,12 @@ pub enum StoreError {
     WrongType,
     /// A lock or an entry cannot be had, for this reason: one lower-case clause.
     Unavailable(Cow<'static, str>),
+}
+
+impl From<HeapFull> for StoreError {
+    fn from(HeapFull: HeapFull) -> Self {
+        StoreError::HeapFull
+    }
 }
 
 /// Why a command has an error for its reply.
@@ -35,6 +42,13 @@ impl CommandError {
     /// The wrong number of arguments for the command of this full name.
     pub(crate) fn arity(name: &str) -> Self {
         Self::Quoting(format!("ERR wrong number of arguments for '{name}' command").into_bytes())
+    }
+
+    /// EXEC runs nothing for this reason, which may be the text of an error.
+    pub(crate) fn aborted(why: &[u8]) -> Self {
+        let why = why.strip_prefix(b"ERR ").unwrap_or(why);
+        let before = b"EXECABORT Transaction discarded because of: ";
+        Self::Quoting([before, why].concat())
     }
 
     /// An error that quotes an argument as C prints it, up to its first zero byte, and that

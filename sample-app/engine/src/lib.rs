@@ -10,9 +10,11 @@
 
 mod buffer;
 mod call;
+mod changes;
 mod command;
 mod commands;
 mod error;
+mod expiry;
 mod ledger;
 mod limits;
 mod metrics;
@@ -26,14 +28,19 @@ mod shards;
 mod spec;
 mod store;
 mod table;
+mod transactions;
 mod typed;
+mod values;
+mod walk;
 
 pub mod tables;
 
 pub use call::{Call, Client, Outcome, ReplyMode};
+pub use changes::Changes;
 pub use command::{Command, Handler};
 pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
 pub use error::{CommandError, StoreError};
+pub use expiry::Expiry;
 pub use ledger::{Dues, Ledger, Settler, Snapshot};
 pub use limits::{Limits, OutputLimit};
 pub use metrics::{CommandRow, Metrics};
@@ -41,11 +48,17 @@ pub use net::Connections;
 pub use resp::{Args, Protocol, Reply};
 pub use server::{Counters, Facts, Rates, Server, config_defaults};
 pub use session::{Progress, Session};
-pub use shards::{ExpiringEntry, SHARDS, ShardedStore, Shards, StringEntry, Transaction, shard_of};
+pub use shards::{
+    Entry, ExpiringEntry, FOREVER, SHARDS, ShardedStore, Shards, StringHolder, Transaction,
+    TypedHolder, shard_of,
+};
 pub use spec::{Access, CommandSpec, Flags, Group, KeySpec};
 pub use store::{
-    Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, Store,
-    StringValue, Totals, UnixMs,
+    Edit, Expiring, ExpiringStore, ExpirySlice, KeySet, Keys, Keyspace, Kind, Lifetime, ShardSet,
+    Stamp, Store, StringValue, Totals, UnixMs,
 };
 pub use table::CommandTable;
+pub use transactions::Pending;
 pub use typed::{End, HashValue, ListValue, Typed, TypedStore};
+pub use values::{Hash, List, Origin, Text};
+pub use walk::Doors;

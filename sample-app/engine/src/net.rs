@@ -32,7 +32,7 @@ const TURN: usize = 128;
 /// Tokens from here on are connections; those below are listeners.
 const FIRST_CONNECTION: u64 = 1 << 16;
 /// Bumped with every change of what a session or connection writes into a carry.
-const CARRY_FORMAT: u32 = 5;
+const CARRY_FORMAT: u32 = 6;
 
 /// One client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -424,10 +424,9 @@ impl Server for Desk<'_> {
             visit(name, value);
         }
         self.connections.limits.settings(visit);
-        visit(
-            "maxmemory",
-            &self.connections.place.facts().max_memory.to_string(),
-        );
+        let facts = self.connections.place.facts();
+        visit("maxmemory", &facts.max_memory.to_string());
+        visit("port", &facts.tcp_port.to_string());
     }
 
     fn other_clients(&self, asking: u64, visit: &mut dyn FnMut(u64, &str)) {

@@ -10,7 +10,7 @@ use crate::store::UnixMs;
 /// What one batch of commands counted. The application adds it to its totals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
-    /// Commands run, refused ones included.
+    /// Commands run, each of a transaction by itself; not those that were refused before they ran.
     pub commands: u64,
     /// Lookups by reading commands that found their key.
     pub hits: u64,
@@ -138,9 +138,16 @@ pub fn config_defaults() -> &'static [(&'static str, &'static str)] {
         ("appendfsync", "everysec"),
         ("appendonly", "no"),
         ("bind", "* -::*"),
+        ("client-query-buffer-limit", "1073741824"),
         ("cluster-enabled", "no"),
         ("databases", "1"),
+        ("hz", "10"),
         ("io-threads", "1"),
+        ("lazyfree-lazy-eviction", "no"),
+        ("lazyfree-lazy-expire", "no"),
+        ("lazyfree-lazy-server-del", "no"),
+        ("lazyfree-lazy-user-del", "no"),
+        ("lazyfree-lazy-user-flush", "no"),
         ("maxmemory-policy", "noeviction"),
         ("notify-keyspace-events", ""),
         ("proto-max-bulk-len", "536870912"),

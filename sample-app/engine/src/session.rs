@@ -5,7 +5,7 @@
 //! of; the new version's parser starts over on the unread bytes, which skips arguments by
 //! their length. Never touches a socket.
 
-use resp::{Parsed, Reply, RequestParser};
+use resp::{Args, Parsed, Reply, RequestParser};
 use serde::{Deserialize, Serialize};
 
 use crate::buffer::{Input, Output};
@@ -14,12 +14,14 @@ use crate::command::{Command, Handler};
 use crate::error::{CommandError, until_zero};
 use crate::metrics::Metrics;
 use crate::server::{Counters, Server};
-use crate::store::{KeySet, Keys, Store, UnixMs};
+use crate::store::{Edit, KeySet, Keys, Keyspace, Store, UnixMs};
 use crate::table::CommandTable;
+use crate::transactions;
+use crate::walk::Doors;
 
 /// Beyond this much unread input a connection is closed, as Redis does by
-/// `client-query-buffer-limit`.
-const MAX_INPUT: usize = 1 << 30;
+/// `client-query-buffer-limit`. What waits for EXEC counts.
+pub(crate) const MAX_INPUT: usize = 1 << 30;
 /// With this much unsent output, no more commands of the connection are run.
 const OUTPUT_PAUSE: usize = 1 << 20;
 
@@ -225,15 +227,17 @@ impl Session {
             now,
             name: "",
             buffers,
+            mark: 0,
             close: false,
         };
-        call.counters.commands += 1;
-        let mark = call.reply.mark();
-        if let Err(error) = find(table, &call).and_then(|command| {
-            call.name = command.spec.name;
-            call.client.last_command = command.spec.name;
-            measured(command, table, context, &mut call)
-        }) {
+        call.mark = call.reply.mark();
+        let outcome = if call.client.pending.is_none() {
+            find(table, args).and_then(|command| run(command, table, context, &mut call))
+        } else {
+            transactions::step(table, context, &mut call)
+        };
+        let mark = call.mark;
+        if let Err(error) = outcome {
             call.reply.rewind(mark);
             call.fail(&error);
             // What ran was counted when it ran.
@@ -265,73 +269,88 @@ impl Session {
     }
 }
 
-/// The command or subcommand that a call names, if it takes so many arguments.
-fn find<'t, S: Store>(
+/// The command or subcommand that a request names, if it takes so many arguments.
+pub(crate) fn find<'t, S: Store>(
     table: &'t CommandTable<S>,
-    call: &Call<'_>,
+    args: Args<'_>,
 ) -> Result<&'t Command<S>, CommandError> {
-    let Some(mut command) = table.find(call.args.at(0)) else {
-        return Err(unknown_command(call));
+    let Some(mut command) = table.find(args.at(0)) else {
+        return Err(unknown_command(args));
     };
     if !command.subcommands.is_empty()
-        && let Some(name) = call.args.get(1)
+        && let Some(name) = args.get(1)
     {
         command = command
             .subcommand(name)
             .ok_or_else(|| unknown_subcommand(command.spec.name, name))?;
     }
-    if command.spec.accepts(call.args.len()) {
-        Ok(command)
-    } else {
-        Err(CommandError::arity(command.spec.name))
+    if command.spec.accepts(args.len()) {
+        return Ok(command);
     }
+    let error = CommandError::arity(command.spec.name);
+    // As Redis does, whether there is a transaction or not.
+    Err(match command.handler {
+        Handler::Run(_) => CommandError::aborted(&error.text()),
+        _ => error,
+    })
 }
 
 /// Runs a command and counts how it went and how long it took, waiting for locks included.
 #[inline]
-fn measured<S: Store>(
+pub(crate) fn run<S: Store>(
     command: &Command<S>,
     table: &CommandTable<S>,
     context: &mut S::Context,
     call: &mut Call<'_>,
 ) -> Outcome {
     let timer = call.metrics.begin(command.meter);
-    let outcome = run(command, table, context, call);
+    let outcome = execute(command, table, context, call);
     call.metrics
         .end(command.meter, command.spec.name, timer, &outcome);
     outcome
 }
 
 #[inline]
-fn run<S: Store>(
+fn execute<S: Store>(
     command: &Command<S>,
     table: &CommandTable<S>,
     context: &mut S::Context,
     call: &mut Call<'_>,
 ) -> Outcome {
+    call.counters.commands += 1;
+    call.name = command.spec.name;
+    call.client.last_command = command.spec.name;
     match command.handler {
         Handler::Keys(handler) => {
-            let mut tx = S::open(context, key_set(command, call), call.now)?;
-            handler(call, &mut tx)
+            let mut tx = S::open(context, key_set(command, call.args), call.now)?;
+            let outcome = handler(call, &mut tx);
+            if outcome.is_err() {
+                tx.close_edit(Edit::Undone);
+            }
+            outcome
         }
         Handler::Free(handler) => handler(call),
         Handler::All(handler) => {
             let mut tx = S::open(context, KeySet::All, call.now)?;
             handler(call, &mut tx)
         }
-        Handler::Walk(handler) => handler(call, context),
+        Handler::Walk(handler) => handler(call, Doors::Closed(context)),
         Handler::Table(handler) => handler(call, table),
+        Handler::Run(handler) => handler(call, table, context),
         Handler::Container => Err(CommandError::arity(command.spec.name)),
     }
 }
 
-/// The keys of a command by its specification. Those of commands with two ranges, such as
-/// RENAME, lie side by side.
-fn key_set<'k, S: Store>(command: &Command<S>, call: &Call<'k>) -> KeySet<'k> {
-    let args = call.args;
+/// The keys of a command by its specification. Commands with two ranges, such as RENAME, have one key in
+/// each, side by side.
+pub(crate) fn key_set<'k, S: Store>(command: &Command<S>, args: Args<'k>) -> KeySet<'k> {
     match command.spec.keys {
         [range] if range.last == 0 => KeySet::One(args.at(range.first)),
-        [range, ..] => KeySet::Many(Keys::every(range.step, args.from(range.first))),
+        [range] => KeySet::Many(Keys::every(range.step, args.from(range.first))),
+        [first, ..] => {
+            let keys = Keys::every(first.step, args.from(first.first));
+            KeySet::Many(keys.at_most(command.spec.keys.len()))
+        }
         [] => KeySet::All,
     }
 }
@@ -339,21 +358,21 @@ fn key_set<'k, S: Store>(command: &Command<S>, call: &Call<'k>) -> KeySet<'k> {
 /// Redis quotes the name up to 128 bytes, and arguments while they are below 128 in sum.
 const QUOTED: usize = 128;
 
-fn unknown_command(call: &Call<'_>) -> CommandError {
-    let mut args: Vec<u8> = Vec::new();
-    for arg in call.args.from(1).iter() {
-        if args.len() >= QUOTED {
+fn unknown_command(args: Args<'_>) -> CommandError {
+    let mut quoted: Vec<u8> = Vec::new();
+    for arg in args.from(1).iter() {
+        if quoted.len() >= QUOTED {
             break;
         }
-        let room = QUOTED - args.len();
-        args.push(b'\'');
-        args.extend_from_slice(printable(arg, room));
-        args.extend_from_slice(b"' ");
+        let room = QUOTED - quoted.len();
+        quoted.push(b'\'');
+        quoted.extend_from_slice(printable(arg, room));
+        quoted.extend_from_slice(b"' ");
     }
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(printable(call.args.at(0), QUOTED));
+    text.extend_from_slice(printable(args.at(0), QUOTED));
     text.extend_from_slice(b"', with args beginning with: ");
-    text.extend_from_slice(&args);
+    text.extend_from_slice(&quoted);
     CommandError::Quoting(text)
 }
 

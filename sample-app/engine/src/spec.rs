@@ -30,6 +30,8 @@ impl Flags {
     pub const NO_AUTH: Self = Self(1 << 8);
     /// Answered while a script runs.
     pub const ALLOW_BUSY: Self = Self(1 << 9);
+    /// Not in the log of slow commands.
+    pub const SKIP_SLOWLOG: Self = Self(1 << 10);
     /// What most connection commands have.
     pub(crate) const ANYTIME: Self = Self(Self::LOADING.0 | Self::STALE.0);
     /// What those have that come before authentication.
@@ -37,7 +39,7 @@ impl Flags {
         Self::ANYTIME.0 | Self::NOSCRIPT.0 | Self::FAST.0 | Self::NO_AUTH.0 | Self::ALLOW_BUSY.0,
     );
 
-    const NAMES: [(Self, &'static str); 10] = [
+    const NAMES: [(Self, &'static str); 11] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
         (Self::DENYOOM, "denyoom"),
@@ -45,6 +47,7 @@ impl Flags {
         (Self::NOSCRIPT, "noscript"),
         (Self::LOADING, "loading"),
         (Self::STALE, "stale"),
+        (Self::SKIP_SLOWLOG, "skip_slowlog"),
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
         (Self::ALLOW_BUSY, "allow_busy"),
@@ -232,28 +235,28 @@ impl CommandSpec {
         }
     }
 
-    /// Access categories as COMMAND INFO has them.
+    /// Access categories as COMMAND INFO has them, in its order.
     pub fn categories(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        names.extend(self.category.unwrap_or(self.group.category()));
-        for (flag, name) in [
-            (Flags::WRITE, "@write"),
-            (Flags::READONLY, "@read"),
-            (Flags::ADMIN, "@admin"),
-        ] {
-            if self.flags.has(flag) {
-                names.push(name);
-            }
-        }
-        if self.dangerous || self.flags.has(Flags::ADMIN) {
-            names.push("@dangerous");
-        }
-        names.push(if self.flags.has(Flags::FAST) {
-            "@fast"
-        } else {
-            "@slow"
-        });
-        names
+        let own = self.category.unwrap_or(self.group.category());
+        let is_admin = self.flags.has(Flags::ADMIN);
+        let is_fast = self.flags.has(Flags::FAST);
+        [
+            ("@keyspace", own == Some("@keyspace")),
+            ("@read", self.flags.has(Flags::READONLY)),
+            ("@write", self.flags.has(Flags::WRITE)),
+            ("@list", own == Some("@list")),
+            ("@hash", own == Some("@hash")),
+            ("@string", own == Some("@string")),
+            ("@admin", is_admin),
+            ("@fast", is_fast),
+            ("@slow", !is_fast),
+            ("@dangerous", self.dangerous || is_admin),
+            ("@connection", own == Some("@connection")),
+            ("@transaction", own == Some("@transaction")),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_in)| is_in.then_some(name))
+        .collect()
     }
 
     /// First key, last key and step, as Redis told them before it had key specifications.

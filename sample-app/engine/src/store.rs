@@ -41,8 +41,37 @@ pub enum KeySet<'k> {
     Many(Keys<'k>),
     /// One shard by its number.
     Shard(usize),
+    /// Some shards by their numbers, or none.
+    Shards(ShardSet),
     /// Every shard.
     All,
+}
+
+/// Shards by their numbers, which are below 64.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShardSet(u64);
+
+impl ShardSet {
+    /// The first so many shards.
+    pub fn first(shards: usize) -> Self {
+        let mut set = Self::default();
+        (0..shards).for_each(|shard| set.insert(shard));
+        set
+    }
+
+    /// Adds one.
+    ///
+    /// # Panics
+    /// If it is not below 64.
+    pub fn insert(&mut self, shard: usize) {
+        assert!(shard < 64, "a set has room for 64 shards");
+        self.0 |= 1 << shard;
+    }
+
+    /// Its members, the lowest first.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..64).filter(move |shard| self.0 >> shard & 1 == 1)
+    }
 }
 
 /// The keys of a command with several.
@@ -50,17 +79,24 @@ pub enum KeySet<'k> {
 pub struct Keys<'k> {
     args: Args<'k>,
     step: usize,
+    most: usize,
 }
 
 impl<'k> Keys<'k> {
     /// Every `step`-th of `args`, from the first on. `step` is at least 1.
     pub fn every(step: usize, args: Args<'k>) -> Self {
-        Self { args, step }
+        let most = usize::MAX;
+        Self { args, step, most }
+    }
+
+    /// No more than the first `most` of them.
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// The keys in the order of the request.
     pub fn iter(&self) -> impl Iterator<Item = &'k [u8]> + use<'k> {
-        self.args.iter().step_by(self.step)
+        self.args.iter().step_by(self.step).take(self.most)
     }
 }
 
@@ -74,6 +110,9 @@ pub trait Store: 'static {
 
     /// Locked shards; dropping it unlocks them.
     type Tx<'t>: Keyspace;
+
+    /// The shard that this key lies in, below [`SHARDS`](Self::SHARDS).
+    fn shard_of(key: &[u8]) -> usize;
 
     /// Locks all shards that `keys` needs, in a fixed order. Keys whose time is up at `now`
     /// are invisible through the result, and may be removed by it.
@@ -99,6 +138,13 @@ pub struct Kind(pub &'static str);
 impl Kind {
     /// Bytes.
     pub const STRING: Self = Self("string");
+    /// Elements with two ends.
+    pub const LIST: Self = Self("list");
+    /// Fields with values.
+    pub const HASH: Self = Self("hash");
+    /// What this version has no form for. Redis has no such word, but a module names its types as it
+    /// likes, so clients must expect others than Redis's own.
+    pub const FOREIGN: Self = Self("foreign");
 }
 
 /// How much there is in the locked shards.
@@ -206,6 +252,52 @@ pub trait Keyspace {
         count: usize,
         visit: &mut dyn FnMut(&[u8]),
     ) -> Result<u64, StoreError>;
+
+    /// What WATCH compares. None where changes cannot be told: in versions without WATCH, and while
+    /// a worker of a version that notes no changes may write (R12).
+    ///
+    /// # Errors
+    /// `HeapFull` where the key's changes cannot be noted; `Unavailable`.
+    fn stamp(&mut self, _key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+        Ok(None)
+    }
+
+    /// What became of the key that was last opened for editing. Whoever watches it is not told if
+    /// nothing did; unsaid, the edit stands.
+    fn close_edit(&mut self, _edit: Edit) {}
+}
+
+/// What became of a value that was opened for editing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edit {
+    /// It was edited.
+    Stands,
+    /// It is as it was.
+    Undone,
+}
+
+/// How often a key has changed, as WATCH compares it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Stamp {
+    /// A number that is another once changes may have gone unnoted.
+    pub epoch: u64,
+    /// A number that grows with every change of the key, and perhaps of others.
+    pub writes: u64,
+    /// A number that grows when everything is removed.
+    pub flushes: u64,
+    /// Whether the key exists and its time is not up.
+    pub exists: bool,
+}
+
+impl Stamp {
+    /// Whether the key is untouched if its stamp is `now`. One whose time has come since is touched,
+    /// and removing one that did not exist, be it by FLUSHALL or because its time was up, touches
+    /// nothing: as Redis has it.
+    pub fn stands(self, now: Stamp) -> bool {
+        self.epoch == now.epoch
+            && self.writes == now.writes
+            && (!self.exists || now.exists && self.flushes == now.flushes)
+    }
 }
 
 /// A string within its entry.
@@ -218,6 +310,15 @@ pub trait StringValue {
     /// # Errors
     /// `HeapFull`, and then it is as it was.
     fn set(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Holds these digits instead, which are the sum of two floats: OBJECT ENCODING never calls them an
+    /// integer.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    fn set_sum(&mut self, digits: &[u8]) -> Result<(), StoreError> {
+        self.set(digits)
+    }
 
     /// Adds this at the end.
     ///

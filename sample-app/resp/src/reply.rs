@@ -40,6 +40,14 @@ impl<'a> Reply<'a> {
         Self { out, protocol }
     }
 
+    /// The same place, for one command among several.
+    pub fn lend(&mut self) -> Reply<'_> {
+        Reply {
+            out: self.out,
+            protocol: self.protocol,
+        }
+    }
+
     /// What this connection speaks.
     #[inline]
     pub fn protocol(&self) -> Protocol {

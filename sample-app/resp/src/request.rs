@@ -7,6 +7,8 @@
 use std::fmt;
 use std::ops::Index;
 
+use serde::{Deserialize, Serialize};
+
 use crate::inline::split_words;
 use crate::integer::parse_integer;
 
@@ -19,7 +21,7 @@ pub const MAX_ARGUMENTS: usize = i32::MAX as usize;
 pub const MAX_LINE: usize = 64 << 10;
 
 /// Where an argument lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -33,6 +35,10 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
+    pub(crate) fn new(bytes: &'a [u8], spans: &'a [Span]) -> Self {
+        Self { bytes, spans }
+    }
+
     /// How many there are, the name included.
     #[inline]
     pub fn len(&self) -> usize {
@@ -310,9 +316,8 @@ impl RequestParser {
         buffer: &'a [u8],
         endless: ProtocolError,
     ) -> Result<Option<&'a [u8]>, ProtocolError> {
-        match position(buffer, self.searched.max(self.at), b'\r') {
+        match self.search(buffer, b'\r') {
             None => {
-                self.searched = buffer.len();
                 if buffer.len() - self.at > MAX_LINE {
                     return Err(endless);
                 }
@@ -331,9 +336,18 @@ impl RequestParser {
         }
     }
 
+    /// The place of the line end. A zero byte hides whatever comes behind it from Redis, which looks
+    /// for the end as C does: such a line never ends, it only becomes too long.
+    fn search(&mut self, buffer: &[u8], line_end: u8) -> Option<usize> {
+        let from = self.searched.max(self.at);
+        let ends = |byte: &u8| *byte == line_end || *byte == 0;
+        let found = buffer[from..].iter().position(ends);
+        self.searched = found.map_or(buffer.len(), |offset| from + offset);
+        (buffer.get(self.searched) == Some(&line_end)).then_some(self.searched)
+    }
+
     fn inline_request(&mut self, buffer: &[u8]) -> Result<Parsed, ProtocolError> {
-        let Some(end) = position(buffer, self.searched, b'\n') else {
-            self.searched = buffer.len();
+        let Some(end) = self.search(buffer, b'\n') else {
             if buffer.len() > MAX_LINE {
                 return Err(ProtocolError::EndlessInline);
             }
@@ -360,13 +374,6 @@ fn short_header(bytes: &[u8]) -> Option<(usize, usize)> {
         }
         _ => None,
     }
-}
-
-fn position(buffer: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    buffer[from..]
-        .iter()
-        .position(|&byte| byte == wanted)
-        .map(|offset| from + offset)
 }
 
 #[cfg(test)]
@@ -396,6 +403,23 @@ mod tests {
         let bytes = b"*1000000\r\n$536870912\r\nabc";
         assert_eq!(parser.advance(bytes), Ok(Parsed::Incomplete));
         assert_eq!(parser.spans.capacity(), 0);
+    }
+
+    #[test]
+    fn a_zero_byte_hides_the_end_of_its_line() {
+        for bytes in [
+            &b"ping\0\r\nping\r\n"[..],
+            b"\0\r\n",
+            b"*1\0\r\n",
+            b"*1\r\n$4\0\r\nPING\r\n",
+        ] {
+            let mut parser = RequestParser::new();
+            for end in 1..=bytes.len() {
+                assert_eq!(parser.advance(&bytes[..end]), Ok(Parsed::Incomplete));
+            }
+        }
+        let endless = [&b"a\0\n"[..], &[b'x'; MAX_LINE]].concat();
+        assert_eq!(only_error(&endless), Some(ProtocolError::EndlessInline));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One connection: sends batches, compares replies, reconnects, and reads everything back at the end.
 
 use super::Plan;
-use super::mirror::{Mirror, Planned};
-use super::orders::{Expiry, Order, Orders, Run};
+use super::mirror::{Found, Mirror, Planned, Stored};
+use super::orders::{Commands, Order, Orders, Run};
 use super::results::Tally;
 use super::wire::{Value, Wire};
 use std::io;
@@ -50,7 +50,7 @@ impl Connection {
             let went_on = match order.run {
                 Run::Going | Run::Paused => self.batch(order),
                 Run::Verify => {
-                    self.verify(order.expiry);
+                    self.verify(order.commands);
                     return self.tally;
                 }
                 Run::Abandoned => return self.tally,
@@ -67,7 +67,7 @@ impl Connection {
     /// False if the server is gone for good.
     fn batch(&mut self, order: Order) -> bool {
         let mut planned: Vec<Planned> = (0..self.depth)
-            .map(|_| self.mirror.plan(order.expiry))
+            .map(|_| self.mirror.plan(order.commands))
             .collect();
         let errors = self.tally.errors;
         let (answered, result) = self.exchange(&planned, Some(order.phase));
@@ -163,30 +163,35 @@ impl Connection {
         }
     }
 
-    /// A key that an unanswered command wrote holds what it held before, or after any of them.
+    /// A key that an unanswered command wrote holds what it held before, or after any of them. A list or
+    /// hash is removed then: the versions that run may not be able to tell which one it is.
     fn settle(&mut self, unanswered: &[Planned]) -> io::Result<()> {
         for (key, may_hold) in self.mirror.doubtful(unanswered) {
-            match self.wire.ask(&["GET", &key])? {
-                Value::Bulk(found) => {
-                    if !may_hold.contains(&found) {
-                        let text = format!("{key}: lost when its connection broke");
-                        self.tally.loss(text);
-                    }
-                    self.mirror.settle(key, found);
-                }
-                other => return Err(io::Error::other(format!("GET {key}: {other:?}"))),
+            let found = Found::ask(&mut self.wire, &key)?;
+            if !may_hold.iter().any(|stored| found.is(stored.as_ref())) {
+                let text = format!("{key}: lost when its connection broke");
+                self.tally.loss(text);
             }
+            let value = match found {
+                Found::Text(text) => Some(Stored::Text(text)),
+                Found::Nothing => None,
+                Found::AnotherType => {
+                    self.wire.ask(&["DEL", &key])?;
+                    None
+                }
+            };
+            self.mirror.settle(key, value);
         }
         Ok(())
     }
 
-    fn verify(&mut self, expiry: Expiry) {
+    fn verify(&mut self, commands: Commands) {
         let keys: Vec<String> = self.mirror.all_keys().collect();
         for keys in keys.chunks(READ_BACK) {
             let mut planned = Vec::new();
             for key in keys {
-                planned.push(self.mirror.read_back(key.clone()));
-                if expiry == Expiry::Used {
+                planned.push(self.mirror.read_back(key.clone(), commands));
+                if commands >= Commands::Expiring {
                     planned.push(self.mirror.lifetime(key.clone()));
                 }
             }

@@ -13,7 +13,7 @@ mod results;
 mod tests;
 mod wire;
 
-pub use orders::Expiry;
+pub use orders::Commands;
 pub use results::{Phase, Results};
 pub use wire::{Value, Wire};
 
@@ -108,10 +108,9 @@ impl Load {
             .change(|state| state.phases.push(name.to_owned()));
     }
 
-    /// Uses commands that set and read deadlines, or stops doing so. When it returns, no request of the
-    /// former kind is on its way.
-    pub fn expiry(&self, expiry: Expiry) {
-        self.orders.change(|state| state.expiry = expiry);
+    /// Uses these commands from now on. When it returns, no request of another kind is on its way.
+    pub fn use_commands(&self, commands: Commands) {
+        self.orders.change(|state| state.commands = commands);
         self.orders.wait_until_heard();
     }
 

@@ -3,13 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// Whether commands with deadlines are part of the load.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expiry {
-    /// No: some worker does not know them.
-    Unused,
-    /// Yes.
-    Used,
+/// The commands that are part of the load: those that every worker knows, and none that only some do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Commands {
+    /// Version 1's: on strings.
+    Strings,
+    /// Version 2's: those and deadlines.
+    Expiring,
+    /// Version 3's: those and the ones on lists and hashes.
+    Typed,
 }
 
 /// What to do next.
@@ -25,7 +27,7 @@ pub(super) enum Run {
 
 pub(super) struct State {
     pub run: Run,
-    pub expiry: Expiry,
+    pub commands: Commands,
     pub phases: Vec<String>,
     /// Counts changes.
     generation: u64,
@@ -37,7 +39,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Order {
     pub run: Run,
-    pub expiry: Expiry,
+    pub commands: Commands,
     pub phase: usize,
 }
 
@@ -53,7 +55,7 @@ impl Orders {
         Orders {
             state: Mutex::new(State {
                 run: Run::Going,
-                expiry: Expiry::Unused,
+                commands: Commands::Strings,
                 phases: vec![phase.to_owned()],
                 generation: 0,
                 heard: vec![0; threads],
@@ -101,7 +103,7 @@ impl Orders {
             if state.run != Run::Paused {
                 return Order {
                     run: state.run,
-                    expiry: state.expiry,
+                    commands: state.commands,
                     phase: state.phases.len() - 1,
                 };
             }

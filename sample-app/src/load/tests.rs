@@ -1,6 +1,6 @@
 //! The load against a small server of its own that can be told to lie.
 
-use super::{Expiry, Load, Plan, Value};
+use super::{Commands, Load, Plan, Value};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -197,7 +197,7 @@ fn commands_that_the_server_does_not_know_are_errors() {
     let mut plan = Plan::new(serve(Fault::Nothing));
     plan.connections = 2;
     let load = Load::start(plan, "only").expect("connected");
-    load.expiry(Expiry::Used);
+    load.use_commands(Commands::Expiring);
     while load.failed() == 0 {
         std::thread::yield_now();
     }

@@ -1,7 +1,7 @@
 //! What a key holds, and the guarded shards that hold the keys.
 
 use dsu_runtime::prelude::*;
-use kv_engine::{ShardedStore, Shards, StringEntry};
+use kv_engine::ShardedStore;
 
 /// The value of a key.
 #[derive(Shared)]
@@ -27,38 +27,6 @@ pub static SHARDS: [GuardMutex; 16];
 /// The store of this version.
 pub type Store = ShardedStore<Keys>;
 
-/// This version's shards.
-pub struct Keys;
-
-impl Shards for Keys {
-    type Items = ShardsItems;
-    type Entry = Entry;
-
-    fn guards() -> &'static GuardFamily<ShardsItems, 16> {
-        &SHARDS
-    }
-
-    fn entries(items: &ShardsItems) -> &SharedMap<SharedBytes, Entry> {
-        &items.shard.entries
-    }
-
-    fn entries_mut(items: &mut ShardsItems) -> &mut SharedMap<SharedBytes, Entry> {
-        &mut items.shard.entries
-    }
-}
-
-impl StringEntry for Entry {
-    fn new(bytes: SharedBytes) -> Result<Self, HeapFull> {
-        Ok(Entry {
-            value: Versioned::new(Value { bytes })?,
-        })
-    }
-
-    fn bytes(&self) -> Result<&SharedBytes, AccessError> {
-        Ok(&self.value.get()?.bytes)
-    }
-
-    fn bytes_mut(&mut self) -> Result<&mut SharedBytes, AccessError> {
-        Ok(&mut self.value.get_mut()?.bytes)
-    }
-}
+kv_engine::shards!(pub Keys: SHARDS, ShardsItems, Entry);
+kv_engine::entry!(Entry: Value);
+kv_engine::string_value!(Value);

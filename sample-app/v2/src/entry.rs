@@ -1,7 +1,7 @@
 //! What a key holds, with the moment until which it does, and the guarded shards that hold the keys.
 
 use dsu_runtime::prelude::*;
-use kv_engine::{ExpiringEntry, ShardedStore, Shards, StringEntry, UnixMs};
+use kv_engine::ShardedStore;
 
 /// The value of a key.
 #[derive(Shared)]
@@ -13,12 +13,9 @@ pub struct Value {
 #[derive(Shared)]
 pub struct Entry {
     pub(crate) value: Versioned<Value>,
-    /// Milliseconds since 1970 until which the key lives; [`FOREVER`] for no deadline.
+    /// Milliseconds since 1970 until which the key lives; [`FOREVER`](kv_engine::FOREVER) for no deadline.
     pub(crate) expires_at_ms: u64,
 }
-
-/// The deadline of a key that has none.
-pub(crate) const FOREVER: u64 = u64::MAX;
 
 /// One sixteenth of the keys.
 #[derive(Shared, Default)]
@@ -32,59 +29,6 @@ pub static SHARDS: [GuardMutex; 16];
 /// The store of this version.
 pub type Store = ShardedStore<Keys>;
 
-/// This version's shards.
-pub struct Keys;
-
-impl Shards for Keys {
-    type Items = ShardsItems;
-    type Entry = Entry;
-
-    fn guards() -> &'static GuardFamily<ShardsItems, 16> {
-        &SHARDS
-    }
-
-    fn entries(items: &ShardsItems) -> &SharedMap<SharedBytes, Entry> {
-        &items.shard.entries
-    }
-
-    fn entries_mut(items: &mut ShardsItems) -> &mut SharedMap<SharedBytes, Entry> {
-        &mut items.shard.entries
-    }
-}
-
-impl StringEntry for Entry {
-    const EXPIRES: bool = true;
-
-    fn has_deadline(&self) -> bool {
-        self.expires_at_ms != FOREVER
-    }
-
-    fn new(bytes: SharedBytes) -> Result<Self, HeapFull> {
-        Ok(Entry {
-            value: Versioned::new(Value { bytes })?,
-            expires_at_ms: FOREVER,
-        })
-    }
-
-    fn bytes(&self) -> Result<&SharedBytes, AccessError> {
-        Ok(&self.value.get()?.bytes)
-    }
-
-    fn bytes_mut(&mut self) -> Result<&mut SharedBytes, AccessError> {
-        Ok(&mut self.value.get_mut()?.bytes)
-    }
-
-    fn is_over(&self, now: UnixMs) -> bool {
-        now.0 > self.expires_at_ms
-    }
-}
-
-impl ExpiringEntry for Entry {
-    fn deadline(&self) -> Option<UnixMs> {
-        (self.expires_at_ms != FOREVER).then_some(UnixMs(self.expires_at_ms))
-    }
-
-    fn set_deadline(&mut self, deadline: Option<UnixMs>) {
-        self.expires_at_ms = deadline.map_or(FOREVER, |deadline| deadline.0);
-    }
-}
+kv_engine::shards!(pub Keys: SHARDS, ShardsItems, Entry);
+kv_engine::entry!(Entry: Value, expires_at_ms);
+kv_engine::string_value!(Value);

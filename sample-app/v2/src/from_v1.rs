@@ -1,9 +1,7 @@
 //! Version 1's types as they were, and the lenses between them and this version's.
 
-use crate::entry::FOREVER;
-use crate::expiry::Expiry;
 use dsu_runtime::prelude::*;
-use kv_engine::Connections;
+use kv_engine::{Connections, Expiry, FOREVER};
 use serde::{Deserialize, Serialize};
 
 /// Version 1's entry.

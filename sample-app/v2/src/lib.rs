@@ -2,14 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod entry;
-mod expiry;
 mod from_v1;
 mod totals;
 
 use dsu_runtime::prelude::*;
 use entry::Store;
-use expiry::Expiry;
-use kv_engine::{Connections, Settler, tables};
+use kv_engine::{Connections, Expiry, Settler, tables};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -41,7 +39,9 @@ fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
         settler.settle(cx, &totals::TOTALS, &mut local.connections);
         cx.wait(&mut events, local.connections.deadline(TICK))?;
         local.connections.serve(cx, &table, &events);
-        local.connections.count_expired(local.expiry.tick(cx));
+        local
+            .connections
+            .count_expired(local.expiry.tick::<Store>(cx));
     }
 }
 

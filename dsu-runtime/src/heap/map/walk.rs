@@ -98,9 +98,10 @@ impl<K: Hash + Eq, C> Table<K, C> {
         next(hash).or_else(|| next(0))
     }
 
-    /// Shows blocks and entries, from the visitor's place on; reports what cannot be.
+    /// Shows blocks and entries, from the visitor's place on; reports what cannot be. Drops the entries
+    /// that the visitor takes out.
     pub(super) fn visit(
-        &self,
+        &mut self,
         visitor: &mut dyn Visitor,
         shows_keys: bool,
         mut visit_key: impl FnMut(&mut K, &mut dyn Visitor),
@@ -112,7 +113,8 @@ impl<K: Hash + Eq, C> Table<K, C> {
         let place = visitor.enter();
         let mut at = place;
         let mut seen = 0;
-        while let Some(segment) = self.segment(at) {
+        let mut taken = 0;
+        'segments: while let Some(segment) = self.segment(at) {
             if !self.visit_segment(segment, at, visitor, &mut visit_key) {
                 return visitor.leave(None);
             }
@@ -133,6 +135,18 @@ impl<K: Hash + Eq, C> Table<K, C> {
                     return visitor.leave(Some(hash));
                 }
                 let next = entries.get(position + 1).map_or(end, |(next, _)| *next);
+                if visitor.takes_out() {
+                    // The entries that follow may move: they are looked up again.
+                    taken += usize::from(self.discard(hash, slot));
+                    at = next;
+                    if at == 0 {
+                        break 'segments;
+                    }
+                    if visitor.is_spent() {
+                        return visitor.leave(Some(next));
+                    }
+                    continue 'segments;
+                }
                 // Equal hashes have one place: they are seen together.
                 if visitor.is_spent() && next != hash && next != 0 {
                     return visitor.leave(Some(next));
@@ -143,10 +157,19 @@ impl<K: Hash + Eq, C> Table<K, C> {
                 break;
             }
         }
-        if place == 0 && seen != self.len() {
+        if place == 0 && taken == 0 && seen != self.len() {
             visitor.damage(&format!("a map of {} entries has {seen}", self.len()));
         }
         visitor.leave(None);
+    }
+
+    /// Drops an entry; false if it cannot be taken out for want of room.
+    fn discard(&mut self, hash: u64, slot: NonNull<Slot<K, C>>) -> bool {
+        // SAFETY: a used slot of this map, which nobody else refers to; what is read is either taken
+        // out of it below, or left there and forgotten.
+        let key =
+            std::mem::ManuallyDrop::new(unsafe { std::ptr::read(&raw const (*slot.as_ptr()).key) });
+        matches!(self.take(hash, &*key), Ok(Some(_)))
     }
 
     fn visit_directory(&self, visitor: &mut dyn Visitor) -> bool {

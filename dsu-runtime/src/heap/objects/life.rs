@@ -37,7 +37,7 @@ pub(crate) fn make<T: Element>(value: T) -> Result<ObjectId, HeapFull> {
     reap();
     let id = table::claim(me())?;
     let slot = ObjectSlot::at(id.index);
-    let made = Versioned::new(value).and_then(|value| {
+    let made = Versioned::unasked(value).and_then(|value| {
         if worker.converting.get() != 0 {
             transaction::note_fresh_object(id)?;
         }

@@ -26,6 +26,8 @@ macro_rules! element {
 
         // SAFETY: bound below.
         unsafe impl Element for $ty {
+            type Refusal = crate::error::HeapFull;
+
             fn tag() -> &'static TagCell {
                 static TAG: TagCell = TagCell::new();
                 TAG.set($tag);

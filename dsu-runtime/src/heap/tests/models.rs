@@ -139,11 +139,11 @@ fn deque_does_what_a_deque_does() {
     for_all(
         test_name!("deque_does_what_a_deque_does"),
         80,
-        prop::collection::vec((0..8u8, text(), limit()), 0..150),
+        prop::collection::vec((0..12u8, text(), 0..40usize, limit()), 0..150),
         |ops| {
             let mut ours: SharedDeque<SharedBytes> = SharedDeque::new();
             let mut model: VecDeque<Vec<u8>> = VecDeque::new();
-            for (op, data, limit) in ops {
+            for (op, data, at, limit) in ops {
                 match op {
                     0..=2 => {
                         let value = bytes(&data);
@@ -165,6 +165,19 @@ fn deque_does_what_a_deque_does() {
                         ours.pop_back().expect("inline").map(|v| v.to_vec()),
                         model.pop_back()
                     ),
+                    7 | 8 => {
+                        let (value, at) = (Inline(bytes(&data)), at.min(model.len()));
+                        if failing_after(limit, || ours.insert_cell(at, value)).is_ok() {
+                            model.insert(at, data);
+                        }
+                    }
+                    9 => {
+                        let at = at.min(model.len());
+                        let range = at..model.len().min(at + data.len() % 8);
+                        let removed = failing_after(limit, || ours.remove_cells(range.clone()));
+                        removed.expect("writes in place");
+                        model.drain(range);
+                    }
                     _ => {
                         let _ = failing_after(limit, || ours.try_reserve(data.len()));
                     }

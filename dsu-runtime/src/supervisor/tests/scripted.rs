@@ -1,5 +1,6 @@
 //! Scripted libraries and memory. A library is a text file, `VERSION BEHAVIOUR`.
 
+use crate::abi::FleetState;
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
 use crate::supervisor::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Probing};
 use crate::sync::{Edges, Mixed};
@@ -103,6 +104,7 @@ impl Memory for Scripted {
         Edges::NONE
     }
     fn set_mixed(&self, _: Option<Mixed>) {}
+    fn set_fleet(&self, _: FleetState) {}
     fn starting(&self, _: WorkerSlot, _: u32) {}
     fn set_due(&self, _: WorkerSlot, _: u64) {}
     fn is_waiting(&self, _: WorkerSlot) -> bool {

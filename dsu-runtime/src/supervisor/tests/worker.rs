@@ -105,7 +105,7 @@ impl ScriptedWorker {
                 }
             }
             ToWorker::Revert => self.at_barrier = None,
-            ToWorker::Sweep(Some(_)) => {
+            ToWorker::Sweep(Some(_), _) => {
                 self.say(&FromWorker::Swept {
                     is_whole: true,
                     converted: 0,
@@ -125,7 +125,7 @@ impl ScriptedWorker {
                 findings: Vec::new(),
             }),
             ToWorker::Drain { .. } => std::process::exit(0),
-            ToWorker::Sweep(None)
+            ToWorker::Sweep(None, _)
             | ToWorker::Forget { .. }
             | ToWorker::Reconfigure
             | ToWorker::ListenersClosed => {}

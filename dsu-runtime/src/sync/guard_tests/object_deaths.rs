@@ -3,6 +3,7 @@
 
 use super::rooms::*;
 use super::world::*;
+use crate::abi::Parked;
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate, ObjectId};
 use crate::heap::stepping::at_every_store;
@@ -321,7 +322,7 @@ fn trade(exchange: &Exchange, worker: usize, seed: u64) {
         }
         if next() % 64 == 0 {
             // Walks over whatever the others make and free meanwhile.
-            let pass = update::sweep_guards(SweepId(1), Vec::new, 1 << 20);
+            let pass = update::sweep_guards(SweepId(1), Parked::Kept, Vec::new, 1 << 20);
             assert_eq!((pass.failed, pass.parked), (0, 0));
         }
         if next() % 4 == 0 {

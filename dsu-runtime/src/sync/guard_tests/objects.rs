@@ -2,7 +2,7 @@
 
 use super::rooms::*;
 use super::world::*;
-use crate::abi::TypeKind;
+use crate::abi::{Parked, TypeKind};
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate};
 use crate::heap::testing::{Actor, failing_after, test_name};
@@ -300,7 +300,12 @@ fn the_sweep_brings_every_object_to_this_versions_form_and_names_the_poisoned() 
             let mut slices = 0;
             while !pass.is_done {
                 // Too little for all of them at once.
-                pass.add(update::sweep_guards(SWEEP, || cells.to_vec(), 1));
+                pass.add(update::sweep_guards(
+                    SWEEP,
+                    Parked::Kept,
+                    || cells.to_vec(),
+                    1,
+                ));
                 slices += 1;
             }
             assert!(slices > 10);
@@ -309,7 +314,7 @@ fn the_sweep_brings_every_object_to_this_versions_form_and_names_the_poisoned() 
             assert_eq!(pass.poisoned, [bad_name]);
             assert_eq!(live::count(OldRoom::tag().get()), 1);
             assert_eq!(form_of(held.slot()), NewRoom::tag().get());
-            let again = update::sweep_guards(SWEEP, || cells.to_vec(), u64::MAX >> 1);
+            let again = update::sweep_guards(SWEEP, Parked::Kept, || cells.to_vec(), u64::MAX >> 1);
             assert_eq!((again.converted, again.is_done), (0, true));
 
             // Without its owner and handles it holds nothing up any more.
@@ -317,7 +322,7 @@ fn the_sweep_brings_every_object_to_this_versions_form_and_names_the_poisoned() 
             let slot = bad.slot();
             drop(bad);
             assert_eq!((fate_of(slot), drops()), (Fate::Condemned, 0));
-            let last = update::sweep_guards(SWEEP, || cells.to_vec(), u64::MAX >> 1);
+            let last = update::sweep_guards(SWEEP, Parked::Kept, || cells.to_vec(), u64::MAX >> 1);
             assert_eq!(last.poisoned, [""; 0]);
             assert_eq!(findings(), [""; 0]);
         });

@@ -1,6 +1,7 @@
 //! What a sweep does with guards that others hold, have gone through, or cannot convert.
 
 use super::world::*;
+use crate::abi::Parked;
 use crate::heap::testing::test_name;
 use crate::ids::{GuardIndex, SweepId};
 use crate::sync::{GuardSlot, Name};
@@ -13,7 +14,7 @@ const SWEEP: SweepId = SweepId(7);
 const BUDGET: Duration = Duration::from_secs(60);
 
 fn slice() -> SweepSlice {
-    sweep(SWEEP, BUDGET.as_nanos() as u64)
+    sweep(SWEEP, Parked::Kept, BUDGET.as_nanos() as u64)
 }
 
 /// Slices until the pass is over. The two versions that are one guard here make each other wait.

@@ -163,7 +163,10 @@ pub const FAMILY: GuardIndex = GuardIndex(1);
 pub const HARD: GuardIndex = GuardIndex(4);
 pub const PARTS: GuardIndex = GuardIndex(5);
 pub const GROWN: GuardIndex = GuardIndex(6);
-pub const GUARDS: u32 = 7;
+pub const SPLIT: GuardIndex = GuardIndex(7);
+pub const PARKED: GuardIndex = GuardIndex(8);
+pub const LONE: GuardIndex = GuardIndex(9);
+pub const GUARDS: u32 = 10;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -185,15 +188,37 @@ fn bind() {
             name,
             digest: digest(schema),
             tag,
+            same: Vec::new(),
         });
         tag
     };
     // Neighbours, so that their classes differ.
     let old = represent("guard:WORLD_OLD".into(), &schema_of("WORLD_OLD"));
     let new = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_NEW"));
-    let [old_parts, new_parts, old_grown, new_grown] =
-        ["PARTS_OLD", "PARTS_NEW", "GROWN_OLD", "GROWN_NEW"]
-            .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
+    let [
+        old_parts,
+        new_parts,
+        old_grown,
+        new_grown,
+        old_split,
+        new_split,
+        old_parked,
+        new_parked,
+        old_lone,
+        new_lone,
+    ] = [
+        "PARTS_OLD",
+        "PARTS_NEW",
+        "GROWN_OLD",
+        "GROWN_NEW",
+        "SPLIT_OLD",
+        "SPLIT_NEW",
+        "PARKED_OLD",
+        "PARKED_NEW",
+        "LONE_OLD",
+        "LONE_NEW",
+    ]
+    .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
         represent(registration.name.into(), &(registration.schema)());
     }
@@ -208,6 +233,12 @@ fn bind() {
                 "PARTS_NEW" => new_parts,
                 "GROWN_OLD" => old_grown,
                 "GROWN_NEW" => new_grown,
+                "SPLIT_OLD" => old_split,
+                "SPLIT_NEW" => new_split,
+                "PARKED_OLD" => old_parked,
+                "PARKED_NEW" => new_parked,
+                "LONE_OLD" => old_lone,
+                "LONE_NEW" => new_lone,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -216,6 +247,9 @@ fn bind() {
                 "WORLD_HARD" => HARD,
                 "PARTS_OLD" | "PARTS_NEW" => PARTS,
                 "GROWN_OLD" | "GROWN_NEW" => GROWN,
+                "SPLIT_OLD" | "SPLIT_NEW" => SPLIT,
+                "PARKED_OLD" | "PARKED_NEW" => PARKED,
+                "LONE_OLD" | "LONE_NEW" => LONE,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -245,15 +279,22 @@ fn version_1() -> Manifest {
         from: None,
         build_id: String::new(),
         rustc: String::new(),
-        guards: ["WORLD_OLD", "PARTS_OLD", "GROWN_OLD"]
-            .into_iter()
-            .map(|name| GuardManifest {
-                name: name.into(),
-                renamed_from: String::new(),
-                family: None,
-                items: schema_of(name),
-            })
-            .collect(),
+        guards: [
+            "WORLD_OLD",
+            "PARTS_OLD",
+            "GROWN_OLD",
+            "SPLIT_OLD",
+            "PARKED_OLD",
+            "LONE_OLD",
+        ]
+        .into_iter()
+        .map(|name| GuardManifest {
+            name: name.into(),
+            renamed_from: String::new(),
+            family: None,
+            items: schema_of(name),
+        })
+        .collect(),
         types: Vec::new(),
         frozen: Vec::new(),
         lenses: Vec::new(),

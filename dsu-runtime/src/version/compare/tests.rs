@@ -259,3 +259,67 @@ fn another_compiler_is_accepted_only_for_layouts_it_cannot_choose() {
         matches!(&found[..], [Incompatible::OtherCompiler { because, .. }] if because.starts_with("SharedMap"))
     );
 }
+
+// R3
+#[test]
+fn items_that_a_lens_regroups_are_neither_gone_nor_new() {
+    let number = || leaf("u64", 8);
+    let stats = record("Stats", &[("hits", number()), ("bytes", number())]);
+    let (hits, bytes) = (
+        record("Hits", &[("hits", number())]),
+        record("Bytes", &[("bytes", number())]),
+    );
+    let one = manifest(
+        1,
+        vec![guard(
+            "TOTALS",
+            &[("stats", stats.clone()), ("peers", number())],
+        )],
+        vec![],
+    );
+    let items = [
+        ("hits", hits.clone()),
+        ("peers", number()),
+        ("bytes", bytes.clone()),
+    ];
+    let mut two = manifest(2, vec![guard("TOTALS", &items)], vec![]);
+    assert!(matches!(
+        &wrong(&one, &two)[0],
+        Incompatible::ItemGone { .. }
+    ));
+    let tuple = |parts: &[(&str, TypeSchema)]| record("()", parts);
+    let mut split = lens(
+        &tuple(&[("0", stats)]),
+        &tuple(&[("0", hits), ("1", bytes)]),
+    );
+    split.items = Some(RegroupedManifest {
+        guard: "TOTALS".into(),
+        older: vec!["stats".into()],
+        newer: vec!["hits".into(), "bytes".into()],
+    });
+    two.lenses.push(split);
+    let items = compare(&one, &two).unwrap().items;
+    let passages: Vec<_> = items
+        .iter()
+        .map(|part| (part.name.as_str(), part.passage))
+        .collect();
+    assert_eq!(
+        passages,
+        [
+            ("TOTALS.stats", Passage::BothWays),
+            ("TOTALS.peers", Passage::Unchanged)
+        ]
+    );
+    // A lens of another guard's items, or of other types, says nothing of these.
+    two.lenses[0].items.as_mut().unwrap().older[0] = "peers".into();
+    assert!(matches!(
+        &wrong(&one, &two)[0],
+        Incompatible::ItemGone { .. }
+    ));
+    two.lenses[0].both_ways = false;
+    two.lenses[0].items.as_mut().unwrap().older[0] = "stats".into();
+    assert!(matches!(
+        compare(&two, &one).unwrap_err().0[0],
+        Incompatible::OneWay { .. }
+    ));
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::abi::{LibraryCalls, RUNTIME_ABI, RunArguments, RunOutcome, Sink};
+use crate::abi::{LibraryCalls, Parked, RUNTIME_ABI, RunArguments, RunOutcome, Sink};
 use crate::heap::testing::{Actor, ROOMY, fork_worker, kill, reap, test_name, with_regions};
 use crate::heap::{allocate, deallocate, has_freed_blocks};
 use crate::ids::{VersionId, WorkerSlot};
@@ -41,7 +41,7 @@ unsafe extern "C" fn runs(_: *const RunArguments) -> RunOutcome {
     RunOutcome::Failed
 }
 
-unsafe extern "C" fn sweeps(_: u32, _: u64, sink: Sink, state: *mut c_void) -> bool {
+unsafe extern "C" fn sweeps(_: u32, _: Parked, _: u64, sink: Sink, state: *mut c_void) -> bool {
     // SAFETY: as in `answers`.
     unsafe { sink(state, b"x".as_ptr(), 1) };
     false

@@ -20,9 +20,15 @@ pub(crate) fn echo(call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-/// There is one database.
 pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
-    let index = call.integer(1)?;
+    check_database(call, 1)?;
+    call.reply.ok();
+    Ok(())
+}
+
+/// Whether the argument at `place` is the number of the one database that there is.
+pub(crate) fn check_database(call: &Call<'_>, place: usize) -> Outcome {
+    let index = call.integer(place)?;
     if i32::try_from(index).is_err() {
         return Err(CommandError::Text(
             "ERR value is out of range, value must between -2147483648 and 2147483647",
@@ -31,7 +37,6 @@ pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
     if index != 0 {
         return Err(CommandError::Text("ERR DB index is out of range"));
     }
-    call.reply.ok();
     Ok(())
 }
 
@@ -124,6 +129,7 @@ pub(crate) fn quit(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
+    call.client.pending.discard();
     call.client.name.clear();
     call.client.protocol = Protocol::Resp2;
     call.client.reply_mode = ReplyMode::On;

@@ -6,6 +6,7 @@ use crate::call::{Call, Outcome};
 use crate::metrics::CommandRow;
 use crate::server::Facts;
 use crate::store::{KeySet, Keyspace, Store, Totals};
+use crate::walk::Doors;
 
 const SECTIONS: [&str; 13] = [
     "server",
@@ -28,7 +29,7 @@ const ON_REQUEST: [&str; 2] = ["commandstats", "latencystats"];
 
 /// Keys are counted only if they are asked for; a lock that cannot be had leaves their line
 /// out rather than the whole answer.
-pub(crate) fn info<S: Store>(call: &mut Call<'_>, context: &mut S::Context) -> Outcome {
+pub(crate) fn info<S: Store>(call: &mut Call<'_>, mut doors: Doors<'_, '_, S>) -> Outcome {
     let wanted: Vec<String> = call
         .args
         .from(1)
@@ -57,9 +58,8 @@ pub(crate) fn info<S: Store>(call: &mut Call<'_>, context: &mut S::Context) -> O
             "latencystats" => latencies(&mut text, &call.server.command_rows(call.metrics)),
             "cluster" => text.field("cluster_enabled", 0),
             "keyspace" => {
-                let totals = S::open(context, KeySet::All, call.now)
-                    .and_then(|mut tx| tx.totals())
-                    .unwrap_or_default();
+                let totals = doors.with(KeySet::All, call.now, |tx| tx.totals());
+                let totals = totals.unwrap_or_default();
                 keyspace(&mut text, totals);
             }
             _ => {}
@@ -161,14 +161,30 @@ fn memory(text: &mut Text, facts: &Facts) {
     text.size("used_memory", facts.used_memory);
     text.size("used_memory_rss", facts.used_memory_rss);
     text.size("used_memory_peak", facts.used_memory_peak);
+    let share = 100.0 * facts.used_memory as f64 / facts.used_memory_peak.max(1) as f64;
+    text.field("used_memory_peak_perc", format_args!("{share:.2}%"));
     text.size("total_system_memory", facts.total_system_memory);
+    text.size("used_memory_lua", 0);
+    text.size("used_memory_scripts", 0);
+    text.field("number_of_cached_scripts", 0);
+    text.field("number_of_functions", 0);
+    text.field("number_of_libraries", 0);
     text.size("maxmemory", facts.max_memory);
     text.field("maxmemory_policy", "noeviction");
     let ratio = facts.used_memory_rss as f64 / facts.used_memory.max(1) as f64;
     text.field("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
+    text.field(
+        "mem_fragmentation_bytes",
+        facts.used_memory_rss as i64 - facts.used_memory as i64,
+    );
+    text.field("mem_not_counted_for_evict", 0);
+    text.field("mem_replication_backlog", 0);
+    text.field("mem_clients_slaves", 0);
+    text.field("mem_aof_buffer", 0);
     text.field("mem_allocator", "shared-heap");
     text.field("active_defrag_running", 0);
     text.field("lazyfree_pending_objects", 0);
+    text.field("lazyfreed_objects", 0);
 }
 
 fn persistence(text: &mut Text) {
@@ -178,9 +194,19 @@ fn persistence(text: &mut Text) {
     text.field("rdb_bgsave_in_progress", 0);
     text.field("rdb_last_save_time", 0);
     text.field("rdb_last_bgsave_status", "ok");
+    text.field("rdb_last_bgsave_time_sec", -1);
+    text.field("rdb_current_bgsave_time_sec", -1);
+    text.field("rdb_saves", 0);
+    text.field("rdb_last_cow_size", 0);
     text.field("aof_enabled", 0);
     text.field("aof_rewrite_in_progress", 0);
+    text.field("aof_rewrite_scheduled", 0);
+    text.field("aof_last_rewrite_time_sec", -1);
+    text.field("aof_current_rewrite_time_sec", -1);
+    text.field("aof_last_bgrewrite_status", "ok");
     text.field("aof_last_write_status", "ok");
+    text.field("aof_last_cow_size", 0);
+    text.field("module_fork_in_progress", 0);
 }
 
 fn stats(text: &mut Text, facts: &Facts) {
@@ -194,10 +220,17 @@ fn stats(text: &mut Text, facts: &Facts) {
     );
     text.field("total_net_input_bytes", facts.net_input_bytes);
     text.field("total_net_output_bytes", facts.net_output_bytes);
+    text.field("total_net_repl_input_bytes", 0);
+    text.field("total_net_repl_output_bytes", 0);
     let kib = |bytes: f64| format!("{:.2}", bytes / 1024.0);
     text.field("instantaneous_input_kbps", kib(rates.bytes_in));
     text.field("instantaneous_output_kbps", kib(rates.bytes_out));
+    text.field("instantaneous_input_repl_kbps", "0.00");
+    text.field("instantaneous_output_repl_kbps", "0.00");
     text.field("rejected_connections", facts.rejected_connections);
+    text.field("sync_full", 0);
+    text.field("sync_partial_ok", 0);
+    text.field("sync_partial_err", 0);
     text.field("expired_keys", counters.expired);
     text.field("evicted_keys", 0);
     text.field("evicted_clients", 0);
@@ -205,7 +238,19 @@ fn stats(text: &mut Text, facts: &Facts) {
     text.field("keyspace_misses", counters.misses);
     text.field("pubsub_channels", 0);
     text.field("pubsub_patterns", 0);
+    text.field("pubsubshard_channels", 0);
     text.field("latest_fork_usec", 0);
+    text.field("total_forks", 0);
+    text.field("migrate_cached_sockets", 0);
+    text.field("slave_expires_tracked_keys", 0);
+    text.field("active_defrag_hits", 0);
+    text.field("active_defrag_misses", 0);
+    text.field("active_defrag_key_hits", 0);
+    text.field("active_defrag_key_misses", 0);
+    text.field("tracking_total_keys", 0);
+    text.field("tracking_total_items", 0);
+    text.field("tracking_total_prefixes", 0);
+    text.field("unexpected_error_replies", 0);
     text.field("total_error_replies", counters.errors);
 }
 
@@ -246,12 +291,20 @@ fn replication(text: &mut Text, facts: &Facts) {
     text.field("connected_slaves", 0);
     text.field("master_failover_state", "no-failover");
     text.field("master_replid", &facts.run_id);
+    text.field("master_replid2", "0".repeat(40));
     text.field("master_repl_offset", 0);
+    text.field("second_repl_offset", -1);
+    text.field("repl_backlog_active", 0);
+    text.field("repl_backlog_size", 1 << 20);
+    text.field("repl_backlog_first_byte_offset", 0);
+    text.field("repl_backlog_histlen", 0);
 }
 
 fn cpu(text: &mut Text, facts: &Facts) {
     text.field("used_cpu_sys", format_args!("{:.6}", facts.cpu_system_s));
     text.field("used_cpu_user", format_args!("{:.6}", facts.cpu_user_s));
+    text.field("used_cpu_sys_children", "0.000000");
+    text.field("used_cpu_user_children", "0.000000");
 }
 
 fn keyspace(text: &mut Text, totals: Totals) {

@@ -1,6 +1,6 @@
 //! COMMAND and its subcommands.
 
-use resp::{Reply, glob_match_ignoring_case};
+use resp::{Args, Reply, glob_match_ignoring_case};
 
 use crate::call::{Call, Outcome};
 use crate::command::Command;
@@ -56,15 +56,15 @@ fn describe<S: Store>(reply: &mut Reply<'_>, command: &Command<S>) {
     for category in categories {
         reply.simple(category);
     }
-    reply.array(spec.tips.len());
+    reply.set(spec.tips.len());
     for tip in spec.tips {
         reply.bulk(tip.as_bytes());
     }
-    reply.array(spec.keys.len());
+    reply.set(spec.keys.len());
     for keys in spec.keys {
         describe_keys(reply, keys);
     }
-    reply.array(command.subcommands.len());
+    reply.set(command.subcommands.len());
     for sub in &command.subcommands {
         describe(reply, sub);
     }
@@ -214,9 +214,26 @@ fn keys_of<'a, S: Store>(
             keys.first as i64 + keys.last
         };
         let places = (keys.first..=last as usize).step_by(keys.step);
-        found.extend(places.map(|at| (line.at(at), keys.access)));
+        found.extend(places.map(|at| (line.at(at), access_of(keys, line))));
     }
     Ok(found)
+}
+
+/// What this command line does to its keys, where that depends on its options: SET answers what it
+/// overwrites only if it is asked to.
+fn access_of(keys: &KeySpec, line: Args<'_>) -> Access {
+    if !keys.access.contains(&"variable_flags") {
+        return keys.access;
+    }
+    let options = line.from(3);
+    if options
+        .iter()
+        .any(|option| option.eq_ignore_ascii_case(b"get"))
+    {
+        &["RW", "access", "update"]
+    } else {
+        &["OW", "update"]
+    }
 }
 
 pub(crate) fn get_keys<S: Store>(call: &mut Call<'_>, table: &CommandTable<S>) -> Outcome {

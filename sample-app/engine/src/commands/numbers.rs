@@ -64,9 +64,11 @@ pub(crate) fn incrbyfloat<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> 
     }
     let mut digits = Vec::new();
     sum.push_decimal(&mut digits);
-    match value {
-        Some(value) => value.set(&digits)?,
-        None => tx.replace(key, &digits)?,
+    if value.is_none() {
+        tx.replace(key, &digits)?;
+    }
+    if let Some(value) = tx.edit(key)? {
+        value.set_sum(&digits)?;
     }
     call.reply.bulk(&digits);
     Ok(())

@@ -45,16 +45,15 @@ pub(crate) fn setrange<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Out
     let offset = usize::try_from(call.integer(2)?)
         .map_err(|_| CommandError::Text("ERR offset is out of range"))?;
     let (key, patch) = (call.args.at(1), call.args.at(3));
-    if let Some(value) = tx.edit(key)? {
-        if !patch.is_empty() {
-            check_length(offset, patch.len())?;
-            value.write_at(offset, patch)?;
-        }
-        call.reply.count(value.bytes().len());
+    if patch.is_empty() {
+        let length = tx.get(key)?.map_or(0, <[u8]>::len);
+        call.reply.count(length);
         return Ok(());
     }
-    if patch.is_empty() {
-        call.reply.integer(0);
+    if let Some(value) = tx.edit(key)? {
+        check_length(offset, patch.len())?;
+        value.write_at(offset, patch)?;
+        call.reply.count(value.bytes().len());
         return Ok(());
     }
     check_length(offset, patch.len())?;

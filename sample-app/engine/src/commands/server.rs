@@ -8,18 +8,22 @@ use crate::store::{Keyspace, Store};
 
 pub(crate) fn config_get(call: &mut Call<'_>) -> Outcome {
     let patterns = call.args.from(2);
-    let mut found: Vec<(String, String)> = Vec::new();
+    let mut found: Vec<(Vec<u8>, String)> = Vec::new();
     call.server.settings(&mut |name, value| {
-        let wanted = patterns
-            .iter()
-            .any(|pattern| glob_match_ignoring_case(pattern, name.as_bytes()));
-        if wanted {
-            found.push((name.to_owned(), value.to_owned()));
-        }
+        let name = name.as_bytes();
+        let shown = patterns.iter().find_map(|pattern| {
+            if pattern.iter().any(|byte| b"[*?".contains(byte)) {
+                glob_match_ignoring_case(pattern, name).then_some(name)
+            } else {
+                // Who asks for one by its name hears the name as it was asked for.
+                pattern.eq_ignore_ascii_case(name).then_some(pattern)
+            }
+        });
+        found.extend(shown.map(|shown| (shown.to_vec(), value.to_owned())));
     });
     call.reply.map(found.len());
     for (name, value) in found {
-        call.reply.bulk(name.as_bytes());
+        call.reply.bulk(&name);
         call.reply.bulk(value.as_bytes());
     }
     Ok(())

@@ -210,7 +210,12 @@ pub(crate) fn getex<S: ExpiringStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -
                 tx.set_deadline(key, Some(deadline))?;
             }
         }
-        Wish::Persist => tx.set_deadline(key, None)?,
+        Wish::Persist => {
+            // A key that has no deadline is not touched.
+            if matches!(tx.lifetime(key)?, Lifetime::Until(_)) {
+                tx.set_deadline(key, None)?;
+            }
+        }
         Wish::Unsaid | Wish::Keep => {}
     }
     Ok(())

@@ -12,7 +12,7 @@ pub(super) const fn one(access: Access) -> KeySpec {
     range(access, 1, 0, 1)
 }
 
-const fn range(access: Access, first: usize, last: i64, step: usize) -> KeySpec {
+pub(super) const fn range(access: Access, first: usize, last: i64, step: usize) -> KeySpec {
     KeySpec {
         access,
         first,
@@ -23,13 +23,13 @@ const fn range(access: Access, first: usize, last: i64, step: usize) -> KeySpec 
 }
 
 pub(super) const READ: &[KeySpec] = &[one(&["RO", "access"])];
-const LOOK: &[KeySpec] = &[one(&["RO"])];
+pub(super) const LOOK: &[KeySpec] = &[one(&["RO"])];
 const INSERT: &[KeySpec] = &[one(&["OW", "insert"])];
 pub(super) const OVERWRITE: &[KeySpec] = &[one(&["OW", "update"])];
 pub(super) const MODIFY: &[KeySpec] = &[one(&["RW", "update"])];
-const READ_MODIFY: &[KeySpec] = &[one(&["RW", "access", "update"])];
-const FAST: Flags = Flags::FAST;
-const READONLY: Flags = Flags::READONLY;
+pub(super) const READ_MODIFY: &[KeySpec] = &[one(&["RW", "access", "update"])];
+pub(super) const FAST: Flags = Flags::FAST;
+pub(super) const READONLY: Flags = Flags::READONLY;
 pub(super) const WRITE: Flags = Flags::WRITE;
 pub(super) const DENYOOM: Flags = Flags::DENYOOM;
 const AGGREGATE_SUM: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];

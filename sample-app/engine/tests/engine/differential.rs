@@ -2,7 +2,7 @@
 
 use kv_engine::tables;
 
-use crate::agreement::{agree, length, only_in_2, seed, show};
+use crate::agreement::{agree, knows, length, questions, seed, show, walk};
 use crate::generator::{Comparison, Dice, Generator, Request, Version};
 use crate::redis::Redis;
 use crate::server::Local;
@@ -20,6 +20,11 @@ fn version_1_answers_random_commands_as_redis_does() {
 #[test]
 fn version_2_answers_random_commands_as_redis_does() {
     compare(Version::Two);
+}
+
+#[test]
+fn version_3_answers_random_commands_as_redis_does() {
+    compare(Version::Three);
 }
 
 #[test]
@@ -86,13 +91,14 @@ fn compare(version: Version) {
     let mut local = Local::new(match version {
         Version::One => tables::v1(),
         Version::Two => tables::v2(),
+        Version::Three => tables::v3(),
     });
     let mut generator = Generator::new(seed(SEED), version);
     let mut run = 0;
     while run < length() {
         let batch: Vec<(Request, Comparison)> = (0..PIPELINE)
             .map(|_| generator.next())
-            .filter(|(request, _)| version == Version::Two || !only_in_2(request))
+            .filter(|(request, _)| knows(version, request))
             .collect();
         run += batch.len();
         let bytes: Vec<u8> = batch.iter().flat_map(|(args, _)| encode(args)).collect();
@@ -116,48 +122,38 @@ fn compare(version: Version) {
     }
 }
 
-/// Every key, what it holds, and how long it lives; and SCAN finds each once.
+/// Every key, what it holds, and how long it lives; and SCAN and HSCAN find each thing once.
 fn same_contents(local: &mut Local, redis: &mut Redis, version: Version) {
-    let ours = local.line("KEYS *").sorted();
-    redis.send(&encode(&["KEYS", "*"]));
-    assert_eq!(ours, redis.receive().sorted(), "the same keys");
+    let mut ask = |local: &mut Local, request: &[Vec<u8>]| {
+        let args: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+        redis.send(&encode(&args));
+        (local.run(&args), redis.receive())
+    };
+    let (ours, theirs) = ask(local, &[b"KEYS".to_vec(), b"*".to_vec()]);
+    let ours = ours.sorted();
+    assert_eq!(ours, theirs.sorted(), "the same keys");
     let Value::Array(keys) = ours else {
         panic!("KEYS answers an array");
     };
-    let mut scanned = scan(local);
+    let mut scanned = walk(|args| local.run(args), &[b"SCAN"]);
     scanned.sort();
     assert_eq!(scanned, keys, "SCAN of a store at rest finds each key once");
     for key in keys {
         let Value::Bulk(key) = key else {
             panic!("a key is a string");
         };
-        redis.send(&encode(&[b"GET", key.as_slice()]));
-        assert_eq!(local.run(&[b"GET", &key]), redis.receive());
-        if version == Version::Two {
-            redis.send(&encode(&[b"PEXPIRETIME", key.as_slice()]));
-            let (ours, theirs) = (local.run(&[b"PEXPIRETIME", &key]), redis.receive());
-            assert!(
-                agree(Comparison::Time, &ours, &theirs),
-                "{ours:?} {theirs:?}"
-            );
+        let (kind, theirs) = ask(local, &[b"TYPE".to_vec(), key.clone()]);
+        assert_eq!(kind, theirs);
+        let kind = kind.text();
+        for (request, comparison) in questions(version, &kind, &key) {
+            let (ours, theirs) = ask(local, &request);
+            let agreed = agree(comparison, &ours, &theirs);
+            assert!(agreed, "{}: {ours:?} {theirs:?}", show(&request));
         }
-    }
-}
-
-fn scan(local: &mut Local) -> Vec<Value> {
-    let mut keys = Vec::new();
-    let mut cursor = String::from("0");
-    loop {
-        let Value::Array(reply) = local.line(&format!("SCAN {cursor} COUNT 3")) else {
-            panic!("SCAN answers an array");
-        };
-        let [next, Value::Array(found)] = reply.as_slice() else {
-            panic!("of a cursor and an array");
-        };
-        keys.extend_from_slice(found);
-        cursor = next.text();
-        if cursor == "0" {
-            return keys;
+        if kind == "hash" {
+            let walked = Value::Array(walk(|args| local.run(args), &[b"HSCAN", &key]));
+            let whole = local.run(&[b"HGETALL", &key]);
+            assert_eq!(walked.pairs(), whole.pairs(), "each field once");
         }
     }
 }

@@ -2,15 +2,21 @@
 
 #![forbid(unsafe_code)]
 
-mod agreement;
+mod changes;
 mod differential;
 mod errors;
-mod generator;
+mod hashes;
+mod lists;
 mod memory;
 mod over_tcp;
-mod redis;
+mod peer;
 mod server;
 mod session;
 mod statistics;
 mod store_errors;
-mod value;
+mod transactions;
+mod two_connections;
+mod typed_errors;
+mod undo;
+
+use peer::{agreement, generator, redis, value};

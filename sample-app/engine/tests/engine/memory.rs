@@ -1,15 +1,23 @@
 //! A store in private memory that checks what the command layer promises: every key it
 //! touches was named when the shards were opened. It can be told to be full or unavailable.
 
+mod room;
+mod typed;
+mod values;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 
 use kv_engine::{
-    Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Store, StoreError, StringValue,
+    Edit, Expiring, ExpirySlice, KeySet, Keyspace, Kind, Lifetime, Stamp, Store, StoreError,
     Totals, UnixMs,
 };
 use resp::Args;
+
+use crate::changes::Changes;
+use room::Room;
+use values::{Held, Text};
 
 const SHARDS: usize = 16;
 
@@ -17,23 +25,18 @@ const SHARDS: usize = 16;
 type Shard = BTreeMap<(u64, Vec<u8>), Entry>;
 
 pub struct Entry {
-    value: Text,
+    value: Held,
     deadline: Option<UnixMs>,
-}
-
-pub struct Text {
-    bytes: Vec<u8>,
-    full: bool,
-    foreign: bool,
 }
 
 #[derive(Default)]
 pub struct Memory {
     shards: Vec<Shard>,
-    /// Growing operations fail.
-    pub full: bool,
+    /// What growing operations take from.
+    pub room: Room,
     /// Opening fails.
     pub unavailable: bool,
+    pub changes: Changes,
 }
 
 impl Memory {
@@ -48,23 +51,22 @@ impl Memory {
     /// Puts a value there that no command of these versions can read.
     pub fn put_foreign(&mut self, key: &[u8]) {
         let (shard, place) = place(key);
-        let value = Text {
-            bytes: Vec::new(),
-            full: false,
-            foreign: true,
-        };
         let entry = Entry {
-            value,
+            value: Held::Foreign,
             deadline: None,
         };
         self.shards[shard].insert(place, entry);
     }
 }
 
-fn place(key: &[u8]) -> (usize, (u64, Vec<u8>)) {
+fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    let hash = hasher.finish();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn place(key: &[u8]) -> (usize, (u64, Vec<u8>)) {
+    let hash = hash_of(key);
     // Never 0, which is where a walk begins; and below 2^56.
     (hash as usize % SHARDS, (hash >> 8 | 1, key.to_vec()))
 }
@@ -74,14 +76,19 @@ pub struct InMemory;
 pub struct Tx<'t> {
     shards: &'t mut [Shard],
     open: [bool; SHARDS],
+    changes: &'t mut Changes,
     now: UnixMs,
-    full: bool,
+    room: Room,
 }
 
 impl Store for InMemory {
     const SHARDS: usize = SHARDS;
     type Context = Memory;
     type Tx<'t> = Tx<'t>;
+
+    fn shard_of(key: &[u8]) -> usize {
+        place(key).0
+    }
 
     fn open<'t>(
         memory: &'t mut Memory,
@@ -91,18 +98,21 @@ impl Store for InMemory {
         if memory.unavailable {
             return Err(StoreError::Unavailable("guard SHARDS is poisoned".into()));
         }
+        memory.changes.close_edit(Edit::Stands);
         let mut open = [false; SHARDS];
         match keys {
             KeySet::One(key) => open[place(key).0] = true,
             KeySet::Many(keys) => keys.iter().for_each(|key| open[place(key).0] = true),
             KeySet::Shard(shard) => open[shard] = true,
+            KeySet::Shards(shards) => shards.iter().for_each(|shard| open[shard] = true),
             KeySet::All => open = [true; SHARDS],
         }
         Ok(Tx {
             shards: &mut memory.shards,
+            changes: &mut memory.changes,
             open,
             now,
-            full: memory.full,
+            room: memory.room.clone(),
         })
     }
 }
@@ -121,10 +131,17 @@ impl Tx<'_> {
         shard.get_mut(&place)
     }
 
-    fn room(&self) -> Result<(), StoreError> {
-        if self.full {
-            return Err(StoreError::HeapFull);
-        }
+    /// Makes the key hold this instead.
+    fn put(&mut self, key: &[u8], entry: Entry) -> Result<(), StoreError> {
+        let (shard, place) = place(key);
+        assert!(self.open[shard], "a key that was not named");
+        // The new entry is made beside the old one.
+        self.room.borrow()?;
+        let old = self.shards[shard].get(&place);
+        let old = old.map_or(0, |old| old.value.size() + key.len());
+        self.room.resize(old, entry.value.size() + key.len())?;
+        self.shards[shard].insert(place, entry);
+        self.changes.note(key);
         Ok(())
     }
 }
@@ -133,22 +150,24 @@ impl Keyspace for Tx<'_> {
     type Value = Text;
 
     fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        match self.entry(key) {
-            Some(entry) if entry.value.foreign => Err(StoreError::WrongType),
-            entry => Ok(entry.map(|entry| entry.value.bytes.as_slice())),
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Held::Text(text)) => Ok(Some(&text.bytes)),
+            Some(_) => Err(StoreError::WrongType),
+            None => Ok(None),
         }
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
-        let full = self.full;
-        match self.entry(key) {
-            Some(entry) if entry.value.foreign => Err(StoreError::WrongType),
-            Some(entry) => {
-                entry.value.full = full;
-                Ok(Some(&mut entry.value))
-            }
-            None => Ok(None),
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Held::Text(_)) => {}
+            Some(_) => return Err(StoreError::WrongType),
+            None => return Ok(None),
         }
+        self.changes.note_edit(key);
+        Ok(match self.entry(key).map(|entry| &mut entry.value) {
+            Some(Held::Text(text)) => Some(text),
+            _ => None,
+        })
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {
@@ -156,13 +175,7 @@ impl Keyspace for Tx<'_> {
     }
 
     fn kind(&mut self, key: &[u8]) -> Result<Option<Kind>, StoreError> {
-        Ok(self.entry(key).map(|entry| {
-            if entry.value.foreign {
-                Kind("list")
-            } else {
-                Kind::STRING
-            }
-        }))
+        Ok(self.entry(key).map(|entry| Kind(entry.value.kind())))
     }
 
     fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -170,27 +183,36 @@ impl Keyspace for Tx<'_> {
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
-        let exists = self.entry(key).is_some();
+        let Some(entry) = self.entry(key) else {
+            return Ok(false);
+        };
+        let size = entry.value.size() + key.len();
+        self.room.resize(size, 0)?;
         let (shard, place) = place(key);
         self.shards[shard].remove(&place);
-        Ok(exists)
+        self.changes.note(key);
+        Ok(true)
     }
 
     fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool, StoreError> {
         if self.entry(from).is_none() {
             return Ok(false);
         }
-        self.room()?;
+        self.room.borrow()?;
         let (old, new) = (place(from), place(to));
         assert!(self.open[new.0], "a key that was not named");
         if let Some(entry) = self.shards[old.0].remove(&old.1) {
             self.shards[new.0].insert(new.1, entry);
+            self.changes.note(from);
+            self.changes.note(to);
         }
         Ok(true)
     }
 
     fn replace_all(&mut self, pairs: Args<'_>) -> Result<(), StoreError> {
-        self.room()?;
+        let needed = pairs.iter().map(<[u8]>::len).sum();
+        self.room.resize(0, needed)?;
+        self.room.resize(needed, 0)?;
         for at in (0..pairs.len()).step_by(2) {
             self.replace(pairs.at(at), pairs.at(at + 1))?;
         }
@@ -216,6 +238,7 @@ impl Keyspace for Tx<'_> {
         {
             shard.clear();
         }
+        self.changes.note_flush();
         Ok(())
     }
 
@@ -257,6 +280,15 @@ impl Keyspace for Tx<'_> {
         }
         Ok(0)
     }
+
+    fn stamp(&mut self, key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+        let exists = self.entry(key).is_some();
+        Ok(self.changes.stamp(key, exists))
+    }
+
+    fn close_edit(&mut self, edit: Edit) {
+        self.changes.close_edit(edit);
+    }
 }
 
 impl Expiring for Tx<'_> {
@@ -271,6 +303,7 @@ impl Expiring for Tx<'_> {
     fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> Result<(), StoreError> {
         if let Some(entry) = self.entry(key) {
             entry.deadline = deadline;
+            self.changes.note(key);
         }
         Ok(())
     }
@@ -281,16 +314,8 @@ impl Expiring for Tx<'_> {
         value: &[u8],
         deadline: Option<UnixMs>,
     ) -> Result<(), StoreError> {
-        self.room()?;
-        let (shard, place) = place(key);
-        assert!(self.open[shard], "a key that was not named");
-        let value = Text {
-            bytes: value.to_vec(),
-            full: false,
-            foreign: false,
-        };
-        self.shards[shard].insert(place, Entry { value, deadline });
-        Ok(())
+        let value = Held::Text(Text::new(value, &self.room));
+        self.put(key, Entry { value, deadline })
     }
 
     fn expire_slice(
@@ -328,35 +353,5 @@ impl Tx<'_> {
             }
         }
         0
-    }
-}
-
-impl StringValue for Text {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn set(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.full && bytes.len() > self.bytes.len() {
-            return Err(StoreError::HeapFull);
-        }
-        self.bytes = bytes.to_vec();
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write_at(self.bytes.len(), bytes)
-    }
-
-    fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        let end = offset + bytes.len();
-        if end > self.bytes.len() {
-            if self.full {
-                return Err(StoreError::HeapFull);
-            }
-            self.bytes.resize(end, 0);
-        }
-        self.bytes[offset..end].copy_from_slice(bytes);
-        Ok(())
     }
 }

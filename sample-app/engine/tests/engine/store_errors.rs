@@ -17,7 +17,7 @@ fn local() -> Local {
 fn a_full_heap_refuses_writes_and_goes_on_with_reads_and_removals() {
     let mut local = local();
     local.line("MSET a 9 b text");
-    local.memory.full = true;
+    local.memory.room.leave(0);
     let full = Value::Error("OOM command not allowed when used memory > 'maxmemory'.".into());
     for line in [
         "SET a 2",

@@ -1,8 +1,8 @@
 //! Active expiry: ten times a second each worker looks for keys whose time is up.
 
-use crate::entry::Store;
+use crate::commands::active_expiry::ExpiryCycle;
+use crate::store::{ExpiringStore, UnixMs};
 use dsu_runtime::prelude::*;
-use kv_engine::{ExpiryCycle, UnixMs};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds between two rounds.
@@ -27,14 +27,14 @@ impl dsu_runtime::worker::Carried for Expiry {
 
 impl Expiry {
     /// One round, if it is time; the number of keys that were removed.
-    pub fn tick(&mut self, cx: &mut Worker) -> u64 {
+    pub fn tick<S: ExpiringStore<Context = Worker>>(&mut self, cx: &mut Worker) -> u64 {
         let now = UnixMs::now();
         if now.0 < self.next_round_ms {
             return 0;
         }
         self.next_round_ms = now.0 + ROUND_EVERY_MS;
         let slices = if self.is_busy { BUSY_SLICES } else { SLICES };
-        match self.cycle.run::<Store>(cx, now, slices) {
+        match self.cycle.run::<S>(cx, now, slices) {
             Ok(progress) => {
                 self.is_busy = progress.is_busy();
                 progress.removed as u64

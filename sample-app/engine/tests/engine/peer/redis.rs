@@ -89,6 +89,14 @@ impl Redis {
         self.receive()
     }
 
+    /// One more connection.
+    pub fn connect(&self) -> BufReader<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("Redis listens");
+        // Requests come alone and wait for their answers.
+        stream.set_nodelay(true).expect("a TCP connection");
+        BufReader::new(stream)
+    }
+
     /// Everything that a new connection gets for these bytes, which must end it.
     pub fn conversation(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("Redis listens");

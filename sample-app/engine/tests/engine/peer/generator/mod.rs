@@ -1,5 +1,11 @@
 //! Random commands over a small universe of keys and telling values.
 
+mod typed;
+mod universe;
+
+pub use typed::is_typed;
+use universe::{FLOATS, INTEGERS, INTEGERS_BUT_SHORT, KEYS, PATTERNS, SMALL, VALUES};
+
 /// xorshift64*: chance that is the same everywhere.
 pub struct Dice(pub u64);
 
@@ -20,10 +26,11 @@ impl Dice {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Version {
     One,
     Two,
+    Three,
 }
 
 /// How replies to a command are compared.
@@ -31,8 +38,14 @@ pub enum Version {
 pub enum Comparison {
     Exact,
     Sorted,
+    /// Fields with their values, in any order.
+    Pairs,
+    /// A cursor and fields with their values, in any order; only the type if the walk goes on.
+    Walk,
     /// Of the same type only: what depends on chance.
     Shape,
+    /// Of the same type, and with as many elements.
+    Length,
     /// Times, which the two servers read at slightly different moments.
     Time,
 }
@@ -46,146 +59,6 @@ pub struct Generator {
 }
 
 pub type Request = Vec<Vec<u8>>;
-
-const KEYS: &[&[u8]] = &[
-    b"a",
-    b"b",
-    b"c",
-    b"key:1",
-    b"key:2",
-    b"key:3",
-    b"[x]",
-    b"h?llo",
-    b"hello",
-    b"",
-    b"\x00\xff",
-    b"count",
-    b"float",
-];
-
-const VALUES: &[&[u8]] = &[
-    b"",
-    b"0",
-    b"1",
-    b"-1",
-    b"10",
-    b"007",
-    b"-0",
-    b"+5",
-    b" 5",
-    b"5 ",
-    b"9223372036854775807",
-    b"-9223372036854775808",
-    b"9223372036854775806",
-    b"9223372036854775808",
-    b"3.0e3",
-    b"0.1",
-    b"-2.5",
-    b"1e300",
-    b"hello world",
-    b"\r\n",
-    b"\x00\x01\xfe\xff",
-    b"inf",
-    b"nan",
-    b"0x10",
-    b"a rather longer value, of the kind that no encoding keeps in place of a pointer to it",
-];
-
-const INTEGERS: &[&[u8]] = &[
-    b"0",
-    b"1",
-    b"-1",
-    b"2",
-    b"3",
-    b"5",
-    b"-3",
-    b"-7",
-    b"10",
-    b"100",
-    b"-100",
-    b"9223372036854775807",
-    b"-9223372036854775808",
-    b"9223372036854775808",
-    b"x",
-    b"",
-    b"1.5",
-    b"01",
-    b" 1",
-];
-
-const SMALL: &[&[u8]] = &[
-    b"0",
-    b"1",
-    b"2",
-    b"5",
-    b"10",
-    b"40",
-    b"-1",
-    b"536870912",
-    b"x",
-];
-
-const FLOATS: &[&[u8]] = &[
-    b"0",
-    b"1",
-    b"-1",
-    b"0.1",
-    b"0.2",
-    b"-0.1",
-    b"3.14159",
-    b"1e5",
-    b"1.5e-5",
-    b"-1e-17",
-    b"1e17",
-    b"123456789.123456789",
-    b"1e40",
-    b"-1e40",
-    b"1e4932",
-    b"-1e4932",
-    b"1e5000",
-    b"1e-4950",
-    b"1e-5000",
-    b"inf",
-    b"-Infinity",
-    b"nan",
-    b"0x1.8p3",
-    b"0x",
-    b"",
-    b" 1",
-    b"1 ",
-    b"+.5",
-    b"5.",
-    b".",
-    b"-0",
-    b"0.00000000000000001",
-    b"0.000000000000000005",
-    b"1e",
-    b"1e+2",
-    b"99999999999999999999",
-    b"0.30000000000000000001",
-    b"1e-20",
-];
-
-const PATTERNS: &[&[u8]] = &[
-    b"*",
-    b"a",
-    b"?",
-    b"key:*",
-    b"key:[1-2]",
-    b"[^a]",
-    b"h?llo",
-    b"h\\?llo",
-    b"\\[x\\]",
-    b"**",
-    b"",
-    b"*l*o",
-    b"[a-c]",
-    b"[",
-    b"[^",
-    b"\\",
-    b"x*",
-    b"[b-a]",
-];
 
 const PLAIN: &[&str] = &[
     "GET",
@@ -258,9 +131,15 @@ impl Generator {
         let family = match self.version {
             Version::One if self.dice.below(30) > 0 => PLAIN,
             Version::Two if self.dice.below(2) == 0 => PLAIN,
+            Version::Three if self.dice.below(3) > 0 => typed::NAMES,
+            Version::Three if self.dice.below(3) > 0 => PLAIN,
             _ => EXPIRING,
         };
-        let name = self.dice.pick(family);
+        let mut name = self.dice.pick(family);
+        // Lists and hashes shall grow.
+        if name == "FLUSH" && self.version == Version::Three && self.dice.below(8) > 0 {
+            name = "EXISTS";
+        }
         // A version that does not know a command quotes its arguments, whatever they are.
         let (mut request, comparison) = self.command(name);
         if self.dice.below(40) == 0 {
@@ -276,6 +155,9 @@ impl Generator {
     }
 
     fn command(&mut self, name: &str) -> (Request, Comparison) {
+        if typed::NAMES.contains(&name) {
+            return self.typed(name);
+        }
         let mut request = vec![name.as_bytes().to_vec()];
         let mut comparison = Comparison::Exact;
         match name {
@@ -331,7 +213,7 @@ impl Generator {
             "RANDOMKEY" => comparison = Comparison::Shape,
             "DBSIZE" => {
                 // Keys that are over and that nobody looked at count, until someone does.
-                if self.version == Version::Two {
+                if self.version >= Version::Two {
                     comparison = Comparison::Shape;
                 }
             }
@@ -450,7 +332,7 @@ impl Generator {
         for _ in 0..=self.dice.below(2) {
             if self.dice.below(2) == 0 {
                 request.push(self.word(&["NX", "XX", "GET", "get", "FOO", "PERSIST"]));
-            } else if self.version == Version::Two || self.dice.below(50) == 0 {
+            } else if self.version >= Version::Two || self.dice.below(50) == 0 {
                 self.lifetime_options(&mut request, "KEEPTTL");
             }
         }
@@ -504,7 +386,10 @@ impl Generator {
         }
     }
 
-    fn key(&mut self) -> Vec<u8> {
+    pub fn key(&mut self) -> Vec<u8> {
+        if self.version == Version::Three && self.dice.below(8) == 0 {
+            return self.typed_key();
+        }
         self.dice.pick(KEYS).to_vec()
     }
 
@@ -560,16 +445,3 @@ fn depends_on_the_server(request: &Request) -> bool {
         _ => false,
     }
 }
-
-/// Times that are errors or over at once, and never merely soon.
-const INTEGERS_BUT_SHORT: &[&[u8]] = &[
-    b"0",
-    b"-1",
-    b"-100",
-    b"9223372036854775807",
-    b"-9223372036854775808",
-    b"x",
-    b"",
-    b"1.5",
-    b"9223372036854775",
-];

@@ -94,6 +94,25 @@ impl Value {
         }
     }
 
+    /// Fields with their values in order, whether they are a map, arrays of two, or lie flat in one.
+    pub fn pairs(self) -> Self {
+        let Self::Array(items) = self else {
+            return self.sorted();
+        };
+        let nested = items.iter().flat_map(|item| match item {
+            Self::Array(pair) => pair.clone(),
+            single => vec![single.clone()],
+        });
+        let flat: Vec<Self> = nested.collect();
+        let pairs = flat.chunks(2).map(|pair| match pair {
+            [field, value] => (field.clone(), value.clone()),
+            _ => panic!("fields have values: {flat:?}"),
+        });
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.sort();
+        Self::Map(pairs)
+    }
+
     /// With sets alone in order.
     pub fn sorted_sets(self) -> Self {
         match self {

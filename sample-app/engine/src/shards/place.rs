@@ -1,0 +1,22 @@
+//! Which shard a key lies in. Fixed for all versions.
+
+/// Shards of every version; a key's place must never change.
+pub const SHARDS: usize = 16;
+
+/// The shard that `key` lies in: FNV-1a's step over words of eight bytes, folded. Fixed for all versions.
+pub fn shard_of(key: &[u8]) -> usize {
+    let step = |hash: u64, word: u64| {
+        let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 32)
+    };
+    let (words, rest) = key.as_chunks::<8>();
+    let mut tail = [0; 8];
+    tail[..rest.len()].copy_from_slice(rest);
+    let hash = words
+        .iter()
+        .chain([&tail])
+        .fold(key.len() as u64, |hash, word| {
+            step(hash, u64::from_le_bytes(*word))
+        });
+    (hash >> 28) as usize % SHARDS
+}
