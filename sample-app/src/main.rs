@@ -42,6 +42,10 @@ enum Command {
         /// Number of workers.
         #[arg(long, default_value_t = 2)]
         workers: u32,
+        /// The server's own: `--maxclients N`, `--timeout S`,
+        /// `--client-output-buffer-limit BYTES[:SOFTBYTES:SECONDS]`.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
     },
     /// The operator's command line, as `dsu`.
     #[command(disable_help_flag = true)]
@@ -60,7 +64,11 @@ fn main() -> ExitCode {
             let line = std::iter::once(OsString::from("dsu")).chain(arguments);
             return dsu_runtime::cli::main(line);
         }
-        Some(Command::Serve { port, workers }) => serve::serve(port, workers),
+        Some(Command::Serve {
+            port,
+            workers,
+            arguments,
+        }) => serve::serve(port, workers, arguments),
         None => demo::run(&arguments.demo),
     };
     ended.unwrap_or_else(|why| {

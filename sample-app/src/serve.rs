@@ -5,11 +5,11 @@ use sample_app::server::{Folder, point};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Becomes the supervisor of a server that runs from a link to version 1.
+/// Becomes the supervisor of a server that runs from a link to version 1, with these arguments of its own.
 ///
 /// # Errors
 /// One sentence: the library or the folder cannot be had.
-pub fn serve(port: u16, workers: u32) -> Result<ExitCode, String> {
+pub fn serve(port: u16, workers: u32, arguments: Vec<OsString>) -> Result<ExitCode, String> {
     let folder = Folder::new()?;
     let first = libraries::kv(1)?;
     point(&folder.link(), &first)?;
@@ -23,7 +23,7 @@ pub fn serve(port: u16, workers: u32) -> Result<ExitCode, String> {
             std::process::id()
         );
     }
-    let line: [OsString; 9] = [
+    let mut line: Vec<OsString> = vec![
         "dsu".into(),
         "run".into(),
         folder.link().into(),
@@ -34,5 +34,7 @@ pub fn serve(port: u16, workers: u32) -> Result<ExitCode, String> {
         "--listen".into(),
         format!("127.0.0.1:{port}").into(),
     ];
+    line.push("--".into());
+    line.extend(arguments);
     Ok(dsu_runtime::cli::main(line))
 }

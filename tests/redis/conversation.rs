@@ -2,7 +2,7 @@
 
 use crate::value::{Value, encode};
 use dsu_tests::Fleet;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
@@ -21,6 +21,21 @@ impl Conversation {
         stream.set_read_timeout(patience).expect("a socket");
         stream.set_write_timeout(patience).expect("a socket");
         Self(BufReader::new(stream))
+    }
+
+    /// A connection, unless there are too many: then it must be told so, as Redis words it.
+    pub fn if_let_in(fleet: &Fleet) -> Option<Self> {
+        const TOO_MANY: &str = "-ERR max number of clients reached\r\n";
+        let mut one = Self::new(fleet);
+        // Who is refused may be reset before all of that is read: its bytes are not.
+        let _ = one.0.get_mut().write_all(b"PING\r\n");
+        let mut said = String::new();
+        let _ = one.0.read_line(&mut said);
+        if said == "+PONG\r\n" {
+            return Some(one);
+        }
+        assert!(said.is_empty() || said == TOO_MANY, "{said}");
+        None
     }
 
     /// One connection at each worker.

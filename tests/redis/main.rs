@@ -5,8 +5,11 @@ mod client;
 mod conversation;
 mod drain;
 mod full_heap;
+mod limits;
 mod malformed;
 mod peers;
+mod spread;
+mod statistics;
 
 // What the command layer is compared with, here seen through sockets and processes.
 #[allow(dead_code, unused_imports)] // The command layer's own tests use the rest.

@@ -4,6 +4,7 @@ use resp::{Args, Protocol, Reply, parse_integer};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
+use crate::metrics::Metrics;
 use crate::server::{Counters, Server};
 use crate::store::UnixMs;
 use crate::transactions::Pending;
@@ -114,6 +115,8 @@ pub struct Call<'a> {
     pub server: &'a mut dyn Server,
     /// What this batch has counted so far.
     pub counters: &'a mut Counters,
+    /// What this worker has counted about commands and errors.
+    pub(crate) metrics: &'a mut Metrics,
     /// One moment for the whole batch.
     pub now: UnixMs,
     /// The full name of the command, as in its specification.
@@ -153,6 +156,14 @@ impl Call<'_> {
         } else {
             self.counters.misses += 1;
         }
+    }
+
+    /// Replies with an error and counts it.
+    pub(crate) fn fail(&mut self, error: &CommandError) {
+        let text = error.text();
+        self.counters.errors += 1;
+        self.metrics.error(&text);
+        self.reply.error(&text);
     }
 
     /// Closes the connection once the reply is sent.

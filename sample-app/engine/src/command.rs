@@ -1,6 +1,7 @@
 //! A command: what is known of it, and how to run it.
 
 use crate::call::{Call, Outcome};
+use crate::metrics::Meter;
 use crate::spec::CommandSpec;
 use crate::store::Store;
 use crate::table::CommandTable;
@@ -41,6 +42,8 @@ pub struct Command<S: Store> {
     pub handler: Handler<S>,
     /// Commands under its name.
     pub subcommands: Vec<Command<S>>,
+    /// Where it is counted; given by the table.
+    pub(crate) meter: Meter,
 }
 
 impl<S: Store> Command<S> {
@@ -50,6 +53,7 @@ impl<S: Store> Command<S> {
             spec,
             handler,
             subcommands: Vec::new(),
+            meter: Meter::default(),
         }
     }
 

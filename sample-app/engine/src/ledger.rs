@@ -15,8 +15,6 @@ pub struct Dues {
     pub clients: u64,
     /// Connections that it accepted.
     pub connections: u64,
-    /// Connections that it turned away, ever; told by this worker alone.
-    pub rejected: u64,
     /// What its commands counted.
     pub counters: Counters,
     /// Bytes that it received.
@@ -32,17 +30,13 @@ impl Dues {
             == Dues {
                 slot: self.slot,
                 clients: self.clients,
-                rejected: self.rejected,
                 ..Dues::default()
             }
     }
 
     /// They were added.
     pub fn clear(&mut self) {
-        *self = Dues {
-            rejected: self.rejected,
-            ..Dues::default()
-        };
+        *self = Dues::default();
     }
 }
 
@@ -87,7 +81,8 @@ pub trait Ledger: Sized + 'static {
 /// Brings what a worker counted into the totals.
 pub struct Settler {
     every: Duration,
-    settled_at: Instant,
+    /// `None` at first: new code has not seen the totals yet.
+    settled_at: Option<Instant>,
 }
 
 impl Settler {
@@ -95,7 +90,7 @@ impl Settler {
     pub fn new(every: Duration) -> Settler {
         Settler {
             every,
-            settled_at: Instant::now(),
+            settled_at: None,
         }
     }
 
@@ -107,9 +102,14 @@ impl Settler {
         totals: &'static GuardMutex<L>,
         connections: &mut Connections,
     ) {
-        let is_late = self.settled_at.elapsed() >= self.every;
+        let is_late = self.settled_at.is_none_or(|at| at.elapsed() >= self.every);
         if !is_late && connections.dues(cx).is_settled() {
             return;
+        }
+        if is_late {
+            connections.share(cx);
+            // Should the totals not be had now, they are asked again as late.
+            self.settled_at = Some(Instant::now());
         }
         let locked = match totals.try_lock(cx) {
             Err(_) if is_late => totals.lock(cx),
@@ -126,7 +126,7 @@ impl Settler {
                 version: cx.version().0,
                 ..snapshot
             });
-            self.settled_at = Instant::now();
+            self.settled_at = Some(Instant::now());
         }
     }
 }

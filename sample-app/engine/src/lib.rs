@@ -17,8 +17,12 @@ mod commands;
 mod error;
 mod expiry;
 mod ledger;
+mod limits;
+mod metrics;
 mod net;
 mod place;
+mod rates;
+mod room;
 mod server;
 mod session;
 mod shards;
@@ -40,9 +44,11 @@ pub use commands::active_expiry::{ExpiryCycle, ExpiryProgress};
 pub use error::{CommandError, StoreError};
 pub use expiry::Expiry;
 pub use ledger::{Dues, Ledger, Settler, Snapshot};
+pub use limits::{Limits, OutputLimit};
+pub use metrics::{CommandRow, Metrics};
 pub use net::Connections;
 pub use resp::{Args, Protocol, Reply};
-pub use server::{Counters, Facts, Server, config_defaults};
+pub use server::{Counters, Facts, Rates, Server, config_defaults};
 pub use session::{Progress, Session};
 pub use shards::{
     Entry, ExpiringEntry, FOREVER, SHARDS, ShardedStore, Shards, StringHolder, Transaction,

@@ -4,9 +4,12 @@
 //! what a command does or which version runs.
 
 use crate::ahead::Upcoming;
-use crate::call::Client;
 use crate::ledger::{Dues, Snapshot};
+use crate::limits::{Limits, OutputLimit};
+use crate::metrics::{CommandRow, Ends, Metrics, View};
 use crate::place::Place;
+use crate::rates::Looks;
+use crate::room::Look;
 use crate::server::{Counters, Facts, Server, config_defaults};
 use crate::session::{Progress, Session};
 use crate::store::{Store, UnixMs};
@@ -18,26 +21,19 @@ use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+mod accept;
 mod drain;
+mod tend;
 
 use drain::Intake;
+use tend::Seen;
 
 /// Commands that a connection may run before the others get their turn.
 const TURN: usize = 128;
-/// Connections that are accepted at once: few, so that others that were woken get some of a burst.
-const ACCEPTS: usize = 2;
-/// Milliseconds without a command after which the buffers of a connection are given back.
-const IDLE_MS: u64 = 2000;
-/// Idle connections that are looked for in one round of events.
-const TIDIED: usize = 4;
-/// Connections of all workers together, as in Redis by default.
-const MAX_CLIENTS: u64 = 10_000;
-/// Descriptors of a worker that are not connections.
-const OTHER_DESCRIPTORS: u64 = 64;
 /// Tokens from here on are connections; those below are listeners.
 const FIRST_CONNECTION: u64 = 1 << 16;
 /// Bumped with every change of what a session or connection writes into a carry.
-const CARRY_FORMAT: u32 = 5;
+const CARRY_FORMAT: u32 = 6;
 
 /// One client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +44,10 @@ struct Connection {
     watches_output: bool,
     /// It has commands to run although nothing new was read.
     has_backlog: bool,
+    seen: Seen,
+    /// When its unsent output passed the soft limit; begins anew with each version.
+    #[serde(skip)]
+    lags_since: Option<Instant>,
     /// A worker that drains does not cross.
     #[serde(skip)]
     intake: Intake,
@@ -66,13 +66,35 @@ pub struct Connections {
     totals: Snapshot,
     place: Place,
     random: u64,
-    /// The slot that was looked at last for an idle connection.
-    tidied: usize,
+    tended: Tended,
+    metrics: Metrics,
+    ends: Ends,
     /// Configuration events that this worker has taken.
     config_reloads: u64,
     /// When the connections were last brought on towards their end; a worker that drains does not cross.
     #[serde(skip)]
     draining: Option<Instant>,
+    /// Those of the version that runs.
+    #[serde(skip)]
+    limits: Limits,
+    /// Connections taken lately: each tenth of a second half of them are forgotten.
+    #[serde(skip)]
+    recent: u64,
+    /// When newcomers that were left to other workers are looked at again.
+    #[serde(skip)]
+    left: Option<Instant>,
+    /// Seen anew by each version before it serves anybody.
+    #[serde(skip)]
+    view: View,
+    #[serde(skip)]
+    looks: Looks,
+}
+
+/// How far the round over all connections is.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Tended {
+    at_ms: u64,
+    slot: usize,
 }
 
 impl Carried for Connections {
@@ -98,40 +120,16 @@ impl Connections {
             totals: Snapshot::default(),
             place: Place::discover(),
             random: (slot + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ UnixMs::now().0,
-            tidied: 0,
+            tended: Tended::default(),
+            metrics: Metrics::default(),
+            ends: Ends::default(),
             config_reloads: 0,
             draining: None,
-        }
-    }
-
-    /// Listens on what this version is to listen on: all of it in a fresh worker, and what is new after
-    /// a crossing. Comes at the beginning of each run. What another version had stays until it is closed.
-    ///
-    /// # Errors
-    /// A listener cannot be watched.
-    pub fn listen(&mut self, cx: &mut Worker) -> Result<(), WorkerError> {
-        for (_, listener) in cx.listeners()? {
-            let is_same = |known: &Listener| known.is_same(&listener);
-            if self.listeners.iter().flatten().any(is_same) {
-                continue;
-            }
-            let free = self.listeners.iter().position(Option::is_none);
-            let token = free.unwrap_or_else(|| {
-                self.listeners.push(None);
-                self.listeners.len() - 1
-            });
-            // Woken together, idle workers share the newcomers; woken one at a time, the first in the
-            // kernel's list would take nearly all.
-            cx.register(&listener, token as u64, Interest::READABLE)?;
-            self.listeners[token] = Some(listener);
-        }
-        Ok(())
-    }
-
-    /// Gives up listeners of other versions that are closed.
-    fn drop_closed(&mut self) {
-        for place in &mut self.listeners {
-            place.take_if(|known| !known.is_open());
+            limits: Limits::default(),
+            recent: 0,
+            left: None,
+            view: View::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -159,7 +157,16 @@ impl Connections {
 
     /// Takes the shared totals over, to be shown by INFO until the next time.
     pub fn set_totals(&mut self, totals: Snapshot) {
+        self.looks.look(Instant::now(), &totals);
         self.totals = totals;
+    }
+
+    /// Adds what was counted about commands to that of all workers, looks at all of it, and shows the
+    /// others that this worker is there.
+    pub(crate) fn share(&mut self, cx: &Worker) {
+        self.recent /= 2;
+        self.show(cx);
+        self.view.settle(cx, &mut self.metrics, &mut self.ends);
     }
 
     /// Counts keys that were removed because their time was up.
@@ -188,7 +195,7 @@ impl Connections {
         let mut ready = Vec::with_capacity(events.iter().len());
         for event in events {
             match event.token().checked_sub(FIRST_CONNECTION) {
-                None => self.accept(cx, event.token() as usize),
+                None => self.accept(cx, event.token() as usize, Look::First),
                 Some(slot) => {
                     let slot = slot as usize;
                     if !event.is_readable() || self.read(slot) {
@@ -218,13 +225,17 @@ impl Connections {
                 closed.push(slot);
             }
         }
-        self.tidy();
+        self.look_again(cx);
+        self.tend(&mut closed);
         self.bring_to_an_end(cx, table, &mut closed);
         // Only now: an event of this batch must not meet a newcomer in an old slot.
-        for slot in closed {
-            if self.slots[slot].take().is_some() {
-                self.free.push(slot);
+        if !closed.is_empty() {
+            for slot in closed {
+                if self.slots[slot].take().is_some() {
+                    self.free.push(slot);
+                }
             }
+            self.show(cx);
         }
         if self.draining.is_some() && self.is_empty() {
             cx.drained();
@@ -256,84 +267,6 @@ impl Connections {
     fn reconfigure(&mut self) {
         self.place.look_again();
         self.config_reloads += 1;
-    }
-
-    /// Connections that the descriptors of a worker suffice for: a limit that is met by refusing, as a
-    /// listener that cannot be accepted from would stay ready for ever.
-    fn most_here(&self) -> u64 {
-        let limit = self.place.descriptors();
-        limit.saturating_sub(OTHER_DESCRIPTORS).max(1)
-    }
-
-    /// Gives back the buffers of a few connections that have been idle.
-    fn tidy(&mut self) {
-        let now = UnixMs::now().0;
-        for _ in 0..TIDIED.min(self.slots.len()) {
-            self.tidied = (self.tidied + 1) % self.slots.len();
-            if let Some(connection) = &mut self.slots[self.tidied]
-                && connection.session.client().active_at.0 + IDLE_MS < now
-            {
-                connection.session.trim();
-            }
-        }
-    }
-
-    fn accept(&mut self, cx: &mut Worker, listener: usize) {
-        for _ in 0..ACCEPTS {
-            let Some(Some(listener)) = self.listeners.get(listener) else {
-                return;
-            };
-            match listener.accept() {
-                Ok(stream) => self.admit(cx, stream),
-                // No more, or taken by another worker; a failing accept is tried again when there is
-                // something to accept.
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn admit(&mut self, cx: &mut Worker, stream: Stream) {
-        let here = self.len() as u64;
-        if here + self.totals.clients_elsewhere >= MAX_CLIENTS || here >= self.most_here() {
-            self.dues.rejected += 1;
-            // Best effort, as in Redis; the connection ends here.
-            let _ = (&stream).write(b"-ERR max number of clients reached\r\n");
-            return;
-        }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        if cx
-            .register(&stream, FIRST_CONNECTION + slot as u64, Interest::READABLE)
-            .is_err()
-        {
-            self.free.push(slot);
-            return;
-        }
-        let now = UnixMs::now();
-        // Unique over workers: each counts in its own residue class.
-        let id = self.next_id * 128 + u64::from(cx.slot().0);
-        self.next_id += 1;
-        self.dues.connections += 1;
-        let client = Client {
-            id,
-            address: stream.peer_address(),
-            local_address: stream.local_address(),
-            descriptor: stream.number(),
-            connected_at: now,
-            active_at: now,
-            ..Client::default()
-        };
-        self.place.note_address(&client.local_address);
-        let session = Session::new(client);
-        self.slots[slot] = Some(Connection {
-            stream,
-            session,
-            watches_output: false,
-            has_backlog: false,
-            intake: Intake::Open,
-        });
     }
 
     /// Reads what there is, up to the size of the buffer; false if the connection is over.
@@ -382,7 +315,9 @@ impl Connections {
         };
         let is_open = self.send(cx, slot, &mut connection);
         let has_unsent = !connection.session.unsent().is_empty();
-        let is_over = !is_open || (progress == Progress::Closing && !has_unsent);
+        let is_deaf = has_unsent && connection.is_deaf(self.limits.output);
+        self.ends.deaf += u64::from(is_open && is_deaf);
+        let is_over = !is_open || is_deaf || (progress == Progress::Closing && !has_unsent);
         if progress == Progress::More || (progress == Progress::OutputFull && !has_unsent) {
             connection.has_backlog = true;
             self.backlog.push(slot);
@@ -423,13 +358,14 @@ impl Connections {
     /// When `wait` has to end at the latest, to add to the totals or go on with a backlog.
     pub fn deadline(&self, longest: Duration) -> Option<Instant> {
         let now = Instant::now();
-        Some(if self.has_backlog() {
+        let end = if self.has_backlog() {
             now
         } else if self.draining.is_some() {
             now + longest.min(drain::LOOK)
         } else {
             now + longest
-        })
+        };
+        Some(self.left.map_or(end, |left| left.min(end)))
     }
 
     fn next_random(&mut self) -> u64 {
@@ -438,6 +374,14 @@ impl Connections {
         self.random ^= self.random << 25;
         self.random ^= self.random >> 27;
         self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+impl Connection {
+    /// Whether it is to be closed because it does not read what it is sent.
+    fn is_deaf(&mut self, limit: OutputLimit) -> bool {
+        let unsent = self.session.unsent().len();
+        limit.is_passed(unsent, &mut self.lags_since)
     }
 }
 
@@ -460,6 +404,22 @@ impl Server for Desk<'_> {
         self.connections.dues.counters += counters;
     }
 
+    fn lend_metrics(&mut self) -> Metrics {
+        std::mem::take(&mut self.connections.metrics)
+    }
+
+    fn return_metrics(&mut self, metrics: Metrics) {
+        self.connections.metrics = metrics;
+    }
+
+    fn command_rows(&self, own: &Metrics) -> Vec<CommandRow> {
+        self.connections.view.rows(own)
+    }
+
+    fn error_rows(&self, own: &Metrics) -> Vec<(String, u64)> {
+        self.connections.view.errors(own)
+    }
+
     fn facts(&self) -> Facts {
         let Connections {
             totals,
@@ -476,9 +436,17 @@ impl Server for Desk<'_> {
         facts.total_connections = totals.connections + dues.connections;
         facts.net_input_bytes = totals.bytes_in + dues.bytes_in;
         facts.net_output_bytes = totals.bytes_out + dues.bytes_out;
-        facts.max_clients = MAX_CLIENTS;
-        facts.rejected_connections = dues.rejected;
+        facts.max_clients = self.connections.limits.max_clients;
+        facts.rates = self.connections.looks.rates();
+        let ends = self.connections.view.ends(self.connections.ends);
+        facts.rejected_connections = ends.rejected;
         let mut fields = totals.extra_fields();
+        for (name, count) in [
+            ("dsu_closed_for_not_reading", ends.deaf),
+            ("dsu_closed_for_being_idle", ends.idle),
+        ] {
+            fields.push((name.to_owned(), count.to_string()));
+        }
         let reloads = self.connections.config_reloads.to_string();
         fields.push(("dsu_config_reloads".to_owned(), reloads));
         facts.extra = vec![("Dsu".to_owned(), fields)];
@@ -489,8 +457,8 @@ impl Server for Desk<'_> {
         for (name, value) in config_defaults() {
             visit(name, value);
         }
+        self.connections.limits.settings(visit);
         let facts = self.connections.place.facts();
-        visit("maxclients", &MAX_CLIENTS.to_string());
         visit("maxmemory", &facts.max_memory.to_string());
         visit("port", &facts.tcp_port.to_string());
     }

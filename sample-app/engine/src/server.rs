@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
+use crate::metrics::{CommandRow, Metrics};
 use crate::store::UnixMs;
 
 /// What one batch of commands counted. The application adds it to its totals.
@@ -42,6 +43,18 @@ pub trait Server {
     /// Takes what a batch counted.
     fn count(&mut self, counters: Counters);
 
+    /// Lends what was counted about commands and errors for one batch.
+    fn lend_metrics(&mut self) -> Metrics;
+
+    /// Takes back what was lent, with what the batch counted.
+    fn return_metrics(&mut self, metrics: Metrics);
+
+    /// The calls of every command by all workers, this one's being `own`; by name.
+    fn command_rows(&self, own: &Metrics) -> Vec<CommandRow>;
+
+    /// How often each kind of error was answered by all workers, this one's being `own`; by its word.
+    fn error_rows(&self, own: &Metrics) -> Vec<(String, u64)>;
+
     /// What INFO and HELLO tell; gathered when asked for.
     fn facts(&self) -> Facts;
 
@@ -51,6 +64,17 @@ pub trait Server {
     /// The lines of CLIENT LIST for all connections but the one that asks, each with its id
     /// and without an end of line.
     fn other_clients(&self, asking: u64, visit: &mut dyn FnMut(u64, &str));
+}
+
+/// What all workers did in a second, lately.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Rates {
+    /// Commands.
+    pub commands: f64,
+    /// Bytes received.
+    pub bytes_in: f64,
+    /// Bytes sent.
+    pub bytes_out: f64,
 }
 
 /// What INFO tells. Times are in seconds, sizes in bytes.
@@ -90,8 +114,8 @@ pub struct Facts {
     pub total_connections: u64,
     /// Connections ever turned away.
     pub rejected_connections: u64,
-    /// Commands per second, lately.
-    pub commands_per_s: u64,
+    /// What was done in a second, lately.
+    pub rates: Rates,
     /// Bytes ever received.
     pub net_input_bytes: u64,
     /// Bytes ever sent.
@@ -130,6 +154,5 @@ pub fn config_defaults() -> &'static [(&'static str, &'static str)] {
         ("requirepass", ""),
         ("save", ""),
         ("tcp-keepalive", "300"),
-        ("timeout", "0"),
     ]
 }

@@ -13,6 +13,7 @@ use crate::buffer::{Input, Output};
 use crate::call::{Buffers, Call, Client, Outcome};
 use crate::command::{Command, Handler};
 use crate::error::{CommandError, until_zero};
+use crate::metrics::Metrics;
 use crate::server::{Counters, Server};
 use crate::store::{Edit, KeySet, Keys, Keyspace, Store, UnixMs};
 use crate::table::CommandTable;
@@ -37,6 +38,12 @@ pub enum Progress {
     OutputFull,
     /// Send what is unsent, then close the connection. Nothing more will run.
     Closing,
+}
+
+/// Where a batch counts.
+struct Counts<'a> {
+    counters: &'a mut Counters,
+    metrics: &'a mut Metrics,
 }
 
 /// A connection's private state.
@@ -157,7 +164,13 @@ impl Session {
     ) -> Progress {
         let mut counters = Counters::default();
         let now = server.now();
-        let progress = self.batch(table, context, server, &mut counters, now, budget);
+        let mut metrics = server.lend_metrics();
+        let mut counts = Counts {
+            counters: &mut counters,
+            metrics: &mut metrics,
+        };
+        let progress = self.batch(table, context, server, &mut counts, now, budget);
+        server.return_metrics(metrics);
         if counters != Counters::default() {
             self.client.active_at = now;
             server.count(counters);
@@ -170,7 +183,7 @@ impl Session {
         table: &CommandTable<S>,
         context: &mut S::Context,
         server: &mut dyn Server,
-        counters: &mut Counters,
+        counts: &mut Counts<'_>,
         now: UnixMs,
         budget: usize,
     ) -> Progress {
@@ -196,7 +209,7 @@ impl Session {
                     return Progress::Idle;
                 }
                 Ok(Parsed::Request { length }) => {
-                    self.request(table, context, server, counters, now);
+                    self.request(table, context, server, counts, now);
                     self.input.consume(length);
                     let foreseen = self.foreseen.get_mut();
                     *foreseen = foreseen.saturating_sub(length);
@@ -207,7 +220,8 @@ impl Session {
                     if !self.client.reply_mode.is_silent() {
                         Reply::new(self.output.tail(), self.client.protocol).error(&text);
                     }
-                    counters.errors += 1;
+                    counts.counters.errors += 1;
+                    counts.metrics.error(&text);
                     self.closing = true;
                 }
             }
@@ -219,7 +233,7 @@ impl Session {
         table: &CommandTable<S>,
         context: &mut S::Context,
         server: &mut dyn Server,
-        counters: &mut Counters,
+        counts: &mut Counts<'_>,
         now: UnixMs,
     ) {
         let buffers = self.buffers();
@@ -232,7 +246,8 @@ impl Session {
             reply: Reply::new(self.output.tail(), self.client.protocol),
             client: &mut self.client,
             server,
-            counters,
+            counters: counts.counters,
+            metrics: counts.metrics,
             now,
             name: "",
             buffers,
@@ -247,9 +262,14 @@ impl Session {
         };
         let mark = call.mark;
         if let Err(error) = outcome {
-            call.counters.errors += 1;
             call.reply.rewind(mark);
-            call.reply.error(&error.text());
+            call.fail(&error);
+            // What ran was counted when it ran.
+            if call.name.is_empty()
+                && let Some(command) = table.named(args)
+            {
+                call.metrics.reject(command.meter, command.spec.name);
+            }
         }
         if call.client.reply_mode.is_silent() {
             call.reply.rewind(mark);
@@ -295,8 +315,23 @@ pub(crate) fn find<'t, S: Store>(
     })
 }
 
+/// Runs a command and counts how it went and how long it took, waiting for locks included.
 #[inline]
 pub(crate) fn run<S: Store>(
+    command: &Command<S>,
+    table: &CommandTable<S>,
+    context: &mut S::Context,
+    call: &mut Call<'_>,
+) -> Outcome {
+    let timer = call.metrics.begin(command.meter);
+    let outcome = execute(command, table, context, call);
+    call.metrics
+        .end(command.meter, command.spec.name, timer, &outcome);
+    outcome
+}
+
+#[inline]
+fn execute<S: Store>(
     command: &Command<S>,
     table: &CommandTable<S>,
     context: &mut S::Context,

@@ -1,7 +1,9 @@
 //! All commands of a version, found by name.
 
 use crate::command::Command;
+use crate::metrics::Meter;
 use crate::store::Store;
+use resp::Args;
 
 /// The commands of one version. Lookup takes one hash of the name's bytes, one slot and one
 /// comparison: at construction a multiplier is searched under which no two names share a
@@ -31,6 +33,15 @@ impl<S: Store> CommandTable<S> {
             }
         }
         assert!(commands.len() < usize::from(EMPTY), "too many commands");
+        let mut next = 0;
+        for command in &mut commands {
+            for one in std::iter::once(&mut command.meter)
+                .chain(command.subcommands.iter_mut().map(|sub| &mut sub.meter))
+            {
+                *one = Meter(next);
+                next += 1;
+            }
+        }
         let names: Vec<&str> = commands.iter().map(|command| command.spec.name).collect();
         let (slots, multiplier, shift) = perfect(&names);
         Self {
@@ -52,6 +63,15 @@ impl<S: Store> CommandTable<S> {
             .as_bytes()
             .eq_ignore_ascii_case(name)
             .then_some(command)
+    }
+
+    /// The command or subcommand that a request names, whatever else it has.
+    pub(crate) fn named(&self, args: Args<'_>) -> Option<&Command<S>> {
+        let command = self.find(args.at(0))?;
+        match args.get(1) {
+            Some(name) if !command.subcommands.is_empty() => command.subcommand(name),
+            _ => Some(command),
+        }
     }
 
     /// The command or subcommand of this full name, as in `client|id`, in any case.

@@ -33,9 +33,9 @@ fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
     local.connections.listen(cx)?;
     loop {
         update_point!(cx, "event-loop", local);
+        settler.settle(cx, &totals::TOTALS, &mut local.connections);
         cx.wait(&mut events, local.connections.deadline(SETTLE_EVERY))?;
         local.connections.serve(cx, &table, &events);
-        settler.settle(cx, &totals::TOTALS, &mut local.connections);
     }
 }
 

@@ -36,12 +36,12 @@ fn serve(cx: &mut Worker, mut local: Local) -> Step<Local> {
     local.connections.listen(cx)?;
     loop {
         update_point!(cx, "event-loop", local);
+        settler.settle(cx, &totals::TOTALS, &mut local.connections);
         cx.wait(&mut events, local.connections.deadline(TICK))?;
         local.connections.serve(cx, &table, &events);
         local
             .connections
             .count_expired(local.expiry.tick::<Store>(cx));
-        settler.settle(cx, &totals::TOTALS, &mut local.connections);
     }
 }
 

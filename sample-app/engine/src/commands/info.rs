@@ -3,11 +3,12 @@
 use std::fmt::{Display, Write as _};
 
 use crate::call::{Call, Outcome};
+use crate::metrics::CommandRow;
 use crate::server::Facts;
 use crate::store::{KeySet, Keyspace, Store, Totals};
 use crate::walk::Doors;
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 13] = [
     "server",
     "clients",
     "memory",
@@ -16,9 +17,15 @@ const SECTIONS: [&str; 10] = [
     "replication",
     "cpu",
     "modules",
+    "commandstats",
+    "errorstats",
+    "latencystats",
     "cluster",
     "keyspace",
 ];
+
+/// Sections that only those get who name them, or all.
+const ON_REQUEST: [&str; 2] = ["commandstats", "latencystats"];
 
 /// Keys are counted only if they are asked for; a lock that cannot be had leaves their line
 /// out rather than the whole answer.
@@ -29,11 +36,11 @@ pub(crate) fn info<S: Store>(call: &mut Call<'_>, mut doors: Doors<'_, '_, S>) -
         .iter()
         .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
         .collect();
-    let everything = wanted.is_empty()
-        || wanted
-            .iter()
-            .any(|name| matches!(name.as_str(), "all" | "default" | "everything"));
-    let has = |section: &str| everything || wanted.iter().any(|name| name == section);
+    let asks = |section: &str| wanted.iter().any(|name| name == section);
+    let is_all = asks("all") || asks("everything");
+    let is_default = wanted.is_empty() || asks("default");
+    let has =
+        |section: &str| is_all || is_default && !ON_REQUEST.contains(&section) || asks(section);
     let facts = call.server.facts();
     let mut text = Text::default();
     for section in SECTIONS.into_iter().filter(|section| has(section)) {
@@ -46,6 +53,9 @@ pub(crate) fn info<S: Store>(call: &mut Call<'_>, mut doors: Doors<'_, '_, S>) -
             "stats" => stats(&mut text, &facts),
             "replication" => replication(&mut text, &facts),
             "cpu" => cpu(&mut text, &facts),
+            "commandstats" => commands(&mut text, &call.server.command_rows(call.metrics)),
+            "errorstats" => errors(&mut text, &call.server.error_rows(call.metrics)),
+            "latencystats" => latencies(&mut text, &call.server.command_rows(call.metrics)),
             "cluster" => text.field("cluster_enabled", 0),
             "keyspace" => {
                 let totals = doors.with(KeySet::All, call.now, |tx| tx.totals());
@@ -203,11 +213,20 @@ fn stats(text: &mut Text, facts: &Facts) {
     let counters = facts.counters;
     text.field("total_connections_received", facts.total_connections);
     text.field("total_commands_processed", counters.commands);
-    text.field("instantaneous_ops_per_sec", facts.commands_per_s);
+    let rates = facts.rates;
+    text.field(
+        "instantaneous_ops_per_sec",
+        format_args!("{:.0}", rates.commands),
+    );
     text.field("total_net_input_bytes", facts.net_input_bytes);
     text.field("total_net_output_bytes", facts.net_output_bytes);
     text.field("total_net_repl_input_bytes", 0);
     text.field("total_net_repl_output_bytes", 0);
+    let kib = |bytes: f64| format!("{:.2}", bytes / 1024.0);
+    text.field("instantaneous_input_kbps", kib(rates.bytes_in));
+    text.field("instantaneous_output_kbps", kib(rates.bytes_out));
+    text.field("instantaneous_input_repl_kbps", "0.00");
+    text.field("instantaneous_output_repl_kbps", "0.00");
     text.field("rejected_connections", facts.rejected_connections);
     text.field("sync_full", 0);
     text.field("sync_partial_ok", 0);
@@ -233,6 +252,38 @@ fn stats(text: &mut Text, facts: &Facts) {
     text.field("tracking_total_prefixes", 0);
     text.field("unexpected_error_replies", 0);
     text.field("total_error_replies", counters.errors);
+}
+
+/// Commands that were never called have no line.
+fn commands(text: &mut Text, rows: &[CommandRow]) {
+    for row in rows {
+        let each = row.usec as f64 / row.calls.max(1) as f64;
+        text.field(
+            &format!("cmdstat_{}", row.name),
+            format_args!(
+                "calls={},usec={},usec_per_call={each:.2},rejected_calls={},failed_calls={}",
+                row.calls, row.usec, row.rejected, row.failed
+            ),
+        );
+    }
+}
+
+fn errors(text: &mut Text, rows: &[(String, u64)]) {
+    for (word, count) in rows {
+        text.field(&format!("errorstat_{word}"), format_args!("count={count}"));
+    }
+}
+
+fn latencies(text: &mut Text, rows: &[CommandRow]) {
+    for row in rows {
+        if let Some(percentiles) = row.percentiles {
+            let [half, most, nearly_all] = percentiles.map(|ns| ns as f64 / 1000.0);
+            text.field(
+                &format!("latency_percentiles_usec_{}", row.name),
+                format_args!("p50={half:.3},p99={most:.3},p99.9={nearly_all:.3}"),
+            );
+        }
+    }
 }
 
 fn replication(text: &mut Text, facts: &Facts) {

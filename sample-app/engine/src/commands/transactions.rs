@@ -133,6 +133,7 @@ fn one<S: Store>(
         client: &mut *call.client,
         server: &mut *call.server,
         counters: &mut *call.counters,
+        metrics: &mut *call.metrics,
         now: call.now,
         name: command.spec.name,
         buffers: call.buffers,
@@ -142,6 +143,7 @@ fn one<S: Store>(
     part.mark = part.reply.mark();
     let mark = part.mark;
     part.counters.commands += 1;
+    let timer = part.metrics.begin(command.meter);
     let outcome = match command.handler {
         Handler::Keys(handler) | Handler::All(handler) => handler(&mut part, tx),
         Handler::Free(handler) => handler(&mut part),
@@ -150,6 +152,8 @@ fn one<S: Store>(
         // Neither is ever queued.
         Handler::Run(_) | Handler::Container => Err(CommandError::arity(command.spec.name)),
     };
+    part.metrics
+        .end(command.meter, command.spec.name, timer, &outcome);
     let edit = if outcome.is_ok() {
         Edit::Stands
     } else {
@@ -157,9 +161,8 @@ fn one<S: Store>(
     };
     tx.close_edit(edit);
     if let Err(error) = outcome {
-        part.counters.errors += 1;
         part.reply.rewind(mark);
-        part.reply.error(&error.text());
+        part.fail(&error);
     }
     call.close |= part.close;
     call.reply.set_protocol(call.client.protocol);

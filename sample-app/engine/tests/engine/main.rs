@@ -13,6 +13,7 @@ mod peer;
 mod reply_modes;
 mod server;
 mod session;
+mod statistics;
 mod store_errors;
 mod transactions;
 mod two_connections;

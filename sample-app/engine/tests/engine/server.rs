@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kv_engine::{
-    Client, CommandTable, Counters, Facts, Progress, Server, Session, UnixMs, config_defaults,
+    Client, CommandRow, CommandTable, Counters, Facts, Metrics, Progress, Server, Session, UnixMs,
+    config_defaults,
 };
 
 use crate::memory::{InMemory, Memory};
@@ -14,6 +15,7 @@ pub struct TestServer {
     pub clock: Option<UnixMs>,
     pub counted: Counters,
     pub others: Vec<(u64, String)>,
+    metrics: Metrics,
     chance: u64,
 }
 
@@ -23,6 +25,7 @@ impl TestServer {
             clock: None,
             counted: Counters::default(),
             others: Vec::new(),
+            metrics: Metrics::default(),
             chance: 1,
         }
     }
@@ -43,6 +46,22 @@ impl Server for TestServer {
 
     fn count(&mut self, counters: Counters) {
         self.counted += counters;
+    }
+
+    fn lend_metrics(&mut self) -> Metrics {
+        std::mem::take(&mut self.metrics)
+    }
+
+    fn return_metrics(&mut self, metrics: Metrics) {
+        self.metrics = metrics;
+    }
+
+    fn command_rows(&self, own: &Metrics) -> Vec<CommandRow> {
+        own.rows()
+    }
+
+    fn error_rows(&self, own: &Metrics) -> Vec<(String, u64)> {
+        own.errors()
     }
 
     fn facts(&self) -> Facts {
