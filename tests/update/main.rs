@@ -12,6 +12,6 @@ mod refusals;
 mod repaired;
 mod rooms;
 mod signals;
-mod typed;
 mod transactions;
+mod typed;
 mod under_load;
