@@ -74,12 +74,6 @@ impl<T: Shared> SharedDeque<T> {
         self.get_cell_mut(index)?.map(Cell::get_mut).transpose()
     }
 
-    /// Moves a cell to a place in front of it that holds none; its own holds none afterwards.
-    fn move_cell(&mut self, from: usize, to: usize) {
-        // SAFETY: both are places of this ring; the caller has dropped or moved what was at `to`.
-        unsafe { self.place(to).write(self.place(from).read()) };
-    }
-
     /// The elements from front to back, foreign ones as errors.
     pub fn iter(&self) -> impl Iterator<Item = Result<&T, AccessError>> {
         (0..self.len()).filter_map(|index| self.get_cell(index).map(Cell::get))

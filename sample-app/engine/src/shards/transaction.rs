@@ -3,6 +3,7 @@
 use super::entry::{Entry, StringHolder, inaccessible};
 use super::locked::Locked;
 use super::place::{SHARDS, shard_of};
+use crate::ahead;
 use crate::changes::{self, Changes, Noted};
 use crate::error::StoreError;
 use crate::store::{KeySet, Store, UnixMs};
@@ -60,6 +61,10 @@ impl<S: Shards> Store for ShardedStore<S> {
 
     fn shard_of(key: &[u8]) -> usize {
         shard_of(key)
+    }
+
+    fn prefetch(cx: &mut Worker, keys: &[&[u8]]) {
+        ahead::prefetch::<S>(cx, keys);
     }
 
     fn open<'t>(
@@ -185,6 +190,20 @@ impl<S: Shards> Transaction<'_, S> {
         };
         changes::note(changes, key);
         Ok(old)
+    }
+
+    /// Overwrites an entry that only this version knows of where it is; false if that cannot be.
+    pub(super) fn renew(&mut self, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        let entry = entries.get_cell_mut(key)?.and_then(Cell::plain_mut);
+        let is_renewed = match entry {
+            Some(entry) => entry.renew(value)?,
+            None => false,
+        };
+        if is_renewed {
+            changes::note(changes, key);
+        }
+        Ok(is_renewed)
     }
 
     /// As [`put`](Self::put), a new entry with this string.
