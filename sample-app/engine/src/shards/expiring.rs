@@ -2,7 +2,8 @@
 
 use super::entry::{Entry, ExpiringEntry, FOREVER, StringHolder};
 use super::keyspace::walk;
-use super::transaction::{Shards, Transaction, ValueOf};
+use super::transaction::{Shards, Transaction, ValueOf, live_mut};
+use crate::changes;
 use crate::error::StoreError;
 use crate::store::{Expiring, ExpirySlice, Lifetime, UnixMs};
 use dsu_runtime::heap::Cell;
@@ -24,9 +25,10 @@ impl<S: Shards<Entry: ExpiringEntry>> Expiring for Transaction<'_, S> {
     }
 
     fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> Result<(), StoreError> {
-        if let Some(entry) = self.edit_entry(key)? {
+        let (entries, changes) = S::parts(self.locked.of_mut(key));
+        if let Some(entry) = live_mut::<S>(entries, key, self.now, &mut self.over)? {
             entry.set_expires_at_ms(in_entry(deadline));
-            self.touch(key);
+            changes::note(changes, key);
         }
         Ok(())
     }

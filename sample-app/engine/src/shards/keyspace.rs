@@ -127,34 +127,18 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
     }
 
     fn random_key(&mut self, chance: u64) -> Result<Option<&[u8]>, StoreError> {
-        let sizes: Vec<(usize, usize)> = self
-            .locked
-            .held()
-            .map(|shard| (shard, S::entries(self.locked.get(shard)).len()))
-            .collect();
-        let keys: usize = sizes.iter().map(|(_, len)| len).sum();
-        if keys == 0 {
-            return Ok(None);
+        let mut chance = Chance(chance | 1);
+        loop {
+            let mut next = chance;
+            match self.any_key(&mut next) {
+                Some((key, Time::Over)) => {
+                    let key = key.to_vec();
+                    self.settle(&key)?;
+                    chance = next;
+                }
+                _ => return Ok(self.any_key(&mut chance).map(|(key, _)| key)),
+            }
         }
-        let mut place = ((u128::from(chance) * keys as u128) >> 64) as usize;
-        let mut state = chance | 1;
-        let shard = sizes.iter().find(|(_, len)| {
-            let is_here = place < *len;
-            place = place.saturating_sub(*len);
-            is_here
-        });
-        let Some((shard, _)) = shard else {
-            return Ok(None);
-        };
-        let entries = S::entries(self.locked.get(*shard));
-        let picked = entries.random(|| {
-            // xorshift64*: the map asks for more than one number.
-            state ^= state >> 12;
-            state ^= state << 25;
-            state ^= state >> 27;
-            state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-        });
-        Ok(picked.map(|(key, _)| key.as_slice()))
     }
 
     fn scan(
@@ -192,6 +176,50 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
         {
             changes.undo(noted);
         }
+    }
+}
+
+/// xorshift64*: more numbers from one.
+#[derive(Clone, Copy)]
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+/// Whether a key's time is up.
+enum Time {
+    Left,
+    Over,
+}
+
+impl<S: Shards> Transaction<'_, S> {
+    /// Any key of the locked shards, expired ones included, each with equal probability.
+    fn any_key(&self, chance: &mut Chance) -> Option<(&[u8], Time)> {
+        let sizes: Vec<(usize, usize)> = self
+            .locked
+            .held()
+            .map(|shard| (shard, S::entries(self.locked.get(shard)).len()))
+            .collect();
+        let keys: usize = sizes.iter().map(|(_, len)| len).sum();
+        let mut place = ((u128::from(chance.next()) * keys as u128) >> 64) as usize;
+        let (shard, _) = sizes.iter().find(|(_, len)| {
+            let is_here = place < *len;
+            place = place.saturating_sub(*len);
+            is_here
+        })?;
+        let entries = S::entries(self.locked.get(*shard));
+        let (key, cell) = entries.random(|| chance.next())?;
+        let time = match is_over::<S>(cell, self.now) {
+            true => Time::Over,
+            false => Time::Left,
+        };
+        Some((key, time))
     }
 }
 

@@ -123,41 +123,22 @@ impl<S: Shards> Transaction<'_, S> {
         changes::note(S::parts(self.locked.of_mut(key)).1, key);
     }
 
-    /// The entry to edit, unless its time is up.
-    pub(super) fn edit_entry(&mut self, key: &[u8]) -> Result<Option<&mut S::Entry>, StoreError> {
-        let (entries, changes) = S::parts(self.locked.of_mut(key));
-        match entries.get_mut(key).map_err(inaccessible)? {
-            Some(entry) if entry.is_over(self.now) => {
-                self.over.push(key.to_vec());
-                Ok(None)
-            }
-            Some(entry) => {
-                self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
-                Ok(Some(entry))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// A part of the value to edit, unless the key's time is up. That is noted as a change.
+    /// A part of the value to edit, unless the key's time is up. That is noted as a change, until
+    /// [`close_edit`](crate::Keyspace::close_edit) says otherwise.
     pub(super) fn edit_value<R>(
         &mut self,
         key: &[u8],
         part: impl FnOnce(&mut ValueOf<S>) -> Result<&mut R, StoreError>,
     ) -> Result<Option<&mut R>, StoreError> {
         let (entries, changes) = S::parts(self.locked.of_mut(key));
-        match entries.get_mut(key).map_err(inaccessible)? {
-            Some(entry) if entry.is_over(self.now) => {
-                self.over.push(key.to_vec());
-                Ok(None)
-            }
-            Some(entry) => {
-                let part = part(entry.value_mut().map_err(inaccessible)?)?;
-                self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
-                Ok(Some(part))
-            }
-            None => Ok(None),
-        }
+        let entry = live_mut::<S>(entries, key, self.now, &mut self.over)?;
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
+        // Noted once it has succeeded: a command with two edits whose second fails undoes the first.
+        let part = part(entry.value_mut().map_err(inaccessible)?)?;
+        self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
+        Ok(Some(part))
     }
 
     /// Removes the entry if its time is up.
@@ -232,6 +213,21 @@ impl<S: Shards> Transaction<'_, S> {
         }
         Ok(())
     }
+}
+
+/// The entry to edit; a key whose time is up is put on the list of those.
+pub(super) fn live_mut<'e, S: Shards>(
+    entries: &'e mut SharedMap<SharedBytes, S::Entry>,
+    key: &[u8],
+    now: UnixMs,
+    over: &mut Vec<Vec<u8>>,
+) -> Result<Option<&'e mut S::Entry>, StoreError> {
+    let entry = entries.get_mut(key).map_err(inaccessible)?;
+    if entry.as_ref().is_some_and(|entry| entry.is_over(now)) {
+        over.push(key.to_vec());
+        return Ok(None);
+    }
+    Ok(entry)
 }
 
 impl<S: Shards> Drop for Transaction<'_, S> {

@@ -150,24 +150,14 @@ impl Keyspace for Tx<'_> {
     type Value = Text;
 
     fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        match self.entry(key).map(|entry| &entry.value) {
-            Some(Held::Text(text)) => Ok(Some(&text.bytes)),
-            Some(_) => Err(StoreError::WrongType),
-            None => Ok(None),
-        }
+        Ok(self.text(key)?.map(|text| text.bytes.as_slice()))
     }
 
     fn edit(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
-        match self.entry(key).map(|entry| &entry.value) {
-            Some(Held::Text(_)) => {}
-            Some(_) => return Err(StoreError::WrongType),
-            None => return Ok(None),
+        if self.text(key)?.is_some() {
+            self.changes.note_edit(key);
         }
-        self.changes.note_edit(key);
-        Ok(match self.entry(key).map(|entry| &mut entry.value) {
-            Some(Held::Text(text)) => Some(text),
-            _ => None,
-        })
+        self.text(key)
     }
 
     fn contains(&mut self, key: &[u8]) -> Result<bool, StoreError> {
