@@ -10,14 +10,6 @@ impl Tx<'_> {
         self.entry(key).map(|entry| &mut entry.value)
     }
 
-    /// As [`held`](Self::held), to be edited.
-    fn held_to_edit(&mut self, key: &[u8]) -> Option<&mut Held> {
-        if self.entry(key).is_some() {
-            self.changes.note_edit(key);
-        }
-        self.held(key)
-    }
-
     /// What the key holds, or else what `new` is.
     fn held_or(&mut self, key: &[u8], new: impl FnOnce(&Self) -> Held) -> &mut Held {
         if self.entry(key).is_none() {
@@ -26,7 +18,7 @@ impl Tx<'_> {
             let deadline = None;
             self.shards[shard].insert(place, Entry { value, deadline });
         }
-        self.held_to_edit(key).expect("it was made just now")
+        self.held(key).expect("it was made just now")
     }
 }
 
