@@ -44,7 +44,6 @@ pub(crate) fn hsetnx<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> 
     if hash.get(field).is_some() {
         tx.close_edit(Edit::Undone);
         call.reply.integer(0);
-        tx.close_edit(Edit::Undone);
         return Ok(());
     }
     if let Err(error) = hash.set(field, call.args.at(3)) {
@@ -94,9 +93,6 @@ pub(crate) fn hdel<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Ou
         } else if removed == 0 {
             tx.close_edit(Edit::Undone);
         }
-    }
-    if removed == 0 {
-        tx.close_edit(Edit::Undone);
     }
     call.reply.count(removed);
     Ok(())

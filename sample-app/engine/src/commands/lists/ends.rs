@@ -102,9 +102,6 @@ fn pop<T: Typed>(call: &mut Call<'_>, tx: &mut T, end: End) -> Outcome {
     } else if count == Some(0) {
         tx.close_edit(Edit::Undone);
     }
-    if count == Some(0) {
-        tx.close_edit(Edit::Undone);
-    }
     Ok(())
 }
 
