@@ -131,6 +131,14 @@ impl Tx<'_> {
         shard.get_mut(&place)
     }
 
+    fn text(&mut self, key: &[u8]) -> Result<Option<&mut Text>, StoreError> {
+        match self.entry(key).map(|entry| &mut entry.value) {
+            Some(Held::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(StoreError::WrongType),
+            None => Ok(None),
+        }
+    }
+
     /// Makes the key hold this instead.
     fn put(&mut self, key: &[u8], entry: Entry) -> Result<(), StoreError> {
         let (shard, place) = place(key);

@@ -146,3 +146,13 @@ fn info_counts_what_was_done() {
     }
     assert_eq!(local.line("INFO worker").text(), "# Worker\r\nslot:3\r\n");
 }
+
+#[test]
+fn a_broken_request_ends_a_connection_whose_replies_are_off_without_a_word() {
+    for mode in ["off", "skip"] {
+        let mut local = local();
+        let bytes = format!("client reply {mode}\r\n*1\r\nx\r\n");
+        assert_eq!(local.exchange(bytes.as_bytes()), b"");
+        assert!(local.session.is_closing(), "{mode}");
+    }
+}
