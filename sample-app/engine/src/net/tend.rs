@@ -45,6 +45,10 @@ impl Connections {
         for _ in 0..due {
             self.tended.slot = (self.tended.slot + 1) % self.slots.len();
             let slot = self.tended.slot;
+            // Each end is counted once.
+            if closed.contains(&slot) {
+                continue;
+            }
             if let Some(why) = self.look_after(slot, now) {
                 match why {
                     Close::Idle => self.ends.idle += 1,
