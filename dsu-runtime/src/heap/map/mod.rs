@@ -1,6 +1,6 @@
 //! A hash map in shared memory: an extendible hash table.
 //!
-//! A directory indexed by the top bits of the hash names segments of at most 128 entries; a full
+//! A directory indexed by the top bits of the hash names segments of about a hundred entries; a full
 //! segment splits in two by the next bit, and the directory doubles when it has no bit left (Fagin,
 //! Nievergelt, Pippenger, Strong: Extendible Hashing, TODS 1979; in persistent memory CCEH, FAST 2019,
 //! and Dash, VLDB 2020). Within a segment, control bytes are probed sixteen at a time as in
