@@ -48,10 +48,11 @@
 //! | [`lens`] | the trait, and which ways a lens goes |
 //! | [`error`] | why a value could not cross, and where in it |
 //! | [`complement`] | the closed list of what complements are made of |
-//! | [`ops`] | small lenses: identity, add, drop, convert, one-way, each |
+//! | [`ops`] | small lenses: identity, add, drop, derived, convert, one-way, wrap, each, re-key, partition, inverse |
 //! | [`mod@compose`] | one lens after another, and lenses side by side |
 //! | [`mod@record`] | the macro that makes a lens between two structs |
 //! | [`mod@variant`] | the macro that makes a lens to an enum that has more variants |
+//! | [`losses`] | what is lost where no complement is at hand, as data |
 //! | [`laws`] | checks that a lens loses nothing, with and without edits |
 //!
 //! # Origin
@@ -66,6 +67,7 @@ pub mod compose;
 pub mod error;
 pub mod laws;
 pub mod lens;
+pub mod losses;
 pub mod ops;
 pub mod record;
 pub mod variant;
@@ -73,8 +75,10 @@ pub mod variant;
 pub use complement::{Image, Kept, Pair, Residual};
 pub use compose::{Compose, compose};
 pub use error::{ErrorKind, LensError, Segment};
-pub use lens::{Directions, Lens, Unrepresentable};
+pub use lens::{Directions, Lens, Unrepresentable, two_way};
+pub use losses::{Loss, Losses, Toward};
 pub use ops::{
-    Add, Convert, Drop, Exact, Identity, OneWay, add, convert, drop, each, exact, identity,
-    one_way, total,
+    Add, Convert, Derived, Drop, Exact, Identity, Inverse, OneWay, Part, Partition, Rekey,
+    ResetWhenWritten, Wrap, add, convert, derived, drop, each, exact, identity, inverse, one_way,
+    partition, rekey, reset_when_written, total, wrap,
 };

@@ -69,6 +69,10 @@ impl<T> Sequence for Shelf<T> {
         Ok(())
     }
 
+    fn items(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+
     fn into_items(self) -> impl Iterator<Item = T> {
         self.0.into_iter()
     }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use super::Sequence;
 use crate::complement::says_something;
-use crate::{Directions, Lens, LensError, Segment};
+use crate::{Directions, Lens, LensError, Losses, Segment, Toward, Unrepresentable};
 
 /// How an element is recognised. An element and its image must have the same key.
 pub trait ElementKey<L: Lens> {
@@ -174,6 +174,7 @@ where
     type Left = A;
     type Right = B;
     type Complement = S;
+    const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
         convert(
@@ -197,7 +198,15 @@ where
         complements.count() == 0
     }
 
-    fn directions(&self) -> Directions {
-        self.lens.directions()
+    fn unrepresentable(&self) -> Unrepresentable {
+        self.lens.unrepresentable()
+    }
+
+    fn represents(&self, right: &B) -> bool {
+        right.items().all(|item| self.lens.represents(item))
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        report.each(|report| self.lens.losses(toward, report));
     }
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::Sequence;
 use crate::complement::says_something;
-use crate::{Directions, Lens, LensError, Segment};
+use crate::{Directions, Lens, LensError, Losses, Segment, Toward, Unrepresentable};
 
 /// `A` of lefts `<->` `B` of rights; the complements stand in a `S`, in the same order.
 ///
@@ -79,6 +79,7 @@ where
     type Left = A;
     type Right = B;
     type Complement = S;
+    const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
         convert(left, complements, |item, complement| {
@@ -96,7 +97,15 @@ where
         complements.count() == 0
     }
 
-    fn directions(&self) -> Directions {
-        self.lens.directions()
+    fn unrepresentable(&self) -> Unrepresentable {
+        self.lens.unrepresentable()
+    }
+
+    fn represents(&self, right: &B) -> bool {
+        right.items().all(|item| self.lens.represents(item))
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        report.each(|report| self.lens.losses(toward, report));
     }
 }
