@@ -70,10 +70,15 @@ pub mod lens;
 pub mod losses;
 pub mod ops;
 pub mod record;
+pub mod successor;
 pub mod variant;
+
+#[doc(hidden)]
+pub mod __private;
 
 pub use complement::{Image, Kept, Pair, Residual};
 pub use compose::{Compose, compose};
+pub use dsu_macros::Lens;
 pub use error::{ErrorKind, LensError, Segment};
 pub use lens::{Directions, Lens, Unrepresentable, two_way};
 pub use losses::{Loss, Losses, Toward};
@@ -82,3 +87,4 @@ pub use ops::{
     ResetWhenWritten, Wrap, add, convert, derived, drop, each, exact, identity, inverse, one_way,
     partition, rekey, reset_when_written, total, wrap,
 };
+pub use successor::Successor;

@@ -51,8 +51,8 @@ where
     }
 }
 
-/// Keys with their other form.
-type Renamed<K, J> = Vec<(K, J)>;
+/// A map, and keys of the one that it was made of with their form in it.
+type Rekeyed<From, To> = (To, Vec<(<From as Map>::Key, <To as Map>::Key)>);
 
 /// A map under the keys that `to` gives, and the pairs of keys of which `back` does not give the one that was.
 fn convert<From, To>(
@@ -60,7 +60,7 @@ fn convert<From, To>(
     known: BTreeMap<From::Key, To::Key>,
     to: impl Fn(&From::Key) -> Result<To::Key, LensError>,
     back: impl Fn(&To::Key) -> Result<From::Key, LensError>,
-) -> Result<(To, Renamed<From::Key, To::Key>), LensError>
+) -> Result<Rekeyed<From, To>, LensError>
 where
     From: Map,
     To: Map<Value = From::Value>,
