@@ -7,7 +7,7 @@ use crate::ops::{Watched, unless_written};
 
 /// A field that keeps its type.
 #[diagnostic::on_unimplemented(
-    message = "the field is a `{Self}` in the older type and a `{R}` in the newer one",
+    message = "the field is not of the same type on both sides: `{Self}` and `{R}`",
     label = "a field without an attribute is moved as it is",
     note = "say how one becomes the other: `#[lens(nested)]` if the newer type derives a lens from the older, `#[lens(with = LENS)]`, `#[lens(convert(forward, backward))]`, `#[lens(each(..))]` or `#[lens(wrap)]`"
 )]

@@ -339,16 +339,8 @@ impl Arm<'_> {
         match &rule.kind {
             Kind::Move => {
                 let all = self.of(rule, toward.other()).zip(self.of(rule, toward)).map(|(from, to)| {
-                    let (from, bound) = (&from.bound, &to.bound);
-                    // The type is only spelled where the compiler can show it to its author.
-                    let ty = match toward {
-                        Side::Newer => {
-                            let ty = &to.ty;
-                            quote! { : #ty }
-                        }
-                        Side::Older => TokenStream::new(),
-                    };
-                    quote_spanned! { to.field.ty.span()=> let #bound #ty = ::xform::__private::moved(#from); }
+                    let (from, bound, ty) = (&from.bound, &to.bound, &to.ty);
+                    quote_spanned! { to.field.ty.span()=> let #bound = ::xform::__private::moved::<_, #ty>(#from); }
                 });
                 all.collect()
             }

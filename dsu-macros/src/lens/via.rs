@@ -194,7 +194,7 @@ impl Each {
                 )
             }
             Each::Position => {
-                let all = quote! { ::std::vec::Vec<#complement> };
+                let all = quote! { ::std::vec::Vec<(u64, #complement)> };
                 (
                     quote! { #each::EachByPosition::<#left, #right, #all, _>::new(#lens) },
                     all,

@@ -6,7 +6,7 @@ use super::Sequence;
 use crate::complement::says_something;
 use crate::{Directions, Lens, LensError, Losses, Segment, Toward, Unrepresentable};
 
-/// `A` of lefts `<->` `B` of rights; the complements stand in a `S`, in the same order.
+/// `A` of lefts `<->` `B` of rights; the complements that say something stand in a `S`, with their indexes.
 ///
 /// Choose it only for elements that stay at their index, or that keep nothing: after an insertion in front
 /// each element meets its neighbour's complement (R8).
@@ -36,7 +36,7 @@ impl<A, B, S, L: Default> Default for EachByPosition<A, B, S, L> {
 pub type VecByPosition<L> = EachByPosition<
     Vec<<L as Lens>::Left>,
     Vec<<L as Lens>::Right>,
-    Vec<<L as Lens>::Complement>,
+    Vec<(u64, <L as Lens>::Complement)>,
     L,
 >;
 
@@ -45,25 +45,30 @@ pub fn vec_by_position<L: Lens>(lens: L) -> VecByPosition<L> {
     EachByPosition::new(lens)
 }
 
-/// Sends every item of `from` through `cross`, with the complement that stands at its index.
-fn convert<From: Sequence, To: Sequence, C, S: Sequence<Item = C>>(
+/// Sends every item of `from` through `cross`, with the complement that has its index.
+///
+/// Where no complement says anything no memory is taken for them.
+fn convert<From: Sequence, To: Sequence, C, S: Sequence<Item = (u64, C)>>(
     from: From,
     complements: Option<S>,
     cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
+    is_vacant: impl Fn(&C) -> bool,
 ) -> Result<(To, S), LensError> {
-    let mut to = To::with_room(from.count())?;
-    let mut kept = S::with_room(if says_something::<C>() {
-        from.count()
-    } else {
-        0
-    })?;
-    let mut complements = complements.map(S::into_items).into_iter().flatten();
+    let count = from.count();
+    let mut to = To::with_room(count)?;
+    let mut kept = S::with_room(0)?;
+    let waiting = complements.map(S::into_items).into_iter().flatten();
+    let mut waiting = waiting.peekable();
     for (index, item) in from.into_items().enumerate() {
-        let (item, complement) =
-            cross(item, complements.next()).map_err(|error| error.within(Segment::Index(index)))?;
+        let complement = waiting.next_if(|(at, _)| *at == index as u64);
+        let (item, complement) = cross(item, complement.map(|(_, complement)| complement))
+            .map_err(|error| error.within(Segment::Index(index)))?;
         to.append(item)?;
-        if says_something::<C>() {
-            kept.append(complement)?;
+        if says_something::<C>() && !is_vacant(&complement) {
+            if kept.count() == 0 {
+                kept = S::with_room(count - index)?;
+            }
+            kept.append((index as u64, complement))?;
         }
     }
     Ok((to, kept))
@@ -74,7 +79,7 @@ where
     L: Lens,
     A: Sequence<Item = L::Left>,
     B: Sequence<Item = L::Right>,
-    S: Sequence<Item = L::Complement>,
+    S: Sequence<Item = (u64, L::Complement)>,
 {
     type Left = A;
     type Right = B;
@@ -82,15 +87,21 @@ where
     const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
-        convert(left, complements, |item, complement| {
-            self.lens.forward(item, complement)
-        })
+        convert(
+            left,
+            complements,
+            |item, complement| self.lens.forward(item, complement),
+            |complement| self.lens.is_vacant(complement),
+        )
     }
 
     fn backward(&self, right: B, complements: Option<S>) -> Result<(A, S), LensError> {
-        convert(right, complements, |item, complement| {
-            self.lens.backward(item, complement)
-        })
+        convert(
+            right,
+            complements,
+            |item, complement| self.lens.backward(item, complement),
+            |complement| self.lens.is_vacant(complement),
+        )
     }
 
     fn is_vacant(&self, complements: &S) -> bool {
