@@ -53,6 +53,9 @@
 //! | [`mod@record`] | the macro that makes a lens between two structs |
 //! | [`mod@variant`] | the macro that makes a lens to an enum that has more variants |
 //! | [`losses`] | what is lost where no complement is at hand, as data |
+//! | [`mod@derive`] | the derive that makes a lens of two types, and its attributes |
+//! | [`successor`] | which type replaces which, for lenses of nested types |
+//! | [`examples`] | those of two older systems, and where they are here |
 //! | [`laws`] | checks that a lens loses nothing, with and without edits |
 //!
 //! # Origin
@@ -64,7 +67,9 @@
 
 pub mod complement;
 pub mod compose;
+pub mod derive;
 pub mod error;
+pub mod examples;
 pub mod laws;
 pub mod lens;
 pub mod losses;
