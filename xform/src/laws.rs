@@ -25,8 +25,10 @@ use std::fmt::{self, Debug};
 
 use crate::{Directions, ErrorKind, Image, Inverse, Lens, LensError, Unrepresentable};
 
+mod mixed;
 mod property;
 
+pub use mixed::{Held, Touch, mixed};
 #[doc(hidden)]
 pub use property::__agree_on;
 pub use property::{Row, Tally, agree, every, rearranged, rehearse};
@@ -46,6 +48,8 @@ pub enum Law {
     EditKept,
     /// An edit made there has the effect here that the same edit made here has, on every part.
     EditsAgree,
+    /// Whether an element crosses when it is touched or at every touch of any makes no difference.
+    LazyIsEager,
     /// A newer value without an older form meets what the lens declares, and the lens knows which those are.
     AsDeclared,
 }

@@ -353,6 +353,51 @@ fn a_complement_is_made_of_the_closed_list_of_parts_in_the_order_of_the_fields()
     let _: Nested = (Residual::empty(), ());
 }
 
+/// What workers of both versions may do to an element while they run side by side (R36).
+#[derive(Clone, Debug)]
+enum Did {
+    Served(u64),
+    Waited(u32),
+    Replaced(Box<old::Stats>),
+    ReplacedByNewer(Box<new::Stats>),
+}
+
+fn did() -> impl Strategy<Value = Did> {
+    prop_oneof![
+        any::<u64>().prop_map(Did::Served),
+        any::<u32>().prop_map(Did::Waited),
+        old_stats().prop_map(|stats| Did::Replaced(Box::new(stats))),
+        new_stats().prop_map(|stats| Did::ReplacedByNewer(Box::new(stats))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn workers_of_both_versions_may_touch_elements_in_any_order(
+        start in prop::collection::vec(old_stats(), 1..4),
+        done in prop::collection::vec((any::<usize>(), did()), 0..8),
+    ) {
+        // R6, R7, R36
+        type Edits = (Box<dyn Fn(&mut old::Stats)>, Box<dyn Fn(&mut new::Stats)>);
+        let edits: Vec<Edits> = done.iter().map(|(_, did)| match *did {
+            Did::Served(by) => (Box::new(move |old: &mut old::Stats| old.commands ^= by) as _, Box::new(|_: &mut _| ()) as _),
+            Did::Waited(by) => (Box::new(|_: &mut _| ()) as _, Box::new(move |new: &mut new::Stats| new.uptime.seconds = by) as _),
+            _ => (Box::new(|_: &mut _| ()) as _, Box::new(|_: &mut _| ()) as _),
+        }).collect();
+        let touches: Vec<_> = done.iter().zip(&edits).map(|((index, did), (older, newer))| {
+            (*index, match did {
+                Did::Served(_) => laws::Touch::EditOlder(older),
+                Did::Waited(_) => laws::Touch::EditNewer(newer),
+                Did::Replaced(old) => laws::Touch::ReplaceOlder((**old).clone()),
+                Did::ReplacedByNewer(new) => laws::Touch::ReplaceNewer((**new).clone()),
+            })
+        }).collect();
+        let tally = laws::mixed(&new::AllOfIt, &start, &touches)?;
+        prop_assert_eq!(tally.held, touches.len());
+    }
+}
+
 // ---- tuple structs, generic types, names that are exchanged, one way
 
 #[derive(Clone, Debug, PartialEq, Lens)]

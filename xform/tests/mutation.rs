@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::fmt::Debug;
 
-use xform::laws::{self, Broken, Law};
+use xform::laws::{self, Broken, Law, Touch};
 use xform::{Directions, Image, Lens, LensError, each};
 
 #[derive(Clone, Debug, PartialEq, Lens)]
@@ -282,4 +282,17 @@ fn positions_where_a_key_is_needed_are_caught() {
     let older = vec![old(1, "ann"), old(2, "bob")];
     let broken = laws::rearranged(&lens, older, vec![], 0, 1).unwrap_err();
     assert_eq!(broken.law, Law::EditsAgree);
+}
+
+#[test]
+fn what_a_crossing_changes_unseen_is_caught() {
+    // R36: each crossing by itself looks right, and the value wears off
+    let wears_off = xform::exact(
+        |x: u64| Ok(x),
+        |x: u64| Ok(x.saturating_sub(u64::from(x % 10 == 3))),
+    );
+    let add = |x: &mut u64| *x += 1;
+    let touches = [(0, Touch::EditNewer(&add)), (1, Touch::EditOlder(&add))];
+    let broken = laws::mixed(&wears_off, &[12, 20, 33], &touches).unwrap_err();
+    assert_eq!(broken.law, Law::LazyIsEager);
 }
