@@ -48,7 +48,7 @@ pub fn derive_carry(input: TokenStream) -> TokenStream {
 
 /// Makes a lens to a type from the one that it replaces, and lets others be made from it.
 ///
-/// Documented as `xform::Lens`, which re-exports it.
+/// `xform` re-exports it beside the trait of this name; its module `derive` documents every attribute.
 #[proc_macro_derive(Lens, attributes(lens))]
 pub fn derive_lens(input: TokenStream) -> TokenStream {
     lens::derive(input.into()).into()

@@ -28,7 +28,7 @@ use crate::{Directions, ErrorKind, Image, Inverse, Lens, LensError, Unrepresenta
 mod mixed;
 mod property;
 
-pub use mixed::{Held, Touch, mixed};
+pub use mixed::{Held, Touch, TouchOf, mixed};
 #[doc(hidden)]
 pub use property::__agree_on;
 pub use property::{Row, Tally, agree, every, rearranged, rehearse};

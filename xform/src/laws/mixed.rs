@@ -89,6 +89,9 @@ pub enum Touch<'a, A, B> {
     ReplaceNewer(B),
 }
 
+/// A touch of a value of a lens.
+pub type TouchOf<'a, L> = Touch<'a, <L as Lens>::Left, <L as Lens>::Right>;
+
 impl<A, B> Touch<'_, A, B> {
     fn side(&self) -> Side {
         match self {
@@ -110,7 +113,7 @@ impl<A, B> Touch<'_, A, B> {
 pub fn mixed<L>(
     lens: &L,
     start: &[L::Left],
-    touches: &[(usize, Touch<'_, L::Left, L::Right>)],
+    touches: &[(usize, TouchOf<'_, L>)],
 ) -> Result<Tally, Broken>
 where
     L: Lens,
