@@ -320,6 +320,22 @@ fn an_error_names_the_way_to_the_value() {
     left.uptime.millis = u64::MAX;
     let error = new::AllOfIt.forward(left, None).unwrap_err();
     assert_eq!(error.to_string(), "uptime.millis: too many seconds");
+    #[derive(Debug, Lens)]
+    struct OldShard {
+        entries: BTreeMap<&'static str, old::Uptime>,
+    }
+    #[derive(Debug, Lens)]
+    #[lens(from = OldShard)]
+    struct Shard {
+        #[lens(each(btree_map))]
+        entries: BTreeMap<&'static str, new::Uptime>,
+    }
+    let entries = [("k", old::Uptime { millis: u64::MAX })].into();
+    let error = ShardLens.forward(OldShard { entries }, None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"entries["k"].millis: too many seconds"#
+    );
 }
 
 #[test]

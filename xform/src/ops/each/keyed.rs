@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use super::Sequence;
-use crate::complement::says_something;
-use crate::{Directions, Lens, LensError, Losses, Segment, Toward, Unrepresentable};
+use super::walk::{Walk, walk};
+use crate::{Directions, Lens, LensError, Losses, Toward, Unrepresentable};
 
 /// How an element is recognised. An element and its image must have the same key.
 pub trait ElementKey<L: Lens> {
@@ -128,39 +128,25 @@ impl<K: Ord, C, I: Iterator<Item = (K, C)>> Waiting<K, C, I> {
     }
 }
 
-/// Sends every item of `from` through `cross`, with the complement that has its key.
+/// Walks with the complement that has each item's key. Every one has a place, so that of equal keys the first gets the first.
 fn convert<From: Sequence, To: Sequence, K: Ord + Debug, C, S: Sequence<Item = (K, C)>>(
     from: From,
     complements: Option<S>,
     key_of: impl Fn(&From::Item) -> K,
     cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
 ) -> Result<(To, S), LensError> {
-    let mut to = To::with_room(from.count())?;
-    let mut kept = S::with_room(if says_something::<C>() {
-        from.count()
-    } else {
-        0
-    })?;
+    let in_order = complements.map(S::into_items).into_iter().flatten();
     let mut waiting = Waiting {
-        in_order: complements
-            .map(S::into_items)
-            .into_iter()
-            .flatten()
-            .peekable(),
+        in_order: in_order.peekable(),
         by_key: None,
     };
-    for (index, item) in from.into_items().enumerate() {
-        let at_index = |error: LensError| error.within(Segment::Index(index));
-        if says_something::<C>() {
-            let key = key_of(&item);
-            let (item, complement) = cross(item, waiting.take(&key)).map_err(at_index)?;
-            to.append(item)?;
-            kept.append((key, complement))?;
-        } else {
-            to.append(cross(item, None).map_err(at_index)?.0)?;
-        }
-    }
-    Ok((to, kept))
+    let with = Walk {
+        recall: |key: &K| waiting.take(key),
+        key_of: |_, item: &From::Item| key_of(item),
+        cross,
+        is_kept: |_: &C| true,
+    };
+    walk(from, with)
 }
 
 impl<A, B, S, L, K> Lens for EachByKey<A, B, S, L, K>

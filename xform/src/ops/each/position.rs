@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::Sequence;
-use crate::complement::says_something;
-use crate::{Directions, Lens, LensError, Losses, Segment, Toward, Unrepresentable};
+use super::walk::{Walk, walk};
+use crate::{Directions, Lens, LensError, Losses, Toward, Unrepresentable};
 
 /// `A` of lefts `<->` `B` of rights; the complements that say something stand in a `S`, with their indexes.
 ///
@@ -45,33 +45,22 @@ pub fn vec_by_position<L: Lens>(lens: L) -> VecByPosition<L> {
     EachByPosition::new(lens)
 }
 
-/// Sends every item of `from` through `cross`, with the complement that has its index.
-///
-/// Where no complement says anything no memory is taken for them.
+/// Walks with the complement at each index; one that says nothing has no place.
 fn convert<From: Sequence, To: Sequence, C, S: Sequence<Item = (u64, C)>>(
     from: From,
     complements: Option<S>,
     cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
     is_vacant: impl Fn(&C) -> bool,
 ) -> Result<(To, S), LensError> {
-    let count = from.count();
-    let mut to = To::with_room(count)?;
-    let mut kept = S::with_room(0)?;
     let waiting = complements.map(S::into_items).into_iter().flatten();
     let mut waiting = waiting.peekable();
-    for (index, item) in from.into_items().enumerate() {
-        let complement = waiting.next_if(|(at, _)| *at == index as u64);
-        let (item, complement) = cross(item, complement.map(|(_, complement)| complement))
-            .map_err(|error| error.within(Segment::Index(index)))?;
-        to.append(item)?;
-        if says_something::<C>() && !is_vacant(&complement) {
-            if kept.count() == 0 {
-                kept = S::with_room(count - index)?;
-            }
-            kept.append((index as u64, complement))?;
-        }
-    }
-    Ok((to, kept))
+    let with = Walk {
+        recall: |index: &u64| Some(waiting.next_if(|(at, _)| at == index)?.1),
+        key_of: |index, _: &From::Item| index as u64,
+        cross,
+        is_kept: |complement: &C| !is_vacant(complement),
+    };
+    walk(from, with)
 }
 
 impl<A, B, S, L> Lens for EachByPosition<A, B, S, L>
