@@ -83,8 +83,11 @@ impl<T> Sequence for Vec<T> {
         self.len()
     }
 
+    #[inline]
     fn append(&mut self, item: T) -> Result<(), LensError> {
-        self.try_reserve(1).map_err(no_room)?;
+        if self.len() == self.capacity() {
+            self.try_reserve(1).map_err(no_room)?;
+        }
         self.push(item);
         Ok(())
     }
@@ -111,6 +114,7 @@ impl<T> Sequence for VecDeque<T> {
         self.len()
     }
 
+    #[inline]
     fn append(&mut self, item: T) -> Result<(), LensError> {
         self.try_reserve(1).map_err(no_room)?;
         self.push_back(item);
@@ -143,6 +147,7 @@ impl<T> Sequence for Option<T> {
         usize::from(self.is_some())
     }
 
+    #[inline]
     fn append(&mut self, item: T) -> Result<(), LensError> {
         Self::with_room(self.count() + 1)?;
         *self = Some(item);

@@ -105,21 +105,22 @@ pub fn vec_by_key<L: Lens, K: ElementKey<L>>(lens: L, key: K) -> VecByKey<L, K> 
 ///
 /// As long as elements come in the order of the complements nothing is indexed; the index is made when they first differ.
 struct Waiting<K, C, I: Iterator<Item = (K, C)>> {
-    in_order: std::iter::Peekable<I>,
+    in_order: Option<std::iter::Peekable<I>>,
     by_key: Option<BTreeMap<K, VecDeque<C>>>,
 }
 
 impl<K: Ord, C, I: Iterator<Item = (K, C)>> Waiting<K, C, I> {
     fn take(&mut self, key: &K) -> Option<C> {
         if self.by_key.is_none() {
-            if let Some((_, complement)) = self.in_order.next_if(|(next, _)| next == key) {
+            let in_order = self.in_order.as_mut()?;
+            if let Some((_, complement)) = in_order.next_if(|(next, _)| next == key) {
                 return Some(complement);
             }
-            self.in_order.peek()?;
+            in_order.peek()?;
         }
         let by_key = self.by_key.get_or_insert_with(|| {
             let mut by_key = BTreeMap::<K, VecDeque<C>>::new();
-            for (key, complement) in self.in_order.by_ref() {
+            for (key, complement) in self.in_order.take().into_iter().flatten() {
                 by_key.entry(key).or_default().push_back(complement);
             }
             by_key
@@ -135,9 +136,8 @@ fn convert<From: Sequence, To: Sequence, K: Ord + Debug, C, S: Sequence<Item = (
     key_of: impl Fn(&From::Item) -> K,
     cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
 ) -> Result<(To, S), LensError> {
-    let in_order = complements.map(S::into_items).into_iter().flatten();
     let mut waiting = Waiting {
-        in_order: in_order.peekable(),
+        in_order: complements.map(|all| all.into_items().peekable()),
         by_key: None,
     };
     let with = Walk {

@@ -52,10 +52,9 @@ fn convert<From: Sequence, To: Sequence, C, S: Sequence<Item = (u64, C)>>(
     cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
     is_vacant: impl Fn(&C) -> bool,
 ) -> Result<(To, S), LensError> {
-    let waiting = complements.map(S::into_items).into_iter().flatten();
-    let mut waiting = waiting.peekable();
+    let mut waiting = complements.map(|all| all.into_items().peekable());
     let with = Walk {
-        recall: |index: &u64| Some(waiting.next_if(|(at, _)| at == index)?.1),
+        recall: |index: &u64| Some(waiting.as_mut()?.next_if(|(at, _)| at == index)?.1),
         key_of: |index, _: &From::Item| index as u64,
         cross,
         is_kept: |complement: &C| !is_vacant(complement),
