@@ -12,6 +12,7 @@ mod enums;
 mod errors;
 mod guards;
 mod guards_input;
+mod lens;
 mod private;
 mod shared;
 mod version;
@@ -45,6 +46,21 @@ pub fn derive_shared(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Carry, attributes(carry, serde))]
 pub fn derive_carry(input: TokenStream) -> TokenStream {
     carry::derive(input.into()).into()
+}
+
+/// Makes a lens to a type from the one that it replaces, and lets others be made from it.
+///
+/// `xform` re-exports it beside the trait of this name; its module `derive` documents every attribute.
+#[proc_macro_derive(Lens, attributes(lens))]
+pub fn derive_lens(input: TokenStream) -> TokenStream {
+    lens::derive(input.into()).into()
+}
+
+/// What [`Lens`] of the newer type makes the older type's macro call; not for use by hand.
+#[doc(hidden)]
+#[proc_macro]
+pub fn lens_between(input: TokenStream) -> TokenStream {
+    lens::between(input.into()).into()
 }
 
 /// Declares a lock, or a family of locks, together with the data that it guards.

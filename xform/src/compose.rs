@@ -1,10 +1,10 @@
 //! Lenses one after another, and lenses side by side.
 //!
-//! A chain over several versions is a composition of compositions: `compose(compose(v1_v2, v2_v3), v3_v4)`.
+//! A chain over several versions is a composition of compositions: `chain!(v1_v2, v2_v3, v3_v4)`.
 //! Owns how complements combine; must never look into one.
 
 use crate::complement::split;
-use crate::{Directions, Lens, LensError, Segment, Unrepresentable};
+use crate::{Directions, Lens, LensError, Losses, Segment, Toward, Unrepresentable};
 
 /// `A <-> B` followed by `B <-> C`. The complement is the pair of both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,26 @@ where
     Compose { first, second }
 }
 
+/// Makes one lens of several, each of which goes on where the one before ends.
+///
+/// ```
+/// use xform::{Lens, chain, exact};
+/// let wider = chain!(
+///     exact(|x: u8| Ok(u16::from(x)), |x: u16| Ok(x as u8)),
+///     exact(|x: u16| Ok(u32::from(x)), |x: u32| Ok(x as u16)),
+///     exact(|x: u32| Ok(u64::from(x)), |x: u64| Ok(x as u32)),
+/// );
+/// assert_eq!(wider.forward(7, None)?.0, 7_u64);
+/// # Ok::<(), xform::LensError>(())
+/// ```
+#[macro_export]
+macro_rules! chain {
+    ($only:expr $(,)?) => { $only };
+    ($first:expr, $second:expr $(, $more:expr)* $(,)?) => {
+        $crate::chain!($crate::compose($first, $second) $(, $more)*)
+    };
+}
+
 impl<A, B> Lens for Compose<A, B>
 where
     A: Lens,
@@ -30,6 +50,7 @@ where
     type Left = A::Left;
     type Right = B::Right;
     type Complement = (A::Complement, B::Complement);
+    const DIRECTIONS: Directions = A::DIRECTIONS.and(B::DIRECTIONS);
 
     fn forward(
         &self,
@@ -57,8 +78,10 @@ where
         self.first.is_vacant(first) && self.second.is_vacant(second)
     }
 
-    fn directions(&self) -> Directions {
-        self.first.directions().and(self.second.directions())
+    /// Of each lens, with the names of its own values.
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        self.first.losses(toward, report);
+        self.second.losses(toward, report);
     }
 
     fn unrepresentable(&self) -> Unrepresentable {
@@ -79,6 +102,7 @@ macro_rules! product {
             type Left = ($($lens::Left,)+);
             type Right = ($($lens::Right,)+);
             type Complement = ($($lens::Complement,)+);
+            const DIRECTIONS: Directions = Directions::Both$(.and($lens::DIRECTIONS))+;
 
             fn forward(
                 &self,
@@ -112,8 +136,10 @@ macro_rules! product {
                 $(self.$index.is_vacant($kept))&&+
             }
 
-            fn directions(&self) -> Directions {
-                Directions::Both$(.and(self.$index.directions()))+
+            fn losses(&self, toward: Toward, report: &mut Losses) {
+                $(report.within(&Segment::Field(stringify!($index)), |report| {
+                    self.$index.losses(toward, report);
+                });)+
             }
 
             fn unrepresentable(&self) -> Unrepresentable {

@@ -36,6 +36,18 @@ pub enum Segment {
     Key(String),
 }
 
+impl Segment {
+    /// As written in a path, after what comes before it if anything does.
+    pub(crate) fn to_string_after(&self, is_inner: bool) -> String {
+        match self {
+            Segment::Field(name) if is_inner => format!(".{name}"),
+            Segment::Field(name) => (*name).to_owned(),
+            Segment::Index(index) => format!("[{index}]"),
+            Segment::Key(key) => format!("[{key}]"),
+        }
+    }
+}
+
 impl LensError {
     /// The other side has no form for this value. `reason` is one lower-case clause.
     pub fn unrepresentable(reason: impl Into<Cow<'static, str>>) -> Self {
@@ -86,12 +98,7 @@ impl LensError {
 impl fmt::Display for LensError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, segment) in self.path().enumerate() {
-            match segment {
-                Segment::Field(name) if depth == 0 => write!(f, "{name}")?,
-                Segment::Field(name) => write!(f, ".{name}")?,
-                Segment::Index(index) => write!(f, "[{index}]")?,
-                Segment::Key(key) => write!(f, "[{key}]")?,
-            }
+            f.write_str(&segment.to_string_after(depth > 0))?;
         }
         if !self.path.is_empty() {
             f.write_str(": ")?;

@@ -23,7 +23,15 @@
 
 use std::fmt::{self, Debug};
 
-use crate::{Directions, ErrorKind, Image, Lens, LensError, Unrepresentable};
+use crate::{Directions, ErrorKind, Image, Inverse, Lens, LensError, Unrepresentable};
+
+mod mixed;
+mod property;
+
+pub use mixed::{Held, Touch, TouchOf, mixed};
+#[doc(hidden)]
+pub use property::__agree_on;
+pub use property::{Row, Tally, agree, every, rearranged, rehearse};
 
 /// What a lens promises. *Here* is the side on which a check starts, *there* the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +48,8 @@ pub enum Law {
     EditKept,
     /// An edit made there has the effect here that the same edit made here has, on every part.
     EditsAgree,
+    /// Whether an element crosses when it is touched or at every touch of any makes no difference.
+    LazyIsEager,
     /// A newer value without an older form meets what the lens declares, and the lens knows which those are.
     AsDeclared,
 }
@@ -91,9 +101,9 @@ pub fn from_left<L: Lens>(lens: &L, left: L::Left) -> Check<&L> {
 }
 
 /// Starts a check with a newer value. Of a lens that goes forward only, nothing can be asked then.
-pub fn from_right<L: Lens>(lens: &L, right: L::Right) -> Check<Flipped<'_, L>> {
+pub fn from_right<L: Lens>(lens: &L, right: L::Right) -> Check<Inverse<&L>> {
     Check {
-        lens: Flipped(lens),
+        lens: Inverse::unchecked(lens),
         side: Side::Right,
         start: right,
         declined: 0,
@@ -206,6 +216,30 @@ where
             check.same(Law::EditKept, &there_again, &there)?;
             let (here_again, _) = check.come(&there_again, &Some(kept), Origin::Returning)?;
             check.same(Law::EditKept, &here_again, &here)
+        })
+    }
+
+    /// Checks [`Law::EditKept`] for an edit made here after another made there: what the first left in the complement must
+    /// not undo the second.
+    ///
+    /// # Errors
+    /// `Broken` if the lens breaks this law, or [`Law::Defined`] or [`Law::Repeatable`] on the way.
+    pub fn edits_kept(
+        self,
+        there: impl Fn(&mut L::Right),
+        here: impl Fn(&mut L::Left),
+    ) -> Result<Self, Broken> {
+        self.attempt(|check| {
+            let (mut right, kept) = check.go(&check.start, &None, Origin::Made)?;
+            there(&mut right);
+            if check.lens.directions() == Directions::ForwardOnly {
+                return Ok(());
+            }
+            let (mut left, kept) = check.come(&right, &Some(kept), Origin::Made)?;
+            here(&mut left);
+            let (right, kept) = check.go(&left, &Some(kept), Origin::Made)?;
+            let (again, _) = check.come(&right, &Some(kept), Origin::Returning)?;
+            check.same(Law::EditKept, &again, &left)
         })
     }
 
@@ -361,40 +395,6 @@ where
             expected: expected.into(),
             found: found.into(),
         })
-    }
-}
-
-/// A lens seen from its other side, so that each law need be written once.
-#[derive(Debug)]
-pub struct Flipped<'a, L>(&'a L);
-
-impl<L: Lens> Lens for Flipped<'_, L> {
-    type Left = L::Right;
-    type Right = L::Left;
-    type Complement = L::Complement;
-
-    fn forward(
-        &self,
-        left: L::Right,
-        complement: Option<L::Complement>,
-    ) -> Result<(L::Left, L::Complement), LensError> {
-        self.0.backward(left, complement)
-    }
-
-    fn backward(
-        &self,
-        right: L::Left,
-        complement: Option<L::Complement>,
-    ) -> Result<(L::Right, L::Complement), LensError> {
-        self.0.forward(right, complement)
-    }
-
-    fn is_vacant(&self, complement: &L::Complement) -> bool {
-        self.0.is_vacant(complement)
-    }
-
-    fn directions(&self) -> Directions {
-        self.0.directions()
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns the contract; must never know any particular operation.
 
-use crate::LensError;
 use crate::complement::says_something;
+use crate::{LensError, Losses, Toward};
 
 /// A transformation between an older and a newer representation that goes both ways and loses nothing.
 ///
@@ -23,6 +23,9 @@ pub trait Lens {
     type Right;
     /// What the side that holds the value at the moment has no room for.
     type Complement;
+
+    /// Which ways this lens goes. An update over a lens that goes forward only cannot be taken back (R14).
+    const DIRECTIONS: Directions = Directions::Both;
 
     /// Turns the older representation into the newer one.
     ///
@@ -52,9 +55,14 @@ pub trait Lens {
         !says_something::<Self::Complement>()
     }
 
-    /// Which ways this lens goes. An update over a lens that goes forward only cannot be taken back.
+    /// [`Self::DIRECTIONS`], of a lens at hand.
     fn directions(&self) -> Directions {
-        Directions::Both
+        Self::DIRECTIONS
+    }
+
+    /// Adds to `report` what takes a default on the way `toward` a side where no complement is at hand (R10).
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        let _ = (toward, report);
     }
 
     /// What becomes of newer values that the older side has no form for.
@@ -95,7 +103,7 @@ pub enum Directions {
 impl Directions {
     /// The ways that two lenses go together.
     #[must_use]
-    pub fn and(self, other: Directions) -> Directions {
+    pub const fn and(self, other: Directions) -> Directions {
         match (self, other) {
             (Directions::Both, Directions::Both) => Directions::Both,
             _ => Directions::ForwardOnly,
@@ -107,6 +115,7 @@ impl<L: Lens + ?Sized> Lens for &L {
     type Left = L::Left;
     type Right = L::Right;
     type Complement = L::Complement;
+    const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(
         &self,
@@ -128,8 +137,8 @@ impl<L: Lens + ?Sized> Lens for &L {
         (**self).is_vacant(complement)
     }
 
-    fn directions(&self) -> Directions {
-        (**self).directions()
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        (**self).losses(toward, report);
     }
 
     fn unrepresentable(&self) -> Unrepresentable {
@@ -139,4 +148,19 @@ impl<L: Lens + ?Sized> Lens for &L {
     fn represents(&self, right: &L::Right) -> bool {
         (**self).represents(right)
     }
+}
+
+/// The same lens, which must go both ways: one that does not is a compile error.
+///
+/// ```compile_fail,E0080
+/// let hashed = xform::two_way(xform::one_way(|name: String| Ok(name.len())));
+/// ```
+pub const fn two_way<L: Lens>(lens: L) -> L {
+    const {
+        assert!(
+            matches!(L::DIRECTIONS, Directions::Both),
+            "this lens goes forward only: an update over it cannot be taken back"
+        );
+    }
+    lens
 }

@@ -48,10 +48,14 @@
 //! | [`lens`] | the trait, and which ways a lens goes |
 //! | [`error`] | why a value could not cross, and where in it |
 //! | [`complement`] | the closed list of what complements are made of |
-//! | [`ops`] | small lenses: identity, add, drop, convert, one-way, each |
+//! | [`ops`] | small lenses: identity, add, drop, derived, convert, one-way, wrap, each, re-key, partition, inverse |
 //! | [`mod@compose`] | one lens after another, and lenses side by side |
 //! | [`mod@record`] | the macro that makes a lens between two structs |
 //! | [`mod@variant`] | the macro that makes a lens to an enum that has more variants |
+//! | [`losses`] | what is lost where no complement is at hand, as data |
+//! | [`mod@derive`] | the derive that makes a lens of two types, and its attributes |
+//! | [`successor`] | which type replaces which, for lenses of nested types |
+//! | [`examples`] | those of two older systems, and where they are here |
 //! | [`laws`] | checks that a lens loses nothing, with and without edits |
 //!
 //! # Origin
@@ -63,18 +67,29 @@
 
 pub mod complement;
 pub mod compose;
+pub mod derive;
 pub mod error;
+pub mod examples;
 pub mod laws;
 pub mod lens;
+pub mod losses;
 pub mod ops;
 pub mod record;
+pub mod successor;
 pub mod variant;
+
+#[doc(hidden)]
+pub mod __private;
 
 pub use complement::{Image, Kept, Pair, Residual};
 pub use compose::{Compose, compose};
+pub use dsu_macros::Lens;
 pub use error::{ErrorKind, LensError, Segment};
-pub use lens::{Directions, Lens, Unrepresentable};
+pub use lens::{Directions, Lens, Unrepresentable, two_way};
+pub use losses::{Loss, Losses, Toward};
 pub use ops::{
-    Add, Convert, Drop, Exact, Identity, OneWay, add, convert, drop, each, exact, identity,
-    one_way, total,
+    Add, Convert, Derived, Drop, Exact, Identity, Inverse, OneWay, Part, Partition, Rekey,
+    ResetWhenWritten, Wrap, add, convert, derived, drop, each, exact, identity, inverse, one_way,
+    partition, rekey, reset_when_written, total, wrap,
 };
+pub use successor::Successor;

@@ -128,6 +128,8 @@ macro_rules! __record {
             type Complement = $crate::__record!(@nest
                 $((<$vlens as $crate::Lens>::Complement))* $(($crate::Kept<$at>))* $(($crate::Kept<$dt>))*
             );
+            const DIRECTIONS: $crate::Directions =
+                $crate::Directions::Both$(.and(<$vlens as $crate::Lens>::DIRECTIONS))*;
 
             fn forward(
                 &self,
@@ -207,9 +209,13 @@ macro_rules! __record {
                     $(&& $dslot.is_empty())*
             }
 
-            fn directions(&self) -> $crate::Directions {
-                $crate::Directions::Both
-                    $(.and($crate::Lens::directions(&{ let lens: $vlens = $vmake; lens })))*
+            fn losses(&self, toward: $crate::Toward, report: &mut $crate::Losses) {
+                let _ = (toward, &report);
+                $(report.within(&$crate::Segment::Field(::core::stringify!($vr)), |report| {
+                    $crate::Lens::losses(&{ let lens: $vlens = $vmake; lens }, toward, report);
+                });)*
+                $($crate::record::defaulted(::core::stringify!($af), toward, $crate::Toward::Newer, report);)*
+                $($crate::record::defaulted(::core::stringify!($df), toward, $crate::Toward::Older, report);)*
             }
 
             fn unrepresentable(&self) -> $crate::Unrepresentable {
@@ -245,4 +251,19 @@ pub fn crossed<T>(
     result: Result<T, crate::LensError>,
 ) -> Result<T, crate::LensError> {
     result.map_err(|error| error.within(crate::Segment::Field(field)))
+}
+
+/// The field `name`, which only the side `only` has, takes its default there.
+#[doc(hidden)]
+pub fn defaulted(
+    name: &'static str,
+    toward: crate::Toward,
+    only: crate::Toward,
+    report: &mut crate::Losses,
+) {
+    if toward == only {
+        report.within(&crate::Segment::Field(name), |report| {
+            report.add(crate::Loss::Defaulted);
+        });
+    }
 }

@@ -69,6 +69,10 @@ impl<T> Sequence for Shelf<T> {
         Ok(())
     }
 
+    fn items(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+
     fn into_items(self) -> impl Iterator<Item = T> {
         self.0.into_iter()
     }
@@ -97,7 +101,7 @@ xform::record! {
 
 #[test]
 fn foreign_containers_stand_on_either_side_and_hold_complements() {
-    type Complements = Shelf<<JobLens as Lens>::Complement>;
+    type Complements = Shelf<(u64, <JobLens as Lens>::Complement)>;
     type VecToShelf = EachByPosition<Vec<Old>, Shelf<New>, Complements, JobLens>;
     let lens = VecToShelf::default();
     let old = |id| Old {
@@ -112,7 +116,7 @@ fn foreign_containers_stand_on_either_side_and_hold_complements() {
             priority: 50
         }])
     );
-    assert_eq!(kept.0[0].1.0, Kept::of(Text("ann".into())));
+    assert_eq!(kept.0[0].1.1.0, Kept::of(Text("ann".into())));
     assert_eq!(lens.backward(right, Some(kept)).unwrap().0, [old(3)]);
 
     let error = lens.forward((0..4).map(old).collect(), None).unwrap_err();

@@ -8,7 +8,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{Directions, Image, Lens, LensError, Residual};
+use crate::{Directions, Image, Lens, LensError, Loss, Losses, Residual, Toward};
 
 /// A conversion that may lose something either way, and keeps what it lost (R7).
 ///
@@ -141,6 +141,10 @@ where
     fn is_vacant(&self, kept: &Residual<L, R>) -> bool {
         kept.pair.is_none()
     }
+
+    fn losses(&self, _: Toward, report: &mut Losses) {
+        report.add(Loss::Approximated);
+    }
 }
 
 impl<L, R, F, B> Lens for Exact<L, R, F, B>
@@ -168,6 +172,7 @@ where
     type Left = L;
     type Right = R;
     type Complement = ();
+    const DIRECTIONS: Directions = Directions::ForwardOnly;
 
     fn forward(&self, left: L, _: Option<()>) -> Result<(R, ()), LensError> {
         Ok(((self.forward)(left)?, ()))
@@ -175,9 +180,5 @@ where
 
     fn backward(&self, _: R, _: Option<()>) -> Result<(L, ()), LensError> {
         Err(LensError::failed("this lens goes forward only"))
-    }
-
-    fn directions(&self) -> Directions {
-        Directions::ForwardOnly
     }
 }

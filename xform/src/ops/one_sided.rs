@@ -3,7 +3,7 @@
 //! The part waits in a [`Kept`] while the side without it holds the value; the default serves values
 //! that come without a complement (R6).
 
-use crate::{Kept, Lens, LensError};
+use crate::{Kept, Lens, LensError, Loss, Losses, Toward};
 
 /// The newer side has a part that the older one lacks: `() <-> T`.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ pub fn drop<T, F: Fn() -> Result<T, LensError>>(default: F) -> Drop<F> {
 
 fn take_out<T>(
     kept: Option<Kept<T>>,
-    default: impl Fn() -> Result<T, LensError>,
+    default: impl FnOnce() -> Result<T, LensError>,
 ) -> Result<T, LensError> {
     match kept.and_then(|kept| kept.value) {
         Some(value) => Ok(value),
@@ -53,6 +53,12 @@ impl<T, F: Fn() -> Result<T, LensError>> Lens for Add<F> {
     fn is_vacant(&self, kept: &Kept<T>) -> bool {
         kept.is_empty()
     }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        if toward == Toward::Newer {
+            report.add(Loss::Defaulted);
+        }
+    }
 }
 
 impl<T, F: Fn() -> Result<T, LensError>> Lens for Drop<F> {
@@ -70,5 +76,11 @@ impl<T, F: Fn() -> Result<T, LensError>> Lens for Drop<F> {
 
     fn is_vacant(&self, kept: &Kept<T>) -> bool {
         kept.is_empty()
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        if toward == Toward::Older {
+            report.add(Loss::Defaulted);
+        }
     }
 }

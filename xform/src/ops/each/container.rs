@@ -27,6 +27,9 @@ pub trait Sequence: Sized {
     /// `NoRoom` if the sequence cannot grow.
     fn append(&mut self, item: Self::Item) -> Result<(), LensError>;
 
+    /// The items, first to last.
+    fn items(&self) -> impl Iterator<Item = &Self::Item>;
+
     /// Takes the sequence apart, first item first.
     fn into_items(self) -> impl Iterator<Item = Self::Item>;
 }
@@ -56,6 +59,9 @@ pub trait Map: Sized {
     /// Takes the value under `key` out of the map.
     fn take(&mut self, key: &Self::Key) -> Option<Self::Value>;
 
+    /// The values, in the map's own order.
+    fn values(&self) -> impl Iterator<Item = &Self::Value>;
+
     /// Takes the map apart, in its own order.
     fn into_entries(self) -> impl Iterator<Item = (Self::Key, Self::Value)>;
 }
@@ -77,10 +83,17 @@ impl<T> Sequence for Vec<T> {
         self.len()
     }
 
+    #[inline]
     fn append(&mut self, item: T) -> Result<(), LensError> {
-        self.try_reserve(1).map_err(no_room)?;
+        if self.len() == self.capacity() {
+            self.try_reserve(1).map_err(no_room)?;
+        }
         self.push(item);
         Ok(())
+    }
+
+    fn items(&self) -> impl Iterator<Item = &T> {
+        self.iter()
     }
 
     fn into_items(self) -> impl Iterator<Item = T> {
@@ -101,10 +114,48 @@ impl<T> Sequence for VecDeque<T> {
         self.len()
     }
 
+    #[inline]
     fn append(&mut self, item: T) -> Result<(), LensError> {
         self.try_reserve(1).map_err(no_room)?;
         self.push_back(item);
         Ok(())
+    }
+
+    fn items(&self) -> impl Iterator<Item = &T> {
+        self.iter()
+    }
+
+    fn into_items(self) -> impl Iterator<Item = T> {
+        self.into_iter()
+    }
+}
+
+/// A sequence of at most one.
+impl<T> Sequence for Option<T> {
+    type Item = T;
+
+    fn with_room(items: usize) -> Result<Self, LensError> {
+        if items > 1 {
+            return Err(LensError::unrepresentable(
+                "more than one value for an option",
+            ));
+        }
+        Ok(None)
+    }
+
+    fn count(&self) -> usize {
+        usize::from(self.is_some())
+    }
+
+    #[inline]
+    fn append(&mut self, item: T) -> Result<(), LensError> {
+        Self::with_room(self.count() + 1)?;
+        *self = Some(item);
+        Ok(())
+    }
+
+    fn items(&self) -> impl Iterator<Item = &T> {
+        self.iter()
     }
 
     fn into_items(self) -> impl Iterator<Item = T> {
@@ -131,6 +182,10 @@ impl<K: Ord, V> Map for BTreeMap<K, V> {
 
     fn take(&mut self, key: &K) -> Option<V> {
         self.remove(key)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &V> {
+        self.values()
     }
 
     fn into_entries(self) -> impl Iterator<Item = (K, V)> {
@@ -160,6 +215,10 @@ impl<K: Eq + Hash, V, S: BuildHasher + Default> Map for HashMap<K, V, S> {
 
     fn take(&mut self, key: &K) -> Option<V> {
         self.remove(key)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &V> {
+        self.values()
     }
 
     fn into_entries(self) -> impl Iterator<Item = (K, V)> {

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use super::Sequence;
-use crate::complement::says_something;
-use crate::{Directions, Lens, LensError, Segment};
+use super::walk::{Walk, walk};
+use crate::{Directions, Lens, LensError, Losses, Toward, Unrepresentable};
 
 /// How an element is recognised. An element and its image must have the same key.
 pub trait ElementKey<L: Lens> {
@@ -105,21 +105,22 @@ pub fn vec_by_key<L: Lens, K: ElementKey<L>>(lens: L, key: K) -> VecByKey<L, K> 
 ///
 /// As long as elements come in the order of the complements nothing is indexed; the index is made when they first differ.
 struct Waiting<K, C, I: Iterator<Item = (K, C)>> {
-    in_order: std::iter::Peekable<I>,
+    in_order: Option<std::iter::Peekable<I>>,
     by_key: Option<BTreeMap<K, VecDeque<C>>>,
 }
 
 impl<K: Ord, C, I: Iterator<Item = (K, C)>> Waiting<K, C, I> {
     fn take(&mut self, key: &K) -> Option<C> {
         if self.by_key.is_none() {
-            if let Some((_, complement)) = self.in_order.next_if(|(next, _)| next == key) {
+            let in_order = self.in_order.as_mut()?;
+            if let Some((_, complement)) = in_order.next_if(|(next, _)| next == key) {
                 return Some(complement);
             }
-            self.in_order.peek()?;
+            in_order.peek()?;
         }
         let by_key = self.by_key.get_or_insert_with(|| {
             let mut by_key = BTreeMap::<K, VecDeque<C>>::new();
-            for (key, complement) in self.in_order.by_ref() {
+            for (key, complement) in self.in_order.take().into_iter().flatten() {
                 by_key.entry(key).or_default().push_back(complement);
             }
             by_key
@@ -128,39 +129,24 @@ impl<K: Ord, C, I: Iterator<Item = (K, C)>> Waiting<K, C, I> {
     }
 }
 
-/// Sends every item of `from` through `cross`, with the complement that has its key.
+/// Walks with the complement that has each item's key. Every one has a place, so that of equal keys the first gets the first.
 fn convert<From: Sequence, To: Sequence, K: Ord + Debug, C, S: Sequence<Item = (K, C)>>(
     from: From,
     complements: Option<S>,
     key_of: impl Fn(&From::Item) -> K,
     cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
 ) -> Result<(To, S), LensError> {
-    let mut to = To::with_room(from.count())?;
-    let mut kept = S::with_room(if says_something::<C>() {
-        from.count()
-    } else {
-        0
-    })?;
     let mut waiting = Waiting {
-        in_order: complements
-            .map(S::into_items)
-            .into_iter()
-            .flatten()
-            .peekable(),
+        in_order: complements.map(|all| all.into_items().peekable()),
         by_key: None,
     };
-    for (index, item) in from.into_items().enumerate() {
-        let at_index = |error: LensError| error.within(Segment::Index(index));
-        if says_something::<C>() {
-            let key = key_of(&item);
-            let (item, complement) = cross(item, waiting.take(&key)).map_err(at_index)?;
-            to.append(item)?;
-            kept.append((key, complement))?;
-        } else {
-            to.append(cross(item, None).map_err(at_index)?.0)?;
-        }
-    }
-    Ok((to, kept))
+    let with = Walk {
+        recall: |key: &K| waiting.take(key),
+        key_of: |_, item: &From::Item| key_of(item),
+        cross,
+        is_kept: |_: &C| true,
+    };
+    walk(from, with)
 }
 
 impl<A, B, S, L, K> Lens for EachByKey<A, B, S, L, K>
@@ -174,6 +160,7 @@ where
     type Left = A;
     type Right = B;
     type Complement = S;
+    const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
         convert(
@@ -197,7 +184,15 @@ where
         complements.count() == 0
     }
 
-    fn directions(&self) -> Directions {
-        self.lens.directions()
+    fn unrepresentable(&self) -> Unrepresentable {
+        self.lens.unrepresentable()
+    }
+
+    fn represents(&self, right: &B) -> bool {
+        right.items().all(|item| self.lens.represents(item))
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        report.each(|report| self.lens.losses(toward, report));
     }
 }

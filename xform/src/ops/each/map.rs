@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use super::Map;
-use crate::{Directions, Image, Lens, LensError, Segment};
+use crate::{Directions, Image, Lens, LensError, Losses, Segment, Toward, Unrepresentable};
 
 /// A map `A` of lefts `<->` a map `B` of rights under the same keys; the complements stand in a map `S`.
 ///
@@ -97,6 +97,7 @@ where
     type Left = A;
     type Right = B;
     type Complement = S;
+    const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
         convert(
@@ -120,7 +121,15 @@ where
         complements.count() == 0
     }
 
-    fn directions(&self) -> Directions {
-        self.lens.directions()
+    fn unrepresentable(&self) -> Unrepresentable {
+        self.lens.unrepresentable()
+    }
+
+    fn represents(&self, right: &B) -> bool {
+        right.values().all(|value| self.lens.represents(value))
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        report.each(|report| self.lens.losses(toward, report));
     }
 }

@@ -17,6 +17,7 @@ mod keyed;
 mod map;
 mod option;
 mod position;
+mod walk;
 
 pub use container::{Map, Sequence};
 pub use keyed::{EachByKey, ElementKey, VecByKey, vec_by_key};

@@ -1,6 +1,6 @@
 //! `each` over what may be absent.
 
-use crate::{Directions, Lens, LensError};
+use crate::{Directions, Lens, LensError, Losses, Toward, Unrepresentable};
 
 /// `Option<A> <-> Option<B>`. Taking the value out is the end of its complement: what is put in later is new (R6).
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +17,7 @@ impl<L: Lens> Lens for EachOption<L> {
     type Left = Option<L::Left>;
     type Right = Option<L::Right>;
     type Complement = Option<L::Complement>;
+    const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(
         &self,
@@ -42,7 +43,15 @@ impl<L: Lens> Lens for EachOption<L> {
             .is_none_or(|kept| self.lens.is_vacant(kept))
     }
 
-    fn directions(&self) -> Directions {
-        self.lens.directions()
+    fn unrepresentable(&self) -> Unrepresentable {
+        self.lens.unrepresentable()
+    }
+
+    fn represents(&self, right: &Self::Right) -> bool {
+        right.iter().all(|value| self.lens.represents(value))
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        report.each(|report| self.lens.losses(toward, report));
     }
 }

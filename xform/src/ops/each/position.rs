@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 
 use super::Sequence;
-use crate::complement::says_something;
-use crate::{Directions, Lens, LensError, Segment};
+use super::walk::{Walk, walk};
+use crate::{Directions, Lens, LensError, Losses, Toward, Unrepresentable};
 
-/// `A` of lefts `<->` `B` of rights; the complements stand in a `S`, in the same order.
+/// `A` of lefts `<->` `B` of rights; the complements that say something stand in a `S`, with their indexes.
 ///
 /// Choose it only for elements that stay at their index, or that keep nothing: after an insertion in front
 /// each element meets its neighbour's complement (R8).
@@ -36,7 +36,7 @@ impl<A, B, S, L: Default> Default for EachByPosition<A, B, S, L> {
 pub type VecByPosition<L> = EachByPosition<
     Vec<<L as Lens>::Left>,
     Vec<<L as Lens>::Right>,
-    Vec<<L as Lens>::Complement>,
+    Vec<(u64, <L as Lens>::Complement)>,
     L,
 >;
 
@@ -45,28 +45,21 @@ pub fn vec_by_position<L: Lens>(lens: L) -> VecByPosition<L> {
     EachByPosition::new(lens)
 }
 
-/// Sends every item of `from` through `cross`, with the complement that stands at its index.
-fn convert<From: Sequence, To: Sequence, C, S: Sequence<Item = C>>(
+/// Walks with the complement at each index; one that says nothing has no place.
+fn convert<From: Sequence, To: Sequence, C, S: Sequence<Item = (u64, C)>>(
     from: From,
     complements: Option<S>,
     cross: impl Fn(From::Item, Option<C>) -> Result<(To::Item, C), LensError>,
+    is_vacant: impl Fn(&C) -> bool,
 ) -> Result<(To, S), LensError> {
-    let mut to = To::with_room(from.count())?;
-    let mut kept = S::with_room(if says_something::<C>() {
-        from.count()
-    } else {
-        0
-    })?;
-    let mut complements = complements.map(S::into_items).into_iter().flatten();
-    for (index, item) in from.into_items().enumerate() {
-        let (item, complement) =
-            cross(item, complements.next()).map_err(|error| error.within(Segment::Index(index)))?;
-        to.append(item)?;
-        if says_something::<C>() {
-            kept.append(complement)?;
-        }
-    }
-    Ok((to, kept))
+    let mut waiting = complements.map(|all| all.into_items().peekable());
+    let with = Walk {
+        recall: |index: &u64| Some(waiting.as_mut()?.next_if(|(at, _)| at == index)?.1),
+        key_of: |index, _: &From::Item| index as u64,
+        cross,
+        is_kept: |complement: &C| !is_vacant(complement),
+    };
+    walk(from, with)
 }
 
 impl<A, B, S, L> Lens for EachByPosition<A, B, S, L>
@@ -74,29 +67,44 @@ where
     L: Lens,
     A: Sequence<Item = L::Left>,
     B: Sequence<Item = L::Right>,
-    S: Sequence<Item = L::Complement>,
+    S: Sequence<Item = (u64, L::Complement)>,
 {
     type Left = A;
     type Right = B;
     type Complement = S;
+    const DIRECTIONS: Directions = L::DIRECTIONS;
 
     fn forward(&self, left: A, complements: Option<S>) -> Result<(B, S), LensError> {
-        convert(left, complements, |item, complement| {
-            self.lens.forward(item, complement)
-        })
+        convert(
+            left,
+            complements,
+            |item, complement| self.lens.forward(item, complement),
+            |complement| self.lens.is_vacant(complement),
+        )
     }
 
     fn backward(&self, right: B, complements: Option<S>) -> Result<(A, S), LensError> {
-        convert(right, complements, |item, complement| {
-            self.lens.backward(item, complement)
-        })
+        convert(
+            right,
+            complements,
+            |item, complement| self.lens.backward(item, complement),
+            |complement| self.lens.is_vacant(complement),
+        )
     }
 
     fn is_vacant(&self, complements: &S) -> bool {
         complements.count() == 0
     }
 
-    fn directions(&self) -> Directions {
-        self.lens.directions()
+    fn unrepresentable(&self) -> Unrepresentable {
+        self.lens.unrepresentable()
+    }
+
+    fn represents(&self, right: &B) -> bool {
+        right.items().all(|item| self.lens.represents(item))
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        report.each(|report| self.lens.losses(toward, report));
     }
 }

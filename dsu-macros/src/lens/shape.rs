@@ -1,0 +1,140 @@
+//! How a type exports its definition: a macro under the type's name, and an alias for the type of each field.
+//!
+//! The aliases stand beside the type, because what a field's type is called there may mean something else elsewhere.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote};
+use syn::{
+    Attribute, Data, DeriveInput, Fields, GenericParam, Generics, Ident, Path, PathArguments, Type,
+};
+
+/// The macro and the aliases.
+pub fn export(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    let definition = bare(input.clone());
+    let name = format_ident!("__definition_of_{ident}", span = Span::call_site());
+    let aliases = fields(&input.data).map(|(variant, fields)| {
+        let aliases = fields.iter().enumerate().map(|(index, field)| {
+            let ty = &field.ty;
+            let name = alias(ident, variant, &crate::shared::field_name(field, index));
+            let used = used_parameters(&input.generics, ty);
+            let parameters = input.generics.params.iter().filter(|p| !is_lifetime(p));
+            let used: Vec<_> = parameters
+                .enumerate()
+                .filter(|(index, _)| used.contains(index))
+                .map(|(_, parameter)| without_default(parameter))
+                .collect();
+            let generics = (!used.is_empty()).then(|| quote! { <#(#used),*> });
+            quote! {
+                #[doc(hidden)]
+                #[allow(dead_code, non_camel_case_types, type_alias_bounds)]
+                pub(crate) type #name #generics = #ty;
+            }
+        });
+        quote! { #(#aliases)* }
+    });
+    quote! {
+        #(#aliases)*
+
+        #[allow(unused_macros)]
+        macro_rules! #name {
+            ({ $($then:tt)* } { $($newer:tt)* }) => {
+                $($then)* ! { { #definition } { $($newer)* } }
+            };
+        }
+        #[doc(hidden)]
+        #[allow(unused_imports)]
+        pub(crate) use #name as #ident;
+    }
+}
+
+/// Each set of fields: of the struct, or of each variant.
+fn fields(data: &Data) -> Box<dyn Iterator<Item = (Option<&Ident>, &Fields)> + '_> {
+    match data {
+        Data::Struct(data) => Box::new(std::iter::once((None, &data.fields))),
+        Data::Enum(data) => Box::new(data.variants.iter().map(|v| (Some(&v.ident), &v.fields))),
+        Data::Union(_) => Box::new(std::iter::empty()),
+    }
+}
+
+/// What the type of a field is called outside of its module.
+pub fn alias(ident: &Ident, variant: Option<&Ident>, field: &str) -> Ident {
+    match variant {
+        Some(variant) => format_ident!("__{ident}_{variant}_{field}"),
+        None => format_ident!("__{ident}_{field}"),
+    }
+}
+
+/// The parameters that a type mentions, by their index among those that are no lifetimes.
+pub fn used_parameters(generics: &Generics, ty: &Type) -> Vec<usize> {
+    fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+        tokens.into_iter().any(|tree| match tree {
+            TokenTree::Ident(found) => found == *name,
+            TokenTree::Group(group) => mentions(group.stream(), name),
+            _ => false,
+        })
+    }
+    let parameters = generics.params.iter().filter(|p| !is_lifetime(p));
+    parameters
+        .enumerate()
+        .filter(|(_, parameter)| match parameter {
+            GenericParam::Type(parameter) => mentions(ty.to_token_stream(), &parameter.ident),
+            GenericParam::Const(parameter) => mentions(ty.to_token_stream(), &parameter.ident),
+            GenericParam::Lifetime(_) => false,
+        })
+        .map(|(index, _)| index)
+        .collect()
+}
+
+fn is_lifetime(parameter: &GenericParam) -> bool {
+    matches!(parameter, GenericParam::Lifetime(_))
+}
+
+fn without_default(parameter: &GenericParam) -> GenericParam {
+    let mut parameter = parameter.clone();
+    match &mut parameter {
+        GenericParam::Type(parameter) => parameter.default = None,
+        GenericParam::Const(parameter) => parameter.default = None,
+        GenericParam::Lifetime(_) => {}
+    }
+    parameter
+}
+
+/// A path as a macro, a pattern or an expression has it.
+pub fn without_arguments(path: &Path) -> Path {
+    let mut path = path.clone();
+    if let Some(last) = path.segments.last_mut() {
+        last.arguments = PathArguments::None;
+    }
+    path
+}
+
+/// The definition alone.
+fn bare(input: DeriveInput) -> DeriveInput {
+    keep(input, |_| false)
+}
+
+/// The definition with what the lens is told about it.
+pub fn with_lens_attributes_only(input: DeriveInput) -> DeriveInput {
+    keep(input, |attribute| attribute.path().is_ident("lens"))
+}
+
+fn keep(mut input: DeriveInput, is_kept: fn(&Attribute) -> bool) -> DeriveInput {
+    let retain = |fields: &mut Fields| {
+        for field in fields {
+            field.attrs.retain(is_kept);
+        }
+    };
+    input.attrs.retain(is_kept);
+    match &mut input.data {
+        Data::Struct(data) => retain(&mut data.fields),
+        Data::Enum(data) => {
+            for variant in &mut data.variants {
+                variant.attrs.retain(is_kept);
+                retain(&mut variant.fields);
+            }
+        }
+        Data::Union(_) => {}
+    }
+    input
+}

@@ -1,0 +1,16 @@
+use xform::Lens;
+
+#[derive(Lens)]
+enum Old {
+    A,
+    B(u8),
+}
+
+#[derive(Lens)]
+#[lens(from = Old)]
+enum New {
+    A,
+    C(u8),
+}
+
+fn main() {}
