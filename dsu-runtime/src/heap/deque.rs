@@ -347,12 +347,14 @@ unsafe impl<T: Shared> Shared for SharedDeque<T> {
         // Where a gap begins that was left by what the visitor took out.
         let mut gap = None;
         while index < self.len() {
+            let outside = visitor.begin_element();
             // SAFETY: an initialised cell.
             unsafe { (*self.place(index)).visit(visitor) };
+            let takes_out = visitor.takes_out(outside);
             if visitor.stopped_inside() {
                 break;
             }
-            if visitor.takes_out() {
+            if takes_out {
                 gap.get_or_insert(index);
                 // SAFETY: it becomes part of the gap, which is closed below.
                 unsafe { self.place(index).drop_in_place() };

@@ -282,13 +282,15 @@ unsafe impl<T: Shared> Shared for SharedVec<T> {
         // Where a gap begins that was left by what the visitor took out.
         let mut gap = None;
         while index < self.len() {
+            let outside = visitor.begin_element();
             // SAFETY: an initialised cell. A sweep writes into blocks in place: no conversion of the
             // vector is open then.
             unsafe { (*self.buffer.start().add(index)).visit(visitor) };
+            let takes_out = visitor.takes_out(outside);
             if visitor.stopped_inside() {
                 break;
             }
-            match (visitor.takes_out(), &mut gap) {
+            match (takes_out, &mut gap) {
                 (true, gap) => {
                     gap.get_or_insert(index);
                     // SAFETY: it becomes part of the gap, which is closed below.

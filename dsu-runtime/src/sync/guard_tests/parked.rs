@@ -56,7 +56,8 @@ crate::transformer!(ValueLens);
     map: SharedMap<u64, OldValue>,
     list: SharedVec<OldValue>,
     queue: SharedDeque<OldValue>,
-    maybe: Option<Versioned<OldValue>>
+    maybe: Option<Versioned<OldValue>>,
+    shelf: SharedVec<(Versioned<OldValue>, SharedVec<Piece>, Option<Versioned<Piece>>)>
 )]
 pub static PARKED_OLD: GuardMutex;
 
@@ -66,16 +67,24 @@ pub static PARKED_OLD: GuardMutex;
     list: SharedVec<NewValue>,
     queue: SharedDeque<NewValue>,
     maybe: Option<Versioned<NewValue>>,
+    shelf: SharedVec<(Versioned<NewValue>, SharedVec<Piece>, Option<Versioned<Piece>>)>,
     renamed_from = "PARKED_OLD"
 )]
 pub static PARKED_NEW: GuardMutex;
 
 /// A value in nothing that could drop it alone.
-#[guards(value: Versioned<OldValue> = Versioned::new(old("one")).expect("room"))]
+#[guards(
+    value: Versioned<OldValue> = Versioned::new(old("one")).expect("room"),
+    beside: SharedVec<Piece>
+)]
 pub static LONE_OLD: GuardMutex;
 
 /// The same.
-#[guards(value: Versioned<NewValue> = Versioned::new(text("one")).expect("room"), renamed_from = "LONE_OLD")]
+#[guards(
+    value: Versioned<NewValue> = Versioned::new(text("one")).expect("room"),
+    beside: SharedVec<Piece>,
+    renamed_from = "LONE_OLD"
+)]
 pub static LONE_NEW: GuardMutex;
 
 /// What a value is, in private memory.
@@ -356,6 +365,66 @@ fn what_lies_in_nothing_that_can_drop_it_stays_and_counts_as_failed() {
             drop(guard);
             assert_eq!(sweep_to_old(2, Parked::Discarded).failed, 0);
             is_sound();
+        });
+    });
+}
+
+// R13: what is dropped is what contains the value, and not what happens to be shown after it.
+#[test]
+fn what_lies_beside_a_discarded_value_is_kept_or_goes_with_its_element() {
+    let name = test_name!("what_lies_beside_a_discarded_value_is_kept_or_goes_with_its_element");
+    with_world(name, || {
+        play(0, |cx| {
+            let pieces = |n: u64| {
+                let mut vec = SharedVec::new();
+                for n in 0..n {
+                    let bytes = bytes(&[n as u8; 20]);
+                    vec.push(Piece { bytes }).expect("room");
+                }
+                vec
+            };
+            let mut guard = PARKED_NEW.lock(cx).expect("sound");
+            for n in 0..30_u64 {
+                let value = match n % 3 {
+                    0 => many(n + 1, 2),
+                    _ => text(&n.to_string()),
+                };
+                let piece = Piece { bytes: bytes(&[9; 20]) };
+                let maybe = Versioned::new(piece).expect("room");
+                let element = (Versioned::new(value).expect("room"), pieces(n), Some(maybe));
+                guard.shelf.push(element).unwrap_or_else(|_| panic!("room"));
+            }
+            drop(guard);
+            let mut guard = LONE_NEW.lock(cx).expect("sound");
+            guard.value.replace(many(1, 3)).expect("room");
+            guard.beside = pieces(5_000);
+            drop(guard);
+            let (mut pass, mut slices) = (SweepSlice::default(), 0);
+            while !pass.is_done {
+                pass.add(sweep_guards(SweepId(1), Parked::Discarded, old_cells, 1));
+                slices += 1;
+            }
+            assert_eq!((pass.discarded, pass.failed), (10, 1));
+            // What stays does not keep the slices from ending.
+            assert!(slices > 5_000 / 100, "{slices} slices");
+            is_sound();
+            let guard = PARKED_OLD.lock(cx).expect("sound");
+            let found: Vec<(String, usize, bool)> = guard
+                .shelf
+                .iter()
+                .map(|element| {
+                    let (value, beside, maybe) = element.expect("inline");
+                    let value = value.get().expect("a form").text.as_slice();
+                    let shown = String::from_utf8_lossy(value).into_owned();
+                    (shown, beside.len(), maybe.is_some())
+                })
+                .collect();
+            let kept = (0..30_usize).filter(|n| n % 3 != 0);
+            let kept: Vec<_> = kept.map(|n| (n.to_string(), n, true)).collect();
+            assert_eq!(found, kept);
+            drop(guard);
+            let guard = LONE_OLD.lock(cx).expect("sound");
+            assert_eq!(guard.beside.len(), 5_000);
         });
     });
 }
