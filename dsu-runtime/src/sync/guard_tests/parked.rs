@@ -389,7 +389,9 @@ fn what_lies_beside_a_discarded_value_is_kept_or_goes_with_its_element() {
                     0 => many(n + 1, 2),
                     _ => text(&n.to_string()),
                 };
-                let piece = Piece { bytes: bytes(&[9; 20]) };
+                let piece = Piece {
+                    bytes: bytes(&[9; 20]),
+                };
                 let maybe = Versioned::new(piece).expect("room");
                 let element = (Versioned::new(value).expect("room"), pieces(n), Some(maybe));
                 guard.shelf.push(element).unwrap_or_else(|_| panic!("room"));
