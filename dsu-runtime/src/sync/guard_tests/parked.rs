@@ -506,6 +506,9 @@ fn worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed
                     let findings = check_guards(cells).findings;
                     let is_lost = |finding: &String| finding.contains("nobody reaches");
                     assert!(findings.iter().all(is_lost), "{findings:?}");
+                    assert_eq!(parked(), 0, "{findings:?} {found:?}");
+                    let old = live::count(OldValue::tag().get());
+                    assert_eq!(old, found.len() as i64 + 8, "{findings:?} {found:?}");
                 });
             },
         );
