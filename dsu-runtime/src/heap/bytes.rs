@@ -138,7 +138,8 @@ impl SharedBytes {
     /// The bytes, to change.
     ///
     /// # Errors
-    /// `HeapFull` inside a transformer, where the first write copies the block.
+    /// `HeapFull` where they lie as 16 without a block, and inside a transformer, where the first write
+    /// copies the block.
     pub fn as_mut_slice(&mut self) -> Result<&mut [u8], HeapFull> {
         if self.is_full() {
             // Any byte may be written, and the last one must not be taken for something else.

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // cells in raw blocks
 
 use super::buffer::Buffer;
+use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor};
 use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
@@ -343,34 +344,21 @@ unsafe impl<T: Shared> Shared for SharedDeque<T> {
         if self.len != 0 && self.head as usize >= self.buffer.capacity() {
             return visitor.damage(&format!("a queue's front is at {}", self.head));
         }
-        let mut index = visitor.enter() as usize;
-        // Where a gap begins that was left by what the visitor took out.
-        let mut gap = None;
-        while index < self.len() {
-            // SAFETY: an initialised cell.
-            unsafe { (*self.place(index)).visit(visitor) };
-            if visitor.stopped_inside() {
-                break;
-            }
-            if visitor.takes_out() {
-                gap.get_or_insert(index);
-                // SAFETY: it becomes part of the gap, which is closed below.
-                unsafe { self.place(index).drop_in_place() };
-            } else if let Some(gap) = &mut gap {
-                self.move_cell(index, *gap);
-                *gap += 1;
-            }
-            index += 1;
-            if visitor.is_spent() && index < self.len() {
-                break;
-            }
-        }
-        if let Some(gap) = gap {
-            let width = index - gap;
-            (index..self.len()).for_each(|index| self.move_cell(index, index - width));
-            self.len -= width as u64;
-            index = gap;
-        }
-        visitor.leave((index < self.len()).then_some(index as u64));
+        row::visit(self, visitor);
+    }
+}
+
+// SAFETY: the `len` cells of the ring from its front on are initialised; as for a vector.
+unsafe impl<T: Shared> Row<T> for SharedDeque<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn at(&self, index: usize) -> *mut T::Cell {
+        self.place(index)
+    }
+
+    fn cut(&mut self, count: usize) {
+        self.len = count as u64;
     }
 }

@@ -81,8 +81,9 @@ unsafe impl<T: Shared> Shared for Option<T> {
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         if let Some(content) = self {
+            let outside = visitor.begin_element();
             content.visit(visitor);
-            if visitor.takes_out() {
+            if visitor.takes_out(outside) {
                 *self = None;
             }
         }

@@ -34,6 +34,7 @@ mod recovery;
 mod regions;
 mod room;
 mod root;
+mod row;
 mod shared;
 mod shared_alloc;
 mod string;

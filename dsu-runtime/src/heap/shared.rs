@@ -153,9 +153,15 @@ pub trait Visitor {
     /// the guard that is held here is not the object's.
     fn object(&mut self, _: ObjectId) {}
 
-    /// Asked by a container after each element that it has shown: true if the element is to be dropped,
-    /// since a box in it was discarded (R13). The innermost container is asked first.
-    fn takes_out(&mut self) -> bool {
+    /// A container that can drop its elements shows one. What it gets goes to [`takes_out`](Self::takes_out).
+    fn begin_element(&mut self) -> u64 {
+        0
+    }
+
+    /// The element was shown: true if it is to be dropped, since a box in it was discarded (R13) that
+    /// lies in no element further inside. Says so of this element only, whatever was met before it.
+    fn takes_out(&mut self, outside: u64) -> bool {
+        let _ = outside;
         false
     }
 

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)] // cells in raw blocks
 
 use super::buffer::Buffer;
+use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor};
 use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
@@ -278,46 +279,22 @@ unsafe impl<T: Shared> Shared for SharedVec<T> {
         if !self.buffer.visit(self.len(), "a vector", visitor) {
             return;
         }
-        let mut index = visitor.enter() as usize;
-        // Where a gap begins that was left by what the visitor took out.
-        let mut gap = None;
-        while index < self.len() {
-            // SAFETY: an initialised cell. A sweep writes into blocks in place: no conversion of the
-            // vector is open then.
-            unsafe { (*self.buffer.start().add(index)).visit(visitor) };
-            if visitor.stopped_inside() {
-                break;
-            }
-            match (visitor.takes_out(), &mut gap) {
-                (true, gap) => {
-                    gap.get_or_insert(index);
-                    // SAFETY: it becomes part of the gap, which is closed below.
-                    unsafe { self.buffer.start().add(index).drop_in_place() };
-                }
-                (false, Some(gap)) => {
-                    // SAFETY: the gap's first cell is uninitialised, and this one becomes its last.
-                    unsafe {
-                        let start = self.buffer.start();
-                        ptr::copy_nonoverlapping(start.add(index), start.add(*gap), 1);
-                    }
-                    *gap += 1;
-                }
-                (false, None) => {}
-            }
-            index += 1;
-            if visitor.is_spent() && index < self.len() {
-                break;
-            }
-        }
-        if let Some(gap) = gap {
-            // SAFETY: the cells from `index` on are initialised, those of the gap in front are not.
-            unsafe {
-                let start = self.buffer.start();
-                ptr::copy(start.add(index), start.add(gap), self.len() - index);
-            }
-            self.len -= (index - gap) as u64;
-            index = gap;
-        }
-        visitor.leave((index < self.len()).then_some(index as u64));
+        row::visit(self, visitor);
+    }
+}
+
+// SAFETY: the first `len` cells are initialised. A sweep writes into blocks in place: no conversion of
+// the vector is open then.
+unsafe impl<T: Shared> Row<T> for SharedVec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn at(&self, index: usize) -> *mut T::Cell {
+        self.buffer.start().wrapping_add(index)
+    }
+
+    fn cut(&mut self, count: usize) {
+        self.len = count as u64;
     }
 }

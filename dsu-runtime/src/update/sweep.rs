@@ -266,14 +266,17 @@ fn sweep_one<'g>(
                 trail,
                 slice,
                 parked,
+                depth: 0,
+                in_element: 0,
                 to_take_out: 0,
+                found_lone: false,
                 deadline,
                 until_look: Cell::new(0),
                 is_spent: Cell::new(false),
             };
             guard.drop_outdated();
             guard.visit(&mut sweeper);
-            if sweeper.to_take_out != 0 {
+            if sweeper.found_lone {
                 sweeper.slice.failed += 1;
                 tracing::error!(
                     guard = name(),
@@ -302,8 +305,14 @@ struct Sweeper<'a> {
     trail: &'a mut Trail,
     slice: &'a mut SweepSlice,
     parked: Parked,
-    /// Elements without a form in what is being shown that are to be dropped with it.
+    /// Elements around what is being shown that can be dropped.
+    depth: u32,
+    /// Boxes without a form in the innermost of them that go with it.
+    in_element: u64,
+    /// The same in all of them.
     to_take_out: u64,
+    /// Whether there was one that goes with nothing.
+    found_lone: bool,
     deadline: Nanos,
     until_look: Cell<u32>,
     is_spent: Cell<bool>,
@@ -318,7 +327,12 @@ impl Visitor for Sweeper<'_> {
             Err(AccessError::Foreign) => {
                 self.slice.parked += 1;
                 if self.parked == Parked::Discarded {
-                    self.to_take_out += 1;
+                    if self.depth == 0 {
+                        self.found_lone = true;
+                    } else {
+                        self.in_element += 1;
+                        self.to_take_out += 1;
+                    }
                     return;
                 }
             }
@@ -332,8 +346,15 @@ impl Visitor for Sweeper<'_> {
         true
     }
 
-    fn takes_out(&mut self) -> bool {
-        let taken = std::mem::take(&mut self.to_take_out);
+    fn begin_element(&mut self) -> u64 {
+        self.depth += 1;
+        std::mem::take(&mut self.in_element)
+    }
+
+    fn takes_out(&mut self, outside: u64) -> bool {
+        self.depth -= 1;
+        let taken = std::mem::replace(&mut self.in_element, outside);
+        self.to_take_out -= taken;
         self.slice.discarded += taken;
         taken != 0
     }

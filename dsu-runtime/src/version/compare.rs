@@ -254,6 +254,10 @@ impl<'a> Pair<'a> {
         }
         let (before, after) = (fields(&older.items), fields(&newer.items));
         let groups = regroupings(self.newer, older, newer);
+        let taken = groups.iter().flat_map(|(_, g)| &g.older);
+        let made = groups.iter().flat_map(|(_, g)| &g.newer);
+        self.once(&older.name, taken);
+        self.once(&newer.name, made);
         let is_taken =
             |item: &FieldSchema| groups.iter().any(|(_, g)| g.older.contains(&item.name));
         let is_made = |item: &FieldSchema| groups.iter().any(|(_, g)| g.newer.contains(&item.name));
@@ -292,6 +296,15 @@ impl<'a> Pair<'a> {
                 name,
                 passage: Passage::Added,
             });
+        }
+    }
+
+    /// An item that two lenses took would be there twice afterwards, and one that two made lost once.
+    fn once<'n>(&mut self, guard: &str, names: impl Iterator<Item = &'n String>) {
+        let mut seen = BTreeSet::new();
+        for name in names.filter(|name| !seen.insert(*name)) {
+            let item = format!("{guard}.{name}");
+            self.wrong.push(Incompatible::ItemTwice { item });
         }
     }
 

@@ -42,6 +42,9 @@ pub enum Incompatible {
         item: String,
         near: Option<String>,
     },
+    ItemTwice {
+        item: String,
+    },
     RenamedFromNothing {
         guard: String,
         from: String,
@@ -128,6 +131,10 @@ impl fmt::Display for Incompatible {
                 f,
                 "item {item} is gone without a word{}: write removed!(\"{item}\")",
                 Near(near)
+            ),
+            ItemTwice { item } => write!(
+                f,
+                "item {item} is named twice by transformers between items: name each once on either side"
             ),
             RenamedFromNothing { guard, from, near } => write!(
                 f,

@@ -136,6 +136,8 @@ impl Worker {
     ///
     /// For more than a moment it takes the epoch beside it: **if the epoch is the same at two moments,
     /// and this was true at the first, no worker of an earlier version has run a section in between.**
+    /// **Read the epoch first**, then ask this: an update backward that begins between the two is seen then
+    /// by whoever compares, and is not if the epoch was read after it.
     /// For two moments inside sections of one guard that is exact; outside of them a section of an
     /// earlier version may have begun that has not been waited for.
     #[inline]

@@ -129,13 +129,15 @@ impl<K: Hash + Eq, C> Table<K, C> {
                 if shows_keys {
                     visit_key(key, visitor);
                 }
+                let outside = visitor.begin_element();
                 visit_cell(cell, visitor);
+                let takes_out = visitor.takes_out(outside);
                 seen += 1;
                 if visitor.stopped_inside() {
                     return visitor.leave(Some(hash));
                 }
                 let next = entries.get(position + 1).map_or(end, |(next, _)| *next);
-                if visitor.takes_out() {
+                if takes_out {
                     // The entries that follow may move: they are looked up again.
                     taken += usize::from(self.discard(hash, slot));
                     at = next;

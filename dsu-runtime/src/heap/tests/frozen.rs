@@ -2,7 +2,7 @@
 //! the last byte.
 
 use super::super::{
-    SharedBox, SharedBytes, SharedDeque, SharedMap, SharedVec, transaction::Transaction,
+    Inline, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedVec, transaction::Transaction,
 };
 use super::{Owned, failing_after, for_all, test_name};
 use crate::error::HeapFull;
@@ -47,6 +47,17 @@ fn change(value: &mut Value, op: u8, n: u16) -> Option<()> {
         14 => boxed.as_mut()?.get_mut().ok()?.append(&key).ok()?,
         15 => *boxed = Some(SharedBox::new(key).ok()?),
         16 => text.truncate(n as usize % 60),
+        17 => {
+            let at = n as usize % (deque.len() + 1);
+            deque.insert_cell(at, Inline(key)).ok()?;
+        }
+        18 => {
+            let (one, other) = (
+                n as usize % (deque.len() + 1),
+                n as usize / 7 % (deque.len() + 1),
+            );
+            deque.remove_cells(one.min(other)..one.max(other)).ok()?;
+        }
         _ if n == 0 => map.clear(),
         _ => drop(map.try_reserve(n as usize)),
     }
@@ -61,7 +72,7 @@ fn an_aborted_transformer_leaves_the_old_bytes() {
         150,
         (
             prop::collection::vec((0..16u8, 0..250u16), 0..400),
-            prop::collection::vec((0..18u8, 0..250u16), 0..200),
+            prop::collection::vec((0..20u8, 0..250u16), 0..200),
             prop_oneof![Just(u64::MAX), 0..60u64],
             any::<bool>(),
         ),

@@ -11,6 +11,7 @@ mod everything;
 mod frozen;
 mod lenses;
 mod models;
+mod taken_out;
 
 use super::account::{Activity, HeapAccount};
 use super::testing::{ROOMY, failing_after, test_name, with_regions};

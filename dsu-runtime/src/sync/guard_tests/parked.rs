@@ -4,9 +4,11 @@
 use super::world::*;
 use crate::abi::{GuardCell, Parked};
 use crate::error::AccessError;
+use crate::heap::stepping::at_every_store;
 use crate::heap::testing::test_name;
 use crate::heap::{Element, SharedBytes, SharedDeque, SharedMap, SharedVec, Versioned, live};
-use crate::ids::SweepId;
+use crate::ids::{SweepId, WorkerSlot};
+use crate::sync::{GuardSlot, recover_worker};
 use crate::update::{SweepSlice, check_guards, sweep_guards};
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
@@ -56,7 +58,8 @@ crate::transformer!(ValueLens);
     map: SharedMap<u64, OldValue>,
     list: SharedVec<OldValue>,
     queue: SharedDeque<OldValue>,
-    maybe: Option<Versioned<OldValue>>
+    maybe: Option<Versioned<OldValue>>,
+    shelf: SharedVec<(Versioned<OldValue>, SharedVec<Piece>, Option<Versioned<Piece>>)>
 )]
 pub static PARKED_OLD: GuardMutex;
 
@@ -66,16 +69,24 @@ pub static PARKED_OLD: GuardMutex;
     list: SharedVec<NewValue>,
     queue: SharedDeque<NewValue>,
     maybe: Option<Versioned<NewValue>>,
+    shelf: SharedVec<(Versioned<NewValue>, SharedVec<Piece>, Option<Versioned<Piece>>)>,
     renamed_from = "PARKED_OLD"
 )]
 pub static PARKED_NEW: GuardMutex;
 
 /// A value in nothing that could drop it alone.
-#[guards(value: Versioned<OldValue> = Versioned::new(old("one")).expect("room"))]
+#[guards(
+    value: Versioned<OldValue> = Versioned::new(old("one")).expect("room"),
+    beside: SharedVec<Piece>
+)]
 pub static LONE_OLD: GuardMutex;
 
 /// The same.
-#[guards(value: Versioned<NewValue> = Versioned::new(text("one")).expect("room"), renamed_from = "LONE_OLD")]
+#[guards(
+    value: Versioned<NewValue> = Versioned::new(text("one")).expect("room"),
+    beside: SharedVec<Piece>,
+    renamed_from = "LONE_OLD"
+)]
 pub static LONE_NEW: GuardMutex;
 
 /// What a value is, in private memory.
@@ -357,6 +368,151 @@ fn what_lies_in_nothing_that_can_drop_it_stays_and_counts_as_failed() {
             assert_eq!(sweep_to_old(2, Parked::Discarded).failed, 0);
             is_sound();
         });
+    });
+}
+
+// R13: what is dropped is what contains the value, and not what happens to be shown after it.
+#[test]
+fn what_lies_beside_a_discarded_value_is_kept_or_goes_with_its_element() {
+    let name = test_name!("what_lies_beside_a_discarded_value_is_kept_or_goes_with_its_element");
+    with_world(name, || {
+        play(0, |cx| {
+            let pieces = |n: u64| {
+                let mut vec = SharedVec::new();
+                for n in 0..n {
+                    let bytes = bytes(&[n as u8; 20]);
+                    vec.push(Piece { bytes }).expect("room");
+                }
+                vec
+            };
+            let mut guard = PARKED_NEW.lock(cx).expect("sound");
+            for n in 0..30_u64 {
+                let value = match n % 3 {
+                    0 => many(n + 1, 2),
+                    _ => text(&n.to_string()),
+                };
+                let piece = Piece {
+                    bytes: bytes(&[9; 20]),
+                };
+                let maybe = Versioned::new(piece).expect("room");
+                let element = (Versioned::new(value).expect("room"), pieces(n), Some(maybe));
+                guard.shelf.push(element).unwrap_or_else(|_| panic!("room"));
+            }
+            drop(guard);
+            let mut guard = LONE_NEW.lock(cx).expect("sound");
+            guard.value.replace(many(1, 3)).expect("room");
+            guard.beside = pieces(5_000);
+            drop(guard);
+            let (mut pass, mut slices) = (SweepSlice::default(), 0);
+            while !pass.is_done {
+                pass.add(sweep_guards(SweepId(1), Parked::Discarded, old_cells, 1));
+                slices += 1;
+            }
+            assert_eq!((pass.discarded, pass.failed), (10, 1));
+            // What stays does not keep the slices from ending.
+            assert!(slices > 5_000 / 100, "{slices} slices");
+            is_sound();
+            let guard = PARKED_OLD.lock(cx).expect("sound");
+            let found: Vec<(String, usize, bool)> = guard
+                .shelf
+                .iter()
+                .map(|element| {
+                    let (value, beside, maybe) = element.expect("inline");
+                    let value = value.get().expect("a form").text.as_slice();
+                    let shown = String::from_utf8_lossy(value).into_owned();
+                    (shown, beside.len(), maybe.is_some())
+                })
+                .collect();
+            let kept = (0..30_usize).filter(|n| n % 3 != 0);
+            let kept: Vec<_> = kept.map(|n| (n.to_string(), n, true)).collect();
+            assert_eq!(found, kept);
+            drop(guard);
+            let guard = LONE_OLD.lock(cx).expect("sound");
+            assert_eq!(guard.beside.len(), 5_000);
+        });
+    });
+}
+
+/// Numbers that version 1 reads in its queue.
+fn queued(cx: &Worker) -> Vec<u64> {
+    let guard = PARKED_OLD.lock(cx).expect("sound");
+    let number = |value: &OldValue| {
+        let text = String::from_utf8_lossy(value.text.as_slice()).into_owned();
+        text.parse().expect("a number")
+    };
+    let values = guard.queue.iter().map(|v| number(v.expect("a form")));
+    values.collect()
+}
+
+// I5, R13: what a death in the middle of taking out leaves is locked away, and what it leaves
+// otherwise is whole.
+#[test]
+fn worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed() {
+    let name =
+        test_name!("worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed");
+    const DEAD: WorkerSlot = WorkerSlot(1);
+    const MAKER: WorkerSlot = WorkerSlot(0);
+    with_world(name, || {
+        play(MAKER.0, |cx| {
+            let mut guard = PARKED_NEW.lock(cx).expect("sound");
+            for n in 0..12_u64 {
+                let value = || match n % 3 {
+                    0 => many(n + 1, 1),
+                    _ => text(&n.to_string()),
+                };
+                guard.map.insert(n, value()).expect("room");
+                guard.queue.push_back(value()).expect("room");
+            }
+        });
+        let before = vec![1, 2, 4, 5, 7, 8, 10, 11];
+        let put_in = vec![1, 2, 100, 4, 5, 7, 101, 8, 10, 11];
+        let removed = vec![1, 2, 100, 7, 101, 8, 10, 11];
+        let points = at_every_store(
+            DEAD.0,
+            || {
+                let cx = &Worker::of_runtime();
+                let pass = sweep_to_old(1, Parked::Discarded);
+                assert_eq!((pass.discarded, pass.failed), (8, 0));
+                assert_eq!(queued(cx), before);
+                let mut guard = PARKED_OLD.lock(cx).expect("sound");
+                for (at, number) in [(2, "100"), (6, "101")] {
+                    let cell = Versioned::new(old(number)).expect("room");
+                    let put = guard.queue.insert_cell(at, cell);
+                    put.unwrap_or_else(|_| panic!("no room"));
+                }
+                drop(guard);
+                let mut guard = PARKED_OLD.lock(cx).expect("sound");
+                guard.queue.remove_cells(3..5).expect("room");
+                drop(guard);
+                assert_eq!(queued(cx), removed);
+            },
+            || {
+                for dead in [DEAD, MAKER] {
+                    recover_worker(dead, GUARDS);
+                    crate::heap::recover(dead);
+                }
+                play(5, |cx| {
+                    if GuardSlot::at(PARKED).is_poisoned() {
+                        assert!(PARKED_OLD.lock(cx).is_err());
+                        return;
+                    }
+                    sweep_to_old(2, Parked::Discarded);
+                    let found = queued(cx);
+                    assert!([&before, &put_in, &removed].contains(&&found), "{found:?}");
+                    let guard = PARKED_OLD.lock(cx).expect("sound");
+                    assert_eq!(guard.map.len(), 8);
+                    drop(guard);
+                    let cells = PARKED_OLD.cells().iter().collect();
+                    let findings = check_guards(cells).findings;
+                    let is_lost = |finding: &String| finding.contains("nobody reaches");
+                    assert!(findings.iter().all(is_lost), "{findings:?}");
+                    assert_eq!(parked(), 0, "{findings:?} {found:?}");
+                    let old = live::count(OldValue::tag().get());
+                    assert_eq!(old, found.len() as i64 + 8, "{findings:?} {found:?}");
+                });
+            },
+        );
+        assert!(points > 100, "{points}");
     });
 }
 

@@ -323,3 +323,47 @@ fn items_that_a_lens_regroups_are_neither_gone_nor_new() {
         Incompatible::OneWay { .. }
     ));
 }
+
+// R3: an item that two lenses took would belong to two owners.
+#[test]
+fn an_item_that_lenses_name_twice_is_refused() {
+    let number = || leaf("u64", 8);
+    let tuple = |names: &[&str]| {
+        let parts: Vec<_> = names.iter().map(|name| (*name, number())).collect();
+        record("()", &parts)
+    };
+    let one = manifest(
+        1,
+        vec![guard("TOTALS", &[("a", number()), ("b", number())])],
+        vec![],
+    );
+    let items = [("c", number()), ("d", number())];
+    let of = |lenses: &[(&[&str], &[&str])]| {
+        let mut two = manifest(2, vec![guard("TOTALS", &items)], vec![]);
+        two.lenses.extend(lenses.iter().map(|(older, newer)| {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let mut lens = lens(&tuple(older), &tuple(newer));
+            lens.items = Some(RegroupedManifest {
+                guard: "TOTALS".into(),
+                older: owned(older),
+                newer: owned(newer),
+            });
+            lens
+        }));
+        two
+    };
+    let twice = |two: &Manifest| match &wrong(&one, two)[..] {
+        [Incompatible::ItemTwice { item }] => item.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(compare(&one, &of(&[(&["a"], &["c"]), (&["b"], &["d"])])).is_ok());
+    assert_eq!(
+        twice(&of(&[(&["a", "b"], &["c"]), (&["b"], &["d"])])),
+        "TOTALS.b"
+    );
+    assert_eq!(
+        twice(&of(&[(&["a"], &["c"]), (&["b"], &["c", "d"])])),
+        "TOTALS.c"
+    );
+    assert_eq!(twice(&of(&[(&["a", "a", "b"], &["c", "d"])])), "TOTALS.a");
+}
