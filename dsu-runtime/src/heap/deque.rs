@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // cells in raw blocks
 
 use super::buffer::Buffer;
-use super::shared::{Cell, Inline, Shared, Visitor};
+use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -337,7 +337,7 @@ unsafe impl<T: Shared> Shared for SharedDeque<T> {
     /// Places count from the front: an element that a change at the front moves between two slices
     /// is seen twice, or only by the next walk.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        if !self.buffer.visit(self.len(), "a queue", visitor) {
+        if is_of_no_use::<Self>(visitor) || !self.buffer.visit(self.len(), "a queue", visitor) {
             return;
         }
         if self.len != 0 && self.head as usize >= self.buffer.capacity() {

@@ -188,6 +188,12 @@ pub trait Visitor {
     }
 }
 
+/// Whether a container is nothing to this visitor, however long it is: it wants boxes, and there can be
+/// none inside. A million plain elements would cost the sweep its slices for nothing (R29).
+pub(super) fn is_of_no_use<C: Shared>(visitor: &dyn Visitor) -> bool {
+    visitor.wants_boxes_only() && !C::schema().holds_boxes()
+}
+
 /// The visitor behind the second argument of a [`crate::abi::VisitFn`].
 ///
 /// # Safety

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)] // cells in raw blocks
 
 use super::buffer::Buffer;
-use super::shared::{Cell, Inline, Shared, Visitor};
+use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -275,7 +275,7 @@ unsafe impl<T: Shared> Shared for SharedVec<T> {
     /// Places are indices: an element that an insertion or removal in front of it moves between two
     /// slices is seen twice, or only by the next walk.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        if !self.buffer.visit(self.len(), "a vector", visitor) {
+        if is_of_no_use::<Self>(visitor) || !self.buffer.visit(self.len(), "a vector", visitor) {
             return;
         }
         let mut index = visitor.enter() as usize;
