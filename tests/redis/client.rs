@@ -1,6 +1,6 @@
 //! A client library that was written for Redis: its handshake, its pipelines, its SCAN.
 
-use dsu_tests::{Fleet, kv, library};
+use dsu_tests::{Fleet, kv, library, until};
 use redis::{Client, Commands, Connection, Value};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -164,5 +164,45 @@ struct Stopper<'a>(&'a AtomicBool);
 impl Drop for Stopper<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// With keys on every shard whose time is up, be they removed already or not.
+#[test]
+fn randomkey_names_no_key_whose_time_is_up() {
+    for version in ["kv_v2", "kv_v3"] {
+        let mut settings = kv(2);
+        settings.library = library(version);
+        let fleet = Fleet::start("random key", &settings);
+        let mut connection = connect(&fleet, "resp2");
+        let random = |connection: &mut Connection| -> Option<String> {
+            redis::cmd("RANDOMKEY")
+                .query(connection)
+                .expect("an answer")
+        };
+        for _ in 0..5 {
+            for kept in [None, Some("kept".to_owned())] {
+                let mut pipeline = redis::pipe();
+                for n in 0..300 {
+                    let key = format!("passing:{n}");
+                    pipeline.cmd("SET").arg(key).arg("x").arg("PX").arg(10);
+                    pipeline.ignore();
+                }
+                if let Some(kept) = &kept {
+                    pipeline.set(kept, "x").ignore();
+                }
+                pipeline.query::<()>(&mut connection).expect("all are set");
+                // Set last, over last.
+                until(|| {
+                    let is_there: bool = connection.exists("passing:299").expect("an answer");
+                    (!is_there).then_some(())
+                });
+                for _ in 0..20 {
+                    assert_eq!(random(&mut connection), kept, "{version}");
+                }
+                let _: u64 = connection.del("kept").expect("an answer");
+            }
+        }
+        fleet.finish();
     }
 }

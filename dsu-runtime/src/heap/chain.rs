@@ -133,16 +133,20 @@ pub(super) unsafe fn free(complement: NonNull<Complement>, lens: &Converter) {
 /// # Safety
 /// The chain of a box whose guard the caller holds.
 pub(super) unsafe fn visit(mut next: Chain, visitor: &mut dyn Visitor) {
-    for _ in 0..=MAX_STEPS {
-        let Some(complement) = next else { return };
+    let start = visitor.enter();
+    for step in 0..=MAX_STEPS as u64 {
+        let Some(complement) = next else { break };
         let address = complement.as_ptr() as usize;
         if !block::is_head_at(address, size_of::<Complement>()) {
-            return visitor.damage(&format!("a complement is at {address:#x}"));
+            visitor.damage(&format!("a complement is at {address:#x}"));
+            return visitor.leave(None);
         }
         // SAFETY: inside the regions; see the caller.
         let head = unsafe { complement.as_ref() };
         let ends = head.ends();
         match head.converter() {
+            // It was shown before the walk stopped.
+            _ if step < start => {}
             Some(lens) => {
                 if let Ok(layout) = Complement::layout(lens) {
                     visitor.block(complement.cast(), layout);
@@ -161,9 +165,13 @@ pub(super) unsafe fn visit(mut next: Chain, visitor: &mut dyn Visitor) {
                 ends.older.0, ends.newer.0
             )),
         }
+        if visitor.stopped_inside() {
+            return visitor.leave(Some(step));
+        }
         next = head.next();
     }
     if next.is_some() {
         visitor.damage("a box has more complements than lenses can lead to");
     }
+    visitor.leave(None);
 }

@@ -13,7 +13,7 @@ use super::copies;
 use super::failure;
 use super::live;
 use super::room::Room;
-use super::shared::Visitor;
+use super::shared::{Visitor, visit_parts};
 use super::transaction::Transaction;
 use crate::abi::{
     Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext,
@@ -172,13 +172,17 @@ pub unsafe fn visit_box(word: u64, visitor: &mut dyn Visitor) {
         _ => return visitor.damage(&format!("a box points to {:#x}", old.address())),
     };
     visitor.block(old.block(), layout);
-    // SAFETY: the block lies in the regions and its tag tells what is in it.
-    unsafe {
-        chain::visit(old.chain(form), visitor);
-        if let Some(visit) = entry.visit {
-            show(visit, old.block().as_ptr(), visitor);
+    // A box without complements has both parts as well: a walk may find others than it stopped in.
+    visit_parts(visitor, 2, |part, visitor| {
+        // SAFETY: the block lies in the regions and its tag tells what is in it.
+        unsafe {
+            match (part, entry.visit) {
+                (0, _) => chain::visit(old.chain(form), visitor),
+                (_, Some(visit)) => show(visit, old.block().as_ptr(), visitor),
+                (_, None) => {}
+            }
         }
-    }
+    });
 }
 
 /// Calls a version's visit function. Its second argument is a thin pointer to the wide one.

@@ -5,7 +5,7 @@
 
 use super::buffer::Buffer;
 use super::row::{self, Row};
-use super::shared::{Cell, Inline, Shared, Visitor};
+use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -338,7 +338,7 @@ unsafe impl<T: Shared> Shared for SharedDeque<T> {
     /// Places count from the front: an element that a change at the front moves between two slices
     /// is seen twice, or only by the next walk.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        if !self.buffer.visit(self.len(), "a queue", visitor) {
+        if is_of_no_use::<Self>(visitor) || !self.buffer.visit(self.len(), "a queue", visitor) {
             return;
         }
         if self.len != 0 && self.head as usize >= self.buffer.capacity() {

@@ -1,7 +1,7 @@
 //! The parts of complements as shared types: what `xform` keeps lies in blocks beside the box.
 #![allow(unsafe_code)] // promises that xform's plain structs own what their fields own
 
-use super::shared::{Inline, Shared, Visitor};
+use super::shared::{Inline, Shared, Visitor, visit_parts};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::error::HeapFull;
 use std::mem::offset_of;
@@ -51,8 +51,10 @@ unsafe impl<L: Shared, R: Shared> Shared for Pair<L, R> {
     }
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        self.left.visit(visitor);
-        self.right.visit(visitor);
+        visit_parts(visitor, 2, |part, visitor| match part {
+            0 => self.left.visit(visitor),
+            _ => self.right.visit(visitor),
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Types of the language that are fit for shared memory as they are.
 #![allow(unsafe_code)] // promises about bytes
 
-use super::shared::{Inline, Shared, Visitor};
+use super::shared::{Inline, Shared, Visitor, visit_parts};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use std::mem::offset_of;
 
@@ -56,9 +56,7 @@ unsafe impl<T: Shared, const N: usize> Shared for [T; N] {
     }
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        for element in self {
-            element.visit(visitor);
-        }
+        visit_parts(visitor, N, |part, visitor| self[part].visit(visitor));
     }
 }
 
@@ -108,7 +106,11 @@ macro_rules! tuple {
             }
 
             fn visit(&mut self, visitor: &mut dyn Visitor) {
-                $(self.$index.visit(visitor);)*
+                let parts = [$($index),*].len();
+                visit_parts(visitor, parts, |part, visitor| match part {
+                    $($index => self.$index.visit(visitor),)*
+                    _ => {}
+                });
             }
         }
     };

@@ -84,4 +84,5 @@ pub(crate) use failure::{ask_for_guards, direction, report_guard};
 pub(crate) use root::{
     BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,
 };
+pub(crate) use shared::visit_parts;
 pub(crate) use transaction::end_guard;

@@ -194,6 +194,28 @@ pub trait Visitor {
     }
 }
 
+/// Shows parts that lie side by side, each by its number: a walk that stops inside one goes on in that one,
+/// and what is kept of the way there is given to no other (R29).
+pub(crate) fn visit_parts(
+    visitor: &mut dyn Visitor,
+    parts: usize,
+    mut show: impl FnMut(usize, &mut dyn Visitor),
+) {
+    for part in visitor.enter() as usize..parts {
+        show(part, visitor);
+        if visitor.stopped_inside() {
+            return visitor.leave(Some(part as u64));
+        }
+    }
+    visitor.leave(None);
+}
+
+/// Whether a container is nothing to this visitor, however long it is: it wants boxes, and there can be
+/// none inside. A million plain elements would cost the sweep its slices for nothing (R29).
+pub(super) fn is_of_no_use<C: Shared>(visitor: &dyn Visitor) -> bool {
+    visitor.wants_boxes_only() && !C::schema().holds_boxes()
+}
+
 /// The visitor behind the second argument of a [`crate::abi::VisitFn`].
 ///
 /// # Safety

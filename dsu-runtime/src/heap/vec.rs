@@ -6,7 +6,7 @@
 
 use super::buffer::Buffer;
 use super::row::{self, Row};
-use super::shared::{Cell, Inline, Shared, Visitor};
+use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -276,7 +276,7 @@ unsafe impl<T: Shared> Shared for SharedVec<T> {
     /// Places are indices: an element that an insertion or removal in front of it moves between two
     /// slices is seen twice, or only by the next walk.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        if !self.buffer.visit(self.len(), "a vector", visitor) {
+        if is_of_no_use::<Self>(visitor) || !self.buffer.visit(self.len(), "a vector", visitor) {
             return;
         }
         row::visit(self, visitor);

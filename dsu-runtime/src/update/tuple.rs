@@ -8,6 +8,7 @@
 use crate::abi::{
     Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, Representation, VisitFn,
 };
+use crate::heap::{visit_parts, visitor_of};
 use crate::ids::Tag;
 use std::ffi::c_void;
 
@@ -261,7 +262,7 @@ unsafe fn through_lens(
 }
 
 unsafe extern "C" fn drop_complement(environment: *const c_void, complement: *mut u8) {
-    // SAFETY: as for `run`; the caller gives a complement that `run` wrote.
+    // SAFETY: as for `run`; the caller gives a complement that `run` wrote, and a visitor.
     let plan = unsafe { &*environment.cast::<Plan>() };
     for part in &plan.parts {
         if let Some(drop) = part.drop {
@@ -277,13 +278,14 @@ unsafe extern "C" fn visit_complement(
     visitor: *mut c_void,
 ) {
     // SAFETY: as for `run`; the caller gives a complement that `run` wrote.
-    let plan = unsafe { &*environment.cast::<Plan>() };
-    for part in &plan.parts {
+    let (plan, visitor) = unsafe { (&*environment.cast::<Plan>(), visitor_of(visitor)) };
+    visit_parts(visitor, plan.parts.len(), |index, mut visitor| {
+        let part = &plan.parts[index];
         if let Some(visit) = part.visit {
-            // SAFETY: the part was written by the step that it belongs to.
-            unsafe { visit(complement.add(part.offset), visitor) };
+            // SAFETY: the part was written by the step that it belongs to; the visitor outlives the call.
+            unsafe { visit(complement.add(part.offset), (&raw mut visitor).cast()) };
         }
-    }
+    });
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::digest;
 use super::refusal::Refusal;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -51,20 +51,33 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
 /// The name appears only with all the bytes behind it. No fsync: after a crash of the machine the
 /// bytes are compared before they are used again.
 fn write_whole(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let unique = NEXT.fetch_add(1, Ordering::Relaxed);
-    let temporary = dir.join(format!(".new-{}-{unique}", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o500)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(bytes))
+    let (mut file, temporary) = new_file(dir)?;
+    let written = file
+        .write_all(bytes)
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// A file of a name that nobody has. One that died while it wrote may have left its own behind, and in a
+/// container it had the same process id.
+fn new_file(dir: &Path) -> io::Result<(File, PathBuf)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let unique = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = dir.join(format!(".new-{}-{unique}", std::process::id()));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o500)
+            .open(&name);
+        match file {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            file => return Ok((file?, name)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -114,5 +127,19 @@ mod tests {
         let refusal = copy(b"x", Path::new("libkv.so"), &file).unwrap_err();
         assert!(matches!(refusal, Refusal::NotCopied { .. }), "{refusal}");
         fs::remove_dir_all(run).unwrap();
+    }
+
+    #[test]
+    fn what_a_dead_process_left_unfinished_is_in_nobody_s_way() {
+        let run_dir = run_dir("leftover");
+        let dir = run_dir.join("builds").join(digest::of_bytes(b"library"));
+        fs::create_dir_all(&dir).unwrap();
+        for unique in 0..100 {
+            let name = format!(".new-{}-{unique}", std::process::id());
+            fs::write(dir.join(name), b"libr").unwrap();
+        }
+        let copied = copy(b"library", Path::new("/x/libkv.so"), &run_dir).unwrap();
+        assert_eq!(fs::read(copied.path).unwrap(), b"library");
+        fs::remove_dir_all(&run_dir).unwrap();
     }
 }

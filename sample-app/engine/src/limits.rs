@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// setting expects all three classes.
 const OTHER_CLASSES: &str = "slave 268435456 67108864 60 pubsub 33554432 8388608 60";
 
+/// Bytes of a reply that the system's buffers, this side's and the peer's, may take before any wait.
+const TAKEN_AT_ONCE: u64 = 8 << 20;
+
 /// The limits of one version (R33); the same for all its workers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -122,6 +125,15 @@ impl OutputLimit {
             "normal {hard_bytes} {soft_bytes} {soft_seconds} {OTHER_CLASSES}"
         );
         text
+    }
+
+    /// Bytes that the reply to one request may have: more of it would wait than may, whatever the system
+    /// takes. It can be far larger than what is stored: the same value, asked for a thousand times.
+    pub(crate) fn most_reply(&self) -> usize {
+        match self.hard_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes.saturating_add(TAKEN_AT_ONCE)).unwrap_or(usize::MAX),
+        }
     }
 
     /// Whether a connection with so much unsent output is to be closed. `lags_since` is when it went

@@ -420,6 +420,14 @@ impl Server for Desk<'_> {
         self.connections.view.errors(own)
     }
 
+    fn most_reply(&self) -> usize {
+        self.connections.limits.output.most_reply()
+    }
+
+    fn count_cut(&mut self) {
+        self.connections.ends.deaf += 1;
+    }
+
     fn facts(&self) -> Facts {
         let Connections {
             totals,

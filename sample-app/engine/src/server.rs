@@ -55,6 +55,12 @@ pub trait Server {
     /// How often each kind of error was answered by all workers, this one's being `own`; by its word.
     fn error_rows(&self, own: &Metrics) -> Vec<(String, u64)>;
 
+    /// Bytes that the reply to one request may have: a connection is closed instead of getting more.
+    fn most_reply(&self) -> usize;
+
+    /// A connection is closed for that.
+    fn count_cut(&mut self);
+
     /// What INFO and HELLO tell; gathered when asked for.
     fn facts(&self) -> Facts;
 

@@ -40,10 +40,12 @@ pub enum Progress {
     Closing,
 }
 
-/// Where a batch counts.
+/// Where a batch counts, and what it keeps to.
 struct Counts<'a> {
     counters: &'a mut Counters,
     metrics: &'a mut Metrics,
+    /// Bytes that a reply may have.
+    most_reply: usize,
 }
 
 /// A connection's private state.
@@ -168,6 +170,7 @@ impl Session {
         let mut counts = Counts {
             counters: &mut counters,
             metrics: &mut metrics,
+            most_reply: server.most_reply(),
         };
         let progress = self.batch(table, context, server, &mut counts, now, budget);
         server.return_metrics(metrics);
@@ -243,7 +246,7 @@ impl Session {
         }
         let mut call = Call {
             args,
-            reply: Reply::new(self.output.tail(), self.client.protocol),
+            reply: Reply::new(self.output.tail(), self.client.protocol).up_to(counts.most_reply),
             client: &mut self.client,
             server,
             counters: counts.counters,
@@ -254,7 +257,8 @@ impl Session {
             mark: 0,
             close: false,
         };
-        call.mark = call.reply.mark();
+        let begin = call.reply.mark();
+        call.mark = begin;
         let outcome = if call.client.pending.is_none() {
             find(table, args).and_then(|command| run(command, table, context, &mut call))
         } else {
@@ -273,6 +277,11 @@ impl Session {
         }
         if call.client.reply_mode.is_silent() {
             call.reply.rewind(mark);
+        }
+        if call.reply.is_cut() {
+            call.reply.rewind(begin);
+            call.server.count_cut();
+            call.close();
         }
         call.client.reply_mode.advance();
         let close = call.close;

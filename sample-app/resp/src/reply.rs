@@ -31,20 +31,40 @@ impl Protocol {
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
     protocol: Protocol,
+    /// Once there is more than this, strings are left out.
+    enough: usize,
 }
 
 impl<'a> Reply<'a> {
     /// Replies are appended to `out`.
     #[inline]
     pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
-        Self { out, protocol }
+        let enough = usize::MAX;
+        Self {
+            out,
+            protocol,
+            enough,
+        }
+    }
+
+    /// With so many bytes more, what is written is to be thrown away: strings are left out from then on.
+    #[inline]
+    pub fn up_to(self, bytes: usize) -> Self {
+        let enough = self.out.len().saturating_add(bytes);
+        Self { enough, ..self }
+    }
+
+    /// Whether there is more than was asked for by [`up_to`](Self::up_to), and it may be incomplete.
+    #[inline]
+    pub fn is_cut(&self) -> bool {
+        self.out.len() > self.enough
     }
 
     /// The same place, for one command among several.
     pub fn lend(&mut self) -> Reply<'_> {
         Reply {
             out: self.out,
-            protocol: self.protocol,
+            ..*self
         }
     }
 
@@ -106,6 +126,9 @@ impl<'a> Reply<'a> {
     /// A string of any bytes.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        if self.is_cut() {
+            return;
+        }
         self.header(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
@@ -215,6 +238,21 @@ mod tests {
         let mut out = Vec::new();
         write(&mut Reply::new(&mut out, protocol));
         String::from_utf8(out).expect("only text is written here")
+    }
+
+    #[test]
+    fn a_reply_that_is_thrown_away_does_not_grow() {
+        let mut out = b"+OK\r\n".to_vec();
+        let mut reply = Reply::new(&mut out, Protocol::Resp2).up_to(100);
+        for _ in 0..3 {
+            reply.lend().bulk(&[b'x'; 40]);
+        }
+        assert!(reply.is_cut());
+        let length = reply.mark();
+        reply.lend().bulk(b"more");
+        assert_eq!(reply.mark(), length);
+        reply.rewind(5);
+        assert!(!reply.is_cut());
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod table;
 mod walk;
 
 use super::prefetch;
-use super::shared::{Cell, Inline, Shared, Visitor};
+use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -407,6 +407,9 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
 
     /// Places are cursors.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
+        if is_of_no_use::<Self>(visitor) {
+            return;
+        }
         // Keys can own boxes only where their schema says so, and then are never left out.
         let shows_keys = !visitor.wants_boxes_only() || K::schema().holds_boxes();
         self.table.visit(

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // segments by address
 
 use super::super::block;
-use super::super::shared::Visitor;
+use super::super::shared::{Visitor, visit_parts};
 use super::group::{GROUP, tag_of};
 use super::segment::{Segment, Slot, load};
 use super::table::Table;
@@ -126,11 +126,15 @@ impl<K: Hash + Eq, C> Table<K, C> {
             for (position, (hash, mut slot)) in entries.iter().copied().enumerate() {
                 // SAFETY: a used slot; the walk has the map to itself.
                 let Slot { key, cell } = unsafe { slot.as_mut() };
-                if shows_keys {
-                    visit_key(key, visitor);
-                }
                 let outside = visitor.begin_element();
-                visit_cell(cell, visitor);
+                if shows_keys {
+                    visit_parts(visitor, 2, |part, visitor| match part {
+                        0 => visit_key(key, visitor),
+                        _ => visit_cell(cell, visitor),
+                    });
+                } else {
+                    visit_cell(cell, visitor);
+                }
                 let takes_out = visitor.takes_out(outside);
                 seen += 1;
                 if visitor.stopped_inside() {

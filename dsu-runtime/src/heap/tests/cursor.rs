@@ -1,6 +1,6 @@
 //! R29: a cursor stays valid whatever happens to the map between two slices.
 
-use super::super::{Inline, Shared, SharedMap, Versioned, Visitor};
+use super::super::{Inline, Shared, SharedDeque, SharedMap, SharedVec, Versioned, Visitor};
 use super::lenses::{NOTE, New, bind, new};
 use super::{as_worker, for_all, test_name};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
@@ -120,6 +120,8 @@ unsafe impl Shared for Tagged {
 #[derive(Default)]
 struct Boxes {
     boxes: usize,
+    /// Containers that were walked.
+    containers: usize,
 }
 
 impl Visitor for Boxes {
@@ -131,6 +133,11 @@ impl Visitor for Boxes {
 
     fn wants_boxes_only(&self) -> bool {
         true
+    }
+
+    fn enter(&mut self) -> u64 {
+        self.containers += 1;
+        0
     }
 
     fn damage(&mut self, what: &str) {
@@ -153,6 +160,31 @@ fn boxes_in_keys_are_shown_to_who_wants_nothing_else() {
             let mut boxes = Boxes::default();
             map.visit(&mut boxes);
             assert_eq!(boxes.boxes, 300, "one in each key");
+            assert_eq!(boxes.containers, 1);
+        },
+    );
+}
+
+// R29: however long they are, they cost the sweep nothing.
+#[test]
+fn containers_without_boxes_are_not_walked_by_who_wants_nothing_else() {
+    as_worker(
+        test_name!("containers_without_boxes_are_not_walked_by_who_wants_nothing_else"),
+        || {
+            let mut map: SharedMap<u64, SharedVec<u64>> = SharedMap::new();
+            let mut queue: SharedDeque<u64> = SharedDeque::new();
+            for n in 0..300 {
+                let mut vec = SharedVec::new();
+                vec.push(n).expect("room");
+                map.insert(n, vec).expect("room");
+                queue.push_back(n).expect("room");
+            }
+            let mut boxes = Boxes::default();
+            map.visit(&mut boxes);
+            queue.visit(&mut boxes);
+            let vec = map.get_mut(&7).expect("inline").expect("was put in");
+            vec.visit(&mut boxes);
+            assert_eq!((boxes.containers, boxes.boxes), (0, 0));
         },
     );
 }
@@ -218,7 +250,6 @@ fn walk_in_slices_ends_and_reaches_every_nested_container() {
     as_worker(
         test_name!("walk_in_slices_ends_and_reaches_every_nested_container"),
         || {
-            use super::super::SharedVec;
             let mut map: SharedMap<u64, SharedVec<u64>> = SharedMap::new();
             for n in 0..1_000 {
                 let mut vec = SharedVec::new();

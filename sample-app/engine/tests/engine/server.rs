@@ -15,6 +15,10 @@ pub struct TestServer {
     pub clock: Option<UnixMs>,
     pub counted: Counters,
     pub others: Vec<(u64, String)>,
+    /// Bytes that a reply may have.
+    pub most_reply: usize,
+    /// Connections that were to get more.
+    pub cut: usize,
     metrics: Metrics,
     chance: u64,
 }
@@ -25,6 +29,8 @@ impl TestServer {
             clock: None,
             counted: Counters::default(),
             others: Vec::new(),
+            most_reply: usize::MAX,
+            cut: 0,
             metrics: Metrics::default(),
             chance: 1,
         }
@@ -62,6 +68,14 @@ impl Server for TestServer {
 
     fn error_rows(&self, own: &Metrics) -> Vec<(String, u64)> {
         own.errors()
+    }
+
+    fn most_reply(&self) -> usize {
+        self.most_reply
+    }
+
+    fn count_cut(&mut self) {
+        self.cut += 1;
     }
 
     fn facts(&self) -> Facts {

@@ -156,3 +156,36 @@ fn a_broken_request_ends_a_connection_whose_replies_are_off_without_a_word() {
         assert!(local.session.is_closing(), "{mode}");
     }
 }
+
+#[test]
+fn a_reply_beyond_the_limit_takes_no_more_memory_than_that_and_the_connection_is_closed() {
+    const LIMIT: usize = 1 << 20;
+    let value = vec![b'x'; LIMIT / 2];
+    let keys = [&b"k"[..]; 400];
+    let mget = encode(&[&[&b"MGET"[..]], &keys[..]].concat());
+    let gets = encode(&["GET", "k"]).repeat(keys.len());
+    let append = encode(&["APPEND", "n", "x"]);
+    let begin = [encode(&["MULTI"]), append.clone()].concat();
+    let exec = [begin, gets, append.clone(), encode(&["EXEC"])].concat();
+    for (request, appended) in [(mget, 0), (exec, 2)] {
+        let mut local = Local::new(tables::v3());
+        local.server.most_reply = LIMIT;
+        local.run(&[b"SET", b"k", &value]);
+        local.session.feed(&request);
+        assert_eq!(local.process(usize::MAX), Progress::Closing);
+        let unsent = local.session.unsent();
+        assert!(unsent.len() < LIMIT, "nothing of it is sent");
+        let line = local.session.describe(UnixMs(0));
+        let output = line.split(" rbs=").nth(1).expect("the buffer's size");
+        let output: usize = output
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
+        assert!(output <= 4 * LIMIT, "{line}");
+        assert_eq!(local.server.cut, 1);
+        // The commands stand.
+        local.session = Session::new(client(8));
+        assert_eq!(local.line("STRLEN n"), Value::Integer(appended));
+    }
+}
