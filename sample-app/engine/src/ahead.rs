@@ -15,6 +15,10 @@ use dsu_runtime::prelude::*;
 /// few enough that all that they bring stays in the nearest cache until it is used.
 pub const GROUP: usize = 24;
 
+/// After so many requests in a row that need what the one before did, a look ends: they are likely to go on,
+/// and looking further would cost more than it finds.
+const ALIKE: usize = 3;
+
 /// A key that is needed, and what of its value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Wanted<'k> {
@@ -46,10 +50,10 @@ impl<'k> Upcoming<'k> {
         self.len == GROUP
     }
 
-    /// Adds what the complete requests at the beginning of `input` will need; the bytes that were
-    /// looked at.
+    /// Adds what the complete requests at the beginning of `input` will need; the bytes that are
+    /// done with.
     pub(crate) fn take<S: Store>(&mut self, table: &CommandTable<S>, input: &'k [u8]) -> usize {
-        let mut seen = 0;
+        let (mut seen, mut alike) = (0, 0);
         for request in resp::look_ahead(input).take(GROUP) {
             if self.is_full() {
                 break;
@@ -70,6 +74,12 @@ impl<'k> Upcoming<'k> {
             if self.wanted().last() != Some(&wanted) {
                 self.wanted[self.len] = wanted;
                 self.len += 1;
+                alike = 0;
+                continue;
+            }
+            alike += 1;
+            if alike == ALIKE {
+                return input.len();
             }
         }
         seen

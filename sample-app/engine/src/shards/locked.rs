@@ -7,13 +7,10 @@ use crate::error::StoreError;
 use crate::store::KeySet;
 use dsu_runtime::prelude::*;
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for one command"
-)]
+/// Moved several times on the way to a command: the many are in a box, so that the one is moved cheaply.
 pub(super) enum Locked<'t, S: Shards> {
     One(usize, Guard<'t, S::Items>),
-    Many([Option<Guard<'t, S::Items>>; SHARDS]),
+    Many(Box<[Option<Guard<'t, S::Items>>; SHARDS]>),
 }
 
 impl<'t, S: Shards> Locked<'t, S> {
@@ -30,7 +27,7 @@ impl<'t, S: Shards> Locked<'t, S> {
             KeySet::Shards(shards) => S::guards().lock_many(cx, shards.iter()),
             KeySet::All => S::guards().lock_many(cx, 0..SHARDS),
         };
-        Ok(Locked::Many(locked.map_err(refused)?))
+        Ok(Locked::Many(Box::new(locked.map_err(refused)?)))
     }
 
     pub(super) fn get(&self, shard: usize) -> &S::Items {

@@ -27,10 +27,15 @@ fn set_all<T: Typed>(call: &mut Call<'_>, tx: &mut T) -> Result<usize, CommandEr
     let pairs = (2..args.len()).step_by(2);
     let pairs = pairs.map(|at| (args.at(at), args.at(at + 1)));
     let mut added = 0;
-    let set = Undo::all(tx.hash_or_new(key)?, pairs, |hash, field, value| {
+    let put = |hash: &mut T::Hash, field: &[u8], value: &[u8]| {
         added += usize::from(hash.set(field, value)?);
         Ok(())
-    });
+    };
+    // One lookup where the hash exists.
+    let set = match tx.edit_hash(key)? {
+        Some(hash) => Undo::all(hash, pairs, put),
+        None => Undo::all(tx.hash_or_new(key)?, pairs, put),
+    };
     if set.is_err() {
         tx.settle_empty(key)?;
     }

@@ -19,7 +19,11 @@ pub(crate) fn rpush<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> O
 
 fn push<T: Typed>(call: &mut Call<'_>, tx: &mut T, end: End) -> Outcome {
     let (key, elements) = (call.args.at(1), call.args.from(2));
-    let pushed = push_all(tx.list_or_new(key)?, end, elements);
+    // One lookup where the list exists.
+    let pushed = match tx.edit_list(key)? {
+        Some(list) => push_all(list, end, elements),
+        None => push_all(tx.list_or_new(key)?, end, elements),
+    };
     if pushed.is_err() {
         tx.settle_empty(key)?;
     }
