@@ -7,6 +7,7 @@ use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::ids::Tag;
 use proptest::prelude::*;
 use std::alloc::Layout;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
@@ -160,7 +161,11 @@ fn boxes_in_keys_are_shown_to_who_wants_nothing_else() {
             let mut boxes = Boxes::default();
             map.visit(&mut boxes);
             assert_eq!(boxes.boxes, 300, "one in each key");
-            assert_eq!(boxes.containers, 1);
+            assert_eq!(
+                boxes.containers,
+                1 + 300,
+                "the map and the parts of each entry"
+            );
         },
     );
 }
@@ -196,17 +201,44 @@ struct Slices {
     places: Vec<u64>,
     depth: usize,
     stopped: bool,
+    seen: BTreeSet<u64>,
+}
+
+impl Slices {
+    fn of(budget: usize) -> Slices {
+        Slices {
+            budget,
+            left: budget,
+            places: Vec::new(),
+            depth: 0,
+            stopped: false,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Slices until the walk is at its end; how many there were.
+    fn walk(&mut self, value: &mut impl Shared) -> usize {
+        for slices in 1..10_000 {
+            value.visit(self);
+            if self.places[0] == 0 {
+                return slices;
+            }
+        }
+        panic!("the walk does not get on");
+    }
 }
 
 impl Visitor for Slices {
     fn block(&mut self, _pointer: NonNull<u8>, _layout: Layout) {
-        // Every vector in the map is one block: an element seen.
-        if self.depth == 1 {
+        // Every vector in the map, beside its key, is one block: an element seen.
+        if self.depth == 2 {
             self.left = self.left.saturating_sub(1);
         }
     }
 
-    fn versioned(&mut self, _word: &mut u64, _expected: Tag) {}
+    fn versioned(&mut self, word: &mut u64, _expected: Tag) {
+        self.seen.insert(*word);
+    }
 
     fn damage(&mut self, what: &str) {
         panic!("{what}");
@@ -235,7 +267,9 @@ impl Visitor for Slices {
 
     fn leave(&mut self, stopped_at: Option<u64>) {
         self.depth -= 1;
-        self.places.truncate(self.depth + 1);
+        if stopped_at.is_none() {
+            self.places.truncate(self.depth + 1);
+        }
         self.places[self.depth] = stopped_at.unwrap_or(0);
         self.stopped = stopped_at.is_some();
         if self.depth == 0 {
@@ -257,24 +291,34 @@ fn walk_in_slices_ends_and_reaches_every_nested_container() {
                 map.insert(n, vec).expect("room");
             }
             for budget in [1, 2, 17, 100_000] {
-                let mut slices = Slices {
-                    budget,
-                    left: budget,
-                    places: Vec::new(),
-                    depth: 0,
-                    stopped: false,
-                };
-                let mut rounds = 0;
-                loop {
-                    map.visit(&mut slices);
-                    rounds += 1;
-                    assert!(rounds < 10_000, "the walk does not get on");
-                    if slices.places[0] == 0 {
-                        break;
-                    }
-                }
+                let rounds = Slices::of(budget).walk(&mut map);
                 assert!(rounds >= 900 / budget);
             }
+        },
+    );
+}
+
+// R29: a slice may end inside any of the parts that lie side by side, and every slice gets on.
+#[test]
+fn walk_in_slices_ends_where_several_containers_lie_side_by_side() {
+    as_worker(
+        test_name!("walk_in_slices_ends_where_several_containers_lie_side_by_side"),
+        || {
+            bind();
+            let row = || {
+                let mut row: SharedVec<New> = SharedVec::new();
+                for n in 0..4 {
+                    assert!(row.insert_cell(n, new(1, NOTE)).is_ok());
+                }
+                row
+            };
+            let mut map: SharedMap<u64, (SharedVec<New>, [SharedVec<New>; 2])> = SharedMap::new();
+            for n in 0..20 {
+                map.insert(n, (row(), [row(), row()])).expect("room");
+            }
+            let mut slices = Slices::of(0);
+            slices.walk(&mut map);
+            assert_eq!(slices.seen.len(), 20 * 3 * 4);
         },
     );
 }
