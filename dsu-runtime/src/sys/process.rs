@@ -146,15 +146,28 @@ pub fn run_when_idle() -> io::Result<()> {
     }
 }
 
-/// How long the main thread of process `pid` was ready to run and did not; zero where the kernel does
-/// not say.
-pub fn waited_for_processor(pid: u32) -> Duration {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
-    let waited_ns = text
+/// How much of the time since the start of process `pid`, `elapsed` ago, its main thread was ready to run
+/// and did not; zero where the kernel does not say.
+///
+/// The kernel counts a wait when it is over: of one that is ready at this moment, all the time that it did
+/// not run is taken for waiting.
+pub fn waited_for_processor(pid: u32, elapsed: Duration) -> Duration {
+    let read = |file| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let times = read("schedstat");
+    let mut times = times
         .split_whitespace()
-        .nth(1)
-        .and_then(|field| field.parse().ok());
-    Duration::from_nanos(waited_ns.unwrap_or(0))
+        .map_while(|field| Some(Duration::from_nanos(field.parse().ok()?)));
+    let (Some(ran), Some(waited)) = (times.next(), times.next()) else {
+        return Duration::ZERO;
+    };
+    // What follows the name, which may hold anything, begins with the state: proc_pid_stat(5).
+    let is_ready = read("stat")
+        .rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.trim_start().starts_with('R'));
+    match is_ready {
+        true => waited.max(elapsed.saturating_sub(ran)),
+        false => waited,
+    }
 }
 
 /// Puts later children of this process into a process-id namespace of their own, where the end of

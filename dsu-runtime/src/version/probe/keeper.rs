@@ -172,8 +172,9 @@ fn watch(child: &mut Child, patience: &Patience) -> io::Result<Watched> {
     let mut output =
         Pipe::<ChildStderr>::new(child.stderr.take().ok_or_else(closed)?, OUTPUT_LIMIT)?;
     let end = loop {
-        let starved = process::waited_for_processor(child.id());
-        let left = match patience.left(Instant::now(), starved) {
+        let now = Instant::now();
+        let starved = process::waited_for_processor(child.id(), now - patience.start);
+        let left = match patience.left(now, starved) {
             Left::Wait(left) => left,
             Left::Overdue => break End::Overdue,
             Left::Starved => break End::Starved,
