@@ -83,6 +83,8 @@ pub struct Settler {
     every: Duration,
     /// `None` at first: new code has not seen the totals yet.
     settled_at: Option<Instant>,
+    /// When the rest was shared, which is done by time alone: the totals of a busy worker are never late.
+    shared_at: Option<Instant>,
 }
 
 impl Settler {
@@ -91,6 +93,7 @@ impl Settler {
         Settler {
             every,
             settled_at: None,
+            shared_at: None,
         }
     }
 
@@ -102,14 +105,14 @@ impl Settler {
         totals: &'static GuardMutex<L>,
         connections: &mut Connections,
     ) {
-        let is_late = self.settled_at.is_none_or(|at| at.elapsed() >= self.every);
+        let is_late = |since: Option<Instant>| since.is_none_or(|at| at.elapsed() >= self.every);
+        if is_late(self.shared_at) {
+            connections.share(cx);
+            self.shared_at = Some(Instant::now());
+        }
+        let is_late = is_late(self.settled_at);
         if !is_late && connections.dues(cx).is_settled() {
             return;
-        }
-        if is_late {
-            connections.share(cx);
-            // Should the totals not be had now, they are asked again as late.
-            self.settled_at = Some(Instant::now());
         }
         let locked = match totals.try_lock(cx) {
             Err(_) if is_late => totals.lock(cx),
