@@ -3,10 +3,23 @@
 use super::{ADD, CHANGING, CUT};
 use crate::command::{Command, Handler};
 use crate::commands::hashes::{fields, numbers, random, whole};
-use crate::spec::CommandSpec;
 use crate::spec::Group::Hash;
+use crate::spec::{CommandSpec, Flags, KeySpec};
 use crate::tables::v1::{DENYOOM, FAST, LOOK, MODIFY, READ, READ_MODIFY, READONLY, WRITE};
 use crate::typed::TypedStore;
+
+fn about(
+    name: &'static str,
+    arity: i32,
+    flags: Flags,
+    keys: &'static [KeySpec],
+    since: &'static str,
+    summary: &'static str,
+) -> CommandSpec {
+    CommandSpec::new(name, arity, Hash, since, summary)
+        .flags(flags)
+        .keys(keys)
+}
 
 pub(super) fn commands<S: TypedStore>() -> Vec<Command<S>> {
     let mut all = on_fields();
@@ -15,11 +28,6 @@ pub(super) fn commands<S: TypedStore>() -> Vec<Command<S>> {
 }
 
 fn on_fields<S: TypedStore>() -> Vec<Command<S>> {
-    let about = |name, arity, flags, keys, since, summary| {
-        CommandSpec::new(name, arity, Hash, since, summary)
-            .flags(flags)
-            .keys(keys)
-    };
     let grows = WRITE | DENYOOM;
     vec![
         Command::new(
@@ -133,11 +141,6 @@ fn on_fields<S: TypedStore>() -> Vec<Command<S>> {
 }
 
 fn on_all_fields<S: TypedStore>() -> Vec<Command<S>> {
-    let about = |name, arity, flags, keys, since, summary| {
-        CommandSpec::new(name, arity, Hash, since, summary)
-            .flags(flags)
-            .keys(keys)
-    };
     const UNORDERED: &[&str] = &["nondeterministic_output_order"];
     vec![
         Command::new(

@@ -4,7 +4,7 @@ use super::{ADD, CUT, TAKE};
 use crate::command::{Command, Handler};
 use crate::commands::lists::{ends, positions, search};
 use crate::spec::Group::List;
-use crate::spec::{CommandSpec, KeySpec};
+use crate::spec::{CommandSpec, Flags, KeySpec};
 use crate::tables::v1::{DENYOOM, FAST, LOOK, MODIFY, READ, READONLY, WRITE, one, range};
 use crate::typed::TypedStore;
 
@@ -13,6 +13,19 @@ const MOVE: &[KeySpec] = &[
     range(&["RW", "insert"], 2, 0, 1),
 ];
 
+fn about(
+    name: &'static str,
+    arity: i32,
+    flags: Flags,
+    keys: &'static [KeySpec],
+    since: &'static str,
+    summary: &'static str,
+) -> CommandSpec {
+    CommandSpec::new(name, arity, List, since, summary)
+        .flags(flags)
+        .keys(keys)
+}
+
 pub(super) fn commands<S: TypedStore>() -> Vec<Command<S>> {
     let mut all = at_the_ends();
     all.extend(within());
@@ -20,11 +33,6 @@ pub(super) fn commands<S: TypedStore>() -> Vec<Command<S>> {
 }
 
 fn at_the_ends<S: TypedStore>() -> Vec<Command<S>> {
-    let about = |name, arity, flags, keys, since, summary| {
-        CommandSpec::new(name, arity, List, since, summary)
-            .flags(flags)
-            .keys(keys)
-    };
     let grows = WRITE | DENYOOM;
     vec![
         Command::new(
@@ -119,11 +127,6 @@ fn at_the_ends<S: TypedStore>() -> Vec<Command<S>> {
 }
 
 fn within<S: TypedStore>() -> Vec<Command<S>> {
-    let about = |name, arity, flags, keys, since, summary| {
-        CommandSpec::new(name, arity, List, since, summary)
-            .flags(flags)
-            .keys(keys)
-    };
     let grows = WRITE | DENYOOM;
     vec![
         Command::new(
