@@ -17,6 +17,7 @@ mod classes;
 mod context;
 mod convert;
 mod copies;
+pub mod delta;
 mod deque;
 mod failure;
 mod hint;
