@@ -253,11 +253,8 @@ pub enum PrepareStatus {
 /// of an array with the address of each item, in the order of the lens's tuple. Writes in place: not
 /// while a conversion is open; the caller holds the guard. Whoever dies in it leaves the value sound, and
 /// at worst loses the twin's blocks.
-pub type PrepareFn = unsafe extern "C" fn(
-    value: *mut u8,
-    until_ns: u64,
-    error: &mut ErrorText,
-) -> PrepareStatus;
+pub type PrepareFn =
+    unsafe extern "C" fn(value: *mut u8, until_ns: u64, error: &mut ErrorText) -> PrepareStatus;
 
 /// What a lens over containers can do before a flip, so that the flip costs what was changed and not
 /// what is there.
