@@ -14,6 +14,8 @@ mod prepare;
 mod reshaped;
 mod shape;
 mod twins;
+#[cfg(test)]
+mod tests;
 
 pub use follow::Peek;
 pub use key::DeltaKey;
