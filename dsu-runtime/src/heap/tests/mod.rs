@@ -11,6 +11,7 @@ mod everything;
 mod frozen;
 mod lenses;
 mod models;
+mod ordered;
 mod taken_out;
 
 use super::account::{Activity, HeapAccount};
