@@ -11,6 +11,7 @@ mod everything;
 mod frozen;
 pub(in crate::heap) mod lenses;
 mod models;
+mod ordered;
 mod taken_out;
 
 use super::account::{Activity, HeapAccount};
