@@ -11,6 +11,7 @@ use super::world::{
 use crate::error::AccessError;
 use crate::heap::testing::failing_after;
 use crate::heap::tests::lenses::{New, Old};
+use crate::heap::transaction::ScratchScope;
 use crate::heap::twin::{Boxed, Weak, WordCell};
 use crate::heap::vec::VecMarks;
 use crate::heap::{SharedBytes, SharedVec, Versioned};
@@ -33,6 +34,7 @@ fn number_of(digits: &[u8]) -> u64 {
 
 /// The key of an element, whatever form it is in.
 fn key_of<V: Boxed>(cell: &Versioned<V>) -> u64 {
+    let _scope = ScratchScope::begin();
     let element = Peek::<New>::of(cell);
     failing_after(u64::MAX, || number_of(&element.get().expect("has a new form").name[..4]))
 }
