@@ -29,14 +29,19 @@ impl KeyOf<SharedBytes, New> for ByName {
 }
 
 fn number_of(digits: &[u8]) -> u64 {
-    std::str::from_utf8(digits).expect("digits").parse().expect("digits")
+    std::str::from_utf8(digits)
+        .expect("digits")
+        .parse()
+        .expect("digits")
 }
 
 /// The key of an element, whatever form it is in.
 fn key_of<V: Boxed>(cell: &Versioned<V>) -> u64 {
     let _scope = ScratchScope::begin();
     let element = Peek::<New>::of(cell);
-    failing_after(u64::MAX, || number_of(&element.get().expect("has a new form").name[..4]))
+    failing_after(u64::MAX, || {
+        number_of(&element.get().expect("has a new form").name[..4])
+    })
 }
 
 type ToHashed = Keyed<ByName, Hashed, SharedBytes, Old, New>;
@@ -154,13 +159,17 @@ where
             assert_eq!(map.get(&number(key)), Some(word), "place {place}");
         }
         for at in map.keys() {
-            assert!(body.index.places.contains(&key(*at)), "key {at} is nobody's");
+            assert!(
+                body.index.places.contains(&key(*at)),
+                "key {at} is nobody's"
+            );
         }
     }
 
     fn check_right(right: &mut S::Map<New>) {
         let own = words::<S, New>(right);
-        let Some(twin) = trusted::<S::Map<()>, AsList<S, SharedBytes>>(S::twin::<New>(right)) else {
+        let Some(twin) = trusted::<S::Map<()>, AsList<S, SharedBytes>>(S::twin::<New>(right))
+        else {
             return;
         };
         let (marks, body) = (&twin.front.marks, &twin.body);
@@ -176,7 +185,10 @@ where
         for at in own.keys() {
             let is_known = body.index.places.contains(&key(*at));
             let is_marked = S::cell::<()>(marks, &key(*at)).is_some();
-            assert!(is_known || is_marked || !body.fill.is_done, "key {at} was forgotten");
+            assert!(
+                is_known || is_marked || !body.fill.is_done,
+                "key {at} was forgotten"
+            );
         }
     }
 }

@@ -51,8 +51,12 @@ macro_rules! side {
                 if !other.edit(at, count) {
                     return false;
                 }
-                let (moved, cell) = other.remove_entry(&key(at)[..]).expect("room").expect("there");
-                crate::heap::testing::failing_after(u64::MAX, || own.insert_cell(moved, cell)).expect("room");
+                let (moved, cell) = other
+                    .remove_entry(&key(at)[..])
+                    .expect("room")
+                    .expect("there");
+                crate::heap::testing::failing_after(u64::MAX, || own.insert_cell(moved, cell))
+                    .expect("room");
                 true
             }
 
@@ -76,7 +80,10 @@ macro_rules! side {
                     for (key, row) in part.rows() {
                         let count = row.expect("the newer version's own").0;
                         assert_eq!(count as usize % 2, index, "key {key} is in the wrong part");
-                        assert!(rows.insert(key, row).is_none(), "key {key} is in both parts");
+                        assert!(
+                            rows.insert(key, row).is_none(),
+                            "key {key} is in both parts"
+                        );
                     }
                 }
                 rows
@@ -103,14 +110,23 @@ where
 {
     fn check_left(left: &mut S::Map<Old>) {
         let own = words::<S, Old>(left);
-        let Some(twin) = trusted::<S::Map<()>, Apart<S, SharedBytes, 2>>(S::twin::<Old>(left)) else {
+        let Some(twin) = trusted::<S::Map<()>, Apart<S, SharedBytes, 2>>(S::twin::<Old>(left))
+        else {
             return;
         };
         let is_marked = |at: u64| S::cell::<()>(&twin.front.marks, &key(at)).is_some();
-        let parts = twin.body.parts.0.each_ref().map(|part| words::<S, Weak>(part));
+        let parts = twin
+            .body
+            .parts
+            .0
+            .each_ref()
+            .map(|part| words::<S, Weak>(part));
         let mut all = BTreeMap::new();
         for (at, word) in parts.into_iter().flatten() {
-            assert!(all.insert(at, word).is_none() || is_marked(at), "key {at} is in both parts");
+            assert!(
+                all.insert(at, word).is_none() || is_marked(at),
+                "key {at} is in both parts"
+            );
         }
         check_words(&own, &all, is_marked, twin.body.fill.is_done);
     }
@@ -122,7 +138,8 @@ where
         let mut is_filled = true;
         let mut places = Vec::new();
         for part in right {
-            let Some(twin) = trusted::<S::Map<()>, Together<S, SharedBytes>>(S::twin::<New>(part)) else {
+            let Some(twin) = trusted::<S::Map<()>, Together<S, SharedBytes>>(S::twin::<New>(part))
+            else {
                 return;
             };
             let of_part = |at: &u64| S::cell::<()>(&twin.front.marks, &key(*at)).is_some();

@@ -96,7 +96,11 @@ pub(super) fn key(number: u64) -> SharedBytes {
 }
 
 fn key_of(number: u64) -> SharedBytes {
-    let pad = if number % 2 == 0 { "" } else { ", which has a block of its own" };
+    let pad = if number % 2 == 0 {
+        ""
+    } else {
+        ", which has a block of its own"
+    };
     text(&format!("key {number:04}{pad}"))
 }
 
@@ -163,7 +167,7 @@ impl Version for New {
 }
 
 pub(super) fn row<V: Version>(cell: &Versioned<V>) -> Row {
-    match cell.get() {
+    match failing_after(u64::MAX, || cell.get()) {
         Ok(value) => Some(value.row()),
         Err(AccessError::Foreign) => None,
         Err(error) => panic!("{error}"),
@@ -239,7 +243,9 @@ pub(super) fn deeds(keys: u64) -> impl Strategy<Value = Vec<(Deed, u64)>> {
 }
 
 /// A lens over containers, as these tests use it.
-pub(super) trait Tested: Prepare<Left: Side, Right: Side, Complement = ()> + Default {
+pub(super) trait Tested:
+    Prepare<Left: Side, Right: Side, Complement = ()> + Default
+{
     /// Fails where D1 does not hold.
     fn check_left(left: &mut Self::Left);
     fn check_right(right: &mut Self::Right);
@@ -315,7 +321,10 @@ impl<L: Tested> World<L> {
             Deed::Edit(key, count) => {
                 if side!(it => it.edit(key, count)) {
                     assert!(!(is_left && known(key).is_some_and(|e| e.extra == FOREIGN)));
-                    model.get_mut(&key).expect("it was there to be edited").count = count;
+                    model
+                        .get_mut(&key)
+                        .expect("it was there to be edited")
+                        .count = count;
                 }
             }
             Deed::Remove(key) => {
@@ -381,7 +390,10 @@ impl<L: Tested> World<L> {
                 let made = failing_after(limit, || {
                     convert(&left, stands, |left| L::default().forward(left, None))
                 });
-                assert!(made.is_some() == stands || limit != u64::MAX, "it can be flipped");
+                assert!(
+                    made.is_some() == stands || limit != u64::MAX,
+                    "it can be flipped"
+                );
                 match made {
                     Some(right) => {
                         std::mem::forget(left);
@@ -394,7 +406,10 @@ impl<L: Tested> World<L> {
                 let made = failing_after(limit, || {
                     convert(&right, stands, |right| L::default().backward(right, None))
                 });
-                assert!(made.is_some() == stands || limit != u64::MAX, "it can be flipped");
+                assert!(
+                    made.is_some() == stands || limit != u64::MAX,
+                    "it can be flipped"
+                );
                 match made {
                     Some(left) => {
                         std::mem::forget(right);
