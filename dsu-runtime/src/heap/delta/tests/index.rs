@@ -4,7 +4,9 @@ use super::super::Prepare;
 use super::super::follow::Peek;
 use super::super::indexed::{IndexMap, IndexOf, Indexed, Listed, ListedAs};
 use super::super::shape::{Hashed, MapShape, Ordered};
-use super::world::{Row, Side, Tested, deeds, key, number, run, trusted, twins, with_twins};
+use super::world::{
+    Row, Side, Tested, deeds, key, may_panic, number, run, trusted, twins, with_twins,
+};
 use crate::error::AccessError;
 use crate::heap::testing::failing_after;
 use crate::heap::tests::lenses::{New, Old};
@@ -12,18 +14,19 @@ use crate::heap::{SharedBytes, SharedMap, SharedOrderedMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Elements by their counts; those of count 0 are not listed.
-struct ByCount;
+pub(super) struct ByCount;
 
 impl IndexOf<SharedBytes, New> for ByCount {
     type By = u64;
 
     fn by(_: &SharedBytes, element: &Peek<'_, New>) -> Result<Option<u64>, AccessError> {
+        may_panic();
         let count = element.get()?.count;
         Ok((count != 0).then_some(count))
     }
 }
 
-type HashedIndexed = Indexed<ByCount, Hashed, SharedBytes, Old, New>;
+pub(super) type HashedIndexed = Indexed<ByCount, Hashed, SharedBytes, Old, New>;
 type OrderedIndexed = Indexed<ByCount, Ordered, SharedBytes, Old, New>;
 
 twins! {

@@ -6,7 +6,7 @@ use super::super::keyed::{AsList, AsMap, Index, KeyOf, Keyed};
 use super::super::shape::{Hashed, MapShape, Ordered};
 use super::maps::words;
 use super::world::{
-    Row, Side, Tested, Version, deeds, key, number, row, run, trusted, twins, with_twins,
+    Row, Side, Tested, Version, deeds, key, may_panic, number, row, run, trusted, twins, with_twins,
 };
 use crate::error::AccessError;
 use crate::heap::testing::failing_after;
@@ -18,10 +18,11 @@ use crate::heap::{SharedBytes, SharedVec, Versioned};
 use std::collections::BTreeMap;
 
 /// The four digits that a name begins with.
-struct ByName;
+pub(super) struct ByName;
 
 impl KeyOf<SharedBytes, New> for ByName {
     fn key(element: &Peek<'_, New>) -> Result<SharedBytes, AccessError> {
+        may_panic();
         // All names begin with the digits of the key.
         let digits = &element.get()?.name[..4];
         Ok(key(number_of(digits)))
@@ -44,8 +45,8 @@ fn key_of<V: Boxed>(cell: &Versioned<V>) -> u64 {
     })
 }
 
-type ToHashed = Keyed<ByName, Hashed, SharedBytes, Old, New>;
-type ToOrdered = Keyed<ByName, Ordered, SharedBytes, Old, New>;
+pub(super) type ToHashed = Keyed<ByName, Hashed, SharedBytes, Old, New>;
+pub(super) type ToOrdered = Keyed<ByName, Ordered, SharedBytes, Old, New>;
 
 twins! {
     320: <ToHashed as Prepare>::LeftTwin;

@@ -14,7 +14,7 @@ use crate::heap::{Shared, SharedBytes, SharedMap, SharedOrderedMap};
 use std::collections::BTreeMap;
 
 type Rehashed = Reshaped<Hashed, Hashed, SharedBytes, Old, New>;
-type ToOrdered = Reshaped<Hashed, Ordered, SharedBytes, Old, New>;
+pub(super) type ToOrdered = Reshaped<Hashed, Ordered, SharedBytes, Old, New>;
 type ToHashed = Reshaped<Ordered, Hashed, SharedBytes, Old, New>;
 
 twins! {

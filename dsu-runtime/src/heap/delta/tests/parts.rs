@@ -5,7 +5,7 @@ use super::super::follow::Peek;
 use super::super::partitioned::{Apart, Partitioned, Route, Together};
 use super::super::shape::{Hashed, MapShape, Ordered};
 use super::maps::{check_words, words};
-use super::world::{Row, Side, Tested, deeds, key, run, trusted, twins, with_twins};
+use super::world::{Row, Side, Tested, deeds, key, may_panic, run, trusted, twins, with_twins};
 use crate::error::AccessError;
 use crate::heap::tests::lenses::{New, Old};
 use crate::heap::twin::Weak;
@@ -13,15 +13,16 @@ use crate::heap::{SharedBytes, SharedMap, SharedOrderedMap};
 use std::collections::BTreeMap;
 
 /// By what is in the element: whoever writes it may move it.
-struct ByCount;
+pub(super) struct ByCount;
 
 impl Route<SharedBytes, New> for ByCount {
     fn part(_: &SharedBytes, element: &Peek<'_, New>) -> Result<usize, AccessError> {
+        may_panic();
         Ok((element.get()?.count % 2) as usize)
     }
 }
 
-type HashedParts = Partitioned<ByCount, Hashed, SharedBytes, Old, New, 2>;
+pub(super) type HashedParts = Partitioned<ByCount, Hashed, SharedBytes, Old, New, 2>;
 type OrderedParts = Partitioned<ByCount, Ordered, SharedBytes, Old, New, 2>;
 
 twins! {
