@@ -15,6 +15,7 @@ use dsu_runtime::ids::{Tag, VersionId, WorkerSlot};
 use dsu_runtime::sys::time::Nanos;
 use dsu_runtime::version::{Binding, RepresentationBinding, digest};
 use dsu_runtime::{Shared, transformer};
+use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 use xform::Lens;
 
@@ -236,26 +237,39 @@ fn moving(size: u64) -> Figures {
     Figures::of(times)
 }
 
+/// Nanoseconds for which this thread had a processor.
+fn worked() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock of every Linux");
+    Duration::from(time).as_nanos() as u64
+}
+
 /// The back-fill in slices of [`SLICE`], after each of which `writes` elements are written.
 fn fill(size: u64, writes: u64) {
     let mut older = filled(size);
-    let (mut slices, mut longest, mut working) = (0_u64, 0, 0);
+    let (mut waits, mut times) = (Vec::new(), Vec::new());
     loop {
-        let start = Nanos::now();
+        let (start, began) = (Nanos::now(), worked());
         let progress = ToOrdered::prepare_forward(&mut older, start.after(SLICE)).expect("room");
-        let took = start_to_now(start);
-        (slices, longest, working) = (slices + 1, longest.max(took), working + took);
+        times.push(worked() - began);
+        waits.push(start_to_now(start));
         if progress == Progress::Done {
             break;
         }
+        let slices = times.len() as u64;
         write!(older, Older { count: 1 }, slices * 15_485_863, size, writes);
     }
     let newer: NewerMap = cross(older, |map| ToOrdered::default().forward(map, None));
     assert_eq!(newer.len() as u64, size);
+    let millis = times.iter().sum::<u64>() as f64 / 1e6;
+    let micros = |times: &mut Vec<u64>| {
+        times.sort_unstable();
+        let at = |share: usize| times[times.len() - 1 - times.len() / share] as f64 / 1e3;
+        (at(1_000), times[times.len() - 1] as f64 / 1e3)
+    };
+    let (slices, (most, longest), (_, longest_wait)) =
+        (times.len(), micros(&mut times), micros(&mut waits));
     println!(
-        "{size:>9}  {writes:>7}  {slices:>7}  {:>9.1}  {:>9.1}",
-        working as f64 / 1e6,
-        longest as f64 / 1e3
+        "{size:>9}  {writes:>7}  {slices:>7}  {millis:>8.1}  {most:>8.1}  {longest:>8.1}  {longest_wait:>10.1}"
     );
 }
 
@@ -281,12 +295,13 @@ fn main() {
             println!("{size:>8}  {changes:>7}  {kept:<28}  {anew}");
         }
     }
-    println!("\nback-fill in slices of {} us", SLICE.as_micros());
-    println!(" elements   writes   slices    work ms  longest us");
-    println!("           a slice");
-    for size in SIZES {
-        for writes in [0, 20, 100] {
-            fill(size, writes);
-        }
+    println!(
+        "\nback-fill in slices of {} us, of which so many us processor time:",
+        SLICE.as_micros()
+    );
+    println!("           writes             all of  999 of                 longest by");
+    println!(" elements  a slice   slices  them, ms   1,000   longest   the clock");
+    for (size, writes) in SIZES.iter().flat_map(|size| [(*size, 0), (*size, 20)]) {
+        fill(size, writes);
     }
 }

@@ -41,10 +41,10 @@ pub type IndexMap<I, K> = SharedOrderedMap<(I, K), ()>;
 
 /// A map of shape `S` becomes a pair of it and an index, as `F` says. The newer version keeps both in
 /// agreement by itself; what the older one changes, the lens does.
-pub struct Indexed<F, S, K, V1, V2>(PhantomData<fn() -> (F, S, K, V1, V2)>);
+pub struct Indexed<F, S, K, V1, V2>(PhantomData<(F, S, K, V1, V2)>);
 
 /// As [`Indexed`], of an item of a guard that becomes two items.
-pub struct IndexedItems<F, S, K, V1, V2>(PhantomData<fn() -> (F, S, K, V1, V2)>);
+pub struct IndexedItems<F, S, K, V1, V2>(PhantomData<(F, S, K, V1, V2)>);
 
 macro_rules! defaults {
     ($($name:ident),*) => {$(
@@ -111,7 +111,8 @@ fn note<S: MapShape<K>, K: ListedBy, I: ListedBy>(
 fn list<F, S, K, V, W>(
     map: &S::Map<V>,
     marks: &mut S::Map<()>,
-    (by, mut index): (&mut S::Map<F::By>, Option<&mut IndexMap<F::By, K>>),
+    by: &mut S::Map<F::By>,
+    mut index: Option<&mut IndexMap<F::By, K>>,
     fill: &mut Fill<S::Place>,
     until: Nanos,
 ) -> Result<Progress, AccessError>
@@ -146,34 +147,36 @@ where
 {
     fn for_older(
         map: &S::Map<V>,
+        marks: &mut S::Map<()>,
+        body: &mut OlderBody<F, S, K, W>,
         until: Nanos,
-    ) -> impl FnOnce(&mut S::Map<()>, &mut OlderBody<F, S, K, W>) -> Result<Progress, AccessError>
-    {
-        move |marks, body| {
-            let Listed { index, by, fill } = body;
-            list::<F, S, K, V, W>(map, marks, (by, Some(index)), fill, until)
-        }
+    ) -> Result<Progress, AccessError> {
+        let Listed { index, by, fill } = body;
+        list::<F, S, K, V, W>(map, marks, by, Some(index), fill, until)
     }
 
     fn for_newer(
         map: &S::Map<V>,
+        marks: &mut S::Map<()>,
+        body: &mut NewerBody<F, S, K, W>,
         until: Nanos,
-    ) -> impl FnOnce(&mut S::Map<()>, &mut NewerBody<F, S, K, W>) -> Result<Progress, AccessError>
-    {
-        move |marks, body| {
-            let ListedAs { by, fill } = body;
-            list::<F, S, K, V, W>(map, marks, (by, None), fill, until)
-        }
+    ) -> Result<Progress, AccessError> {
+        let ListedAs { by, fill } = body;
+        list::<F, S, K, V, W>(map, marks, by, None, fill, until)
     }
 
     fn prepare_older(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(map);
-        work(S::twin::<V>(map), until, Self::for_older(&seen, until))
+        work(S::twin::<V>(map), until, |marks, body| {
+            Self::for_older(&seen, marks, body, until)
+        })
     }
 
     fn prepare_newer(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(map);
-        work(S::twin::<V>(map), until, Self::for_newer(&seen, until))
+        work(S::twin::<V>(map), until, |marks, body| {
+            Self::for_newer(&seen, marks, body, until)
+        })
     }
 
     fn discard_older(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
@@ -199,8 +202,9 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let step = Work::<F, S, K, V, W>::for_older(&seen, WITHOUT_END);
-    let Listed { index, by, .. } = take_up(S::twin::<V>(&mut map), step)?;
+    let Listed { index, by, .. } = take_up(S::twin::<V>(&mut map), |marks, body| {
+        Work::<F, S, K, V, W>::for_older(&seen, marks, body, WITHOUT_END)
+    })?;
     let mut map = S::rebind::<V, W>(map);
     let body = ListedAs::<S, K, F::By> {
         by,
@@ -221,8 +225,9 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let step = Work::<F, S, K, W, W>::for_newer(&seen, WITHOUT_END);
-    let ListedAs { by, .. } = take_up(S::twin::<W>(&mut map), step)?;
+    let ListedAs { by, .. } = take_up(S::twin::<W>(&mut map), |marks, body| {
+        Work::<F, S, K, W, W>::for_newer(&seen, marks, body, WITHOUT_END)
+    })?;
     let mut map = S::rebind::<W, V>(map);
     // An index that the newer version has put in another's place is of no use.
     let is_sound = index.len() == S::len::<F::By>(&by);

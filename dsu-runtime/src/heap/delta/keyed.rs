@@ -33,7 +33,7 @@ pub trait KeyOf<K, V: Boxed> {
 
 /// A vector of `V1` becomes a map of shape `S`, of `V2` under the keys that `F` reads. Two elements of
 /// one key have no place in the map: the crossing fails, and the error names both by their places.
-pub struct Keyed<F, S, K, V1, V2>(PhantomData<fn() -> (F, S, K, V1, V2)>);
+pub struct Keyed<F, S, K, V1, V2>(PhantomData<(F, S, K, V1, V2)>);
 
 impl<F, S, K, V1, V2> Default for Keyed<F, S, K, V1, V2> {
     fn default() -> Self {
@@ -134,8 +134,10 @@ impl<S: MapShape<K>, K: ListKey> AsMap<S, K> {
 /// learnt, then what the map has not come to yet.
 fn to_map<F, S, K, V, W>(
     list: &SharedVec<V>,
+    marks: &mut VecMarks,
+    body: &mut AsMap<S, K>,
     until: Nanos,
-) -> impl FnOnce(&mut VecMarks, &mut AsMap<S, K>) -> Result<Progress, AccessError>
+) -> Result<Progress, AccessError>
 where
     F: KeyOf<K, W>,
     S: MapShape<K>,
@@ -143,68 +145,66 @@ where
     V: Boxed,
     W: Boxed,
 {
-    move |marks, body| {
-        let mut clock = Clock::new(until);
-        // Places that are not known any more.
-        while body.index.keys.len() > marks.known as usize {
-            let last = body.index.keys.len() - 1;
-            body.forget(last)?;
-            body.index.keys.remove_cell(last)?;
-            if clock.is_over() {
-                return Ok(Progress::More);
-            }
+    let mut clock = Clock::new(until);
+    // Places that are not known any more.
+    while body.index.keys.len() > marks.known as usize {
+        let last = body.index.keys.len() - 1;
+        body.forget(last)?;
+        body.index.keys.remove_cell(last)?;
+        if clock.is_over() {
+            return Ok(Progress::More);
         }
-        let mut cursor = 0;
-        while !marks.changed.is_empty() {
-            let mut places = Vec::with_capacity(BATCH);
-            cursor = marks
-                .changed
-                .scan(cursor, BATCH, |place, _| places.push(*place));
-            for place in places {
-                if place < marks.known {
-                    body.waiting.try_reserve(1)?;
-                    body.forget(place as usize)?;
-                    body.waiting.push(place)?;
-                }
-                marks.changed.remove_entry(&place)?;
-            }
-            if clock.is_over() {
-                return Ok(Progress::More);
-            }
-        }
-        let mut scope = ScratchScope::begin();
-        while let Some(Inline(place)) = body.waiting.cells().last() {
-            let place = *place as usize;
-            if (place as u64) < marks.known {
-                body.learn::<F, V, W>(list, place)?;
-            }
-            body.waiting.truncate(body.waiting.len() - 1);
-            if clock.is_over() {
-                return Ok(Progress::More);
-            }
-            if clock.is_new() {
-                drop(scope);
-                scope = ScratchScope::begin();
-            }
-        }
-        while (marks.known as usize) < list.len() {
-            let place = marks.known as usize;
-            if body.index.keys.len() == place {
-                body.index.keys.push(None)?;
-            }
-            body.learn::<F, V, W>(list, place)?;
-            marks.known += 1;
-            if clock.is_over() {
-                return Ok(Progress::More);
-            }
-            if clock.is_new() {
-                drop(scope);
-                scope = ScratchScope::begin();
-            }
-        }
-        drop(scope);
-        Ok(Progress::Done)
     }
+    let mut cursor = 0;
+    while !marks.changed.is_empty() {
+        let mut places = Vec::with_capacity(BATCH);
+        cursor = marks
+            .changed
+            .scan(cursor, BATCH, |place, _| places.push(*place));
+        for place in places {
+            if place < marks.known {
+                body.waiting.try_reserve(1)?;
+                body.forget(place as usize)?;
+                body.waiting.push(place)?;
+            }
+            marks.changed.remove_entry(&place)?;
+        }
+        if clock.is_over() {
+            return Ok(Progress::More);
+        }
+    }
+    let mut scope = ScratchScope::begin();
+    while let Some(Inline(place)) = body.waiting.cells().last() {
+        let place = *place as usize;
+        if (place as u64) < marks.known {
+            body.learn::<F, V, W>(list, place)?;
+        }
+        body.waiting.truncate(body.waiting.len() - 1);
+        if clock.is_over() {
+            return Ok(Progress::More);
+        }
+        if clock.is_new() {
+            drop(scope);
+            scope = ScratchScope::begin();
+        }
+    }
+    while (marks.known as usize) < list.len() {
+        let place = marks.known as usize;
+        if body.index.keys.len() == place {
+            body.index.keys.push(None)?;
+        }
+        body.learn::<F, V, W>(list, place)?;
+        marks.known += 1;
+        if clock.is_over() {
+            return Ok(Progress::More);
+        }
+        if clock.is_new() {
+            drop(scope);
+            scope = ScratchScope::begin();
+        }
+    }
+    drop(scope);
+    Ok(Progress::Done)
 }
 
 /// Looks at the time now and then.
@@ -232,39 +232,39 @@ impl Clock {
 /// From the map to the vector.
 fn to_list<S, K, V>(
     map: &S::Map<V>,
+    marks: &mut S::Map<()>,
+    body: &mut AsList<S, K>,
     until: Nanos,
-) -> impl FnOnce(&mut S::Map<()>, &mut AsList<S, K>) -> Result<Progress, AccessError>
+) -> Result<Progress, AccessError>
 where
     S: MapShape<K>,
     K: ListKey,
     V: Boxed,
 {
-    move |marks, body| {
-        let AsList { list, index, fill } = body;
-        catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
-            match (cell.map(WordCell::word), index.place_of(key)) {
-                (None, None) => {}
-                (Some(word), Some(place)) => {
-                    if let Some(cell) = list.get_cell_mut(place)? {
-                        *cell = Inline(Weak(word));
-                    }
+    let AsList { list, index, fill } = body;
+    catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+        match (cell.map(WordCell::word), index.place_of(key)) {
+            (None, None) => {}
+            (Some(word), Some(place)) => {
+                if let Some(cell) = list.get_cell_mut(place)? {
+                    *cell = Inline(Weak(word));
                 }
-                (Some(word), None) => {
-                    let place = list.len();
-                    // What a step that found no room left behind the last.
-                    while index.keys.len() > place {
-                        index.keys.remove_cell(index.keys.len() - 1)?;
-                    }
-                    list.try_reserve(1)?;
-                    index.keys.push(None)?;
-                    index.set(place, key.copy()?)?;
-                    list.push(Weak(word))?;
-                }
-                (None, Some(place)) => swap_remove(list, index, key, place)?,
             }
-            Ok(())
-        })
-    }
+            (Some(word), None) => {
+                let place = list.len();
+                // What a step that found no room left behind the last.
+                while index.keys.len() > place {
+                    index.keys.remove_cell(index.keys.len() - 1)?;
+                }
+                list.try_reserve(1)?;
+                index.keys.push(None)?;
+                index.set(place, key.copy()?)?;
+                list.push(Weak(word))?;
+            }
+            (None, Some(place)) => swap_remove(list, index, key, place)?,
+        }
+        Ok(())
+    })
 }
 
 /// Takes an element out of a vector; the last one takes its place.
@@ -324,8 +324,9 @@ where
     W: Boxed,
 {
     let seen = look_at(&list);
-    let step = to_map::<F, S, K, V, W>(&seen, WITHOUT_END);
-    let AsMap { map, index, .. } = take_up(list.twin(), step)?;
+    let AsMap { map, index, .. } = take_up(list.twin(), |marks, body| {
+        to_map::<F, S, K, V, W>(&seen, marks, body, WITHOUT_END)
+    })?;
     // SAFETY: here the words change their owner.
     let (mut map, list) = unsafe { (S::cast::<Weak, W>(map), list.cast::<Weak>()) };
     let body = AsList::<S, K> {
@@ -345,8 +346,9 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let step = to_list::<S, K, V>(&seen, WITHOUT_END);
-    let AsList { list, index, .. } = take_up(S::twin::<V>(&mut map), step)?;
+    let AsList { list, index, .. } = take_up(S::twin::<V>(&mut map), |marks, body| {
+        to_list::<S, K, V>(&seen, marks, body, WITHOUT_END)
+    })?;
     // SAFETY: here the words change their owner.
     let (mut list, map) = unsafe { (list.cast::<W>(), S::cast::<V, Weak>(map)) };
     let known = list.len() as u64;
@@ -376,16 +378,16 @@ where
 
     fn prepare_forward(left: &mut SharedVec<V1>, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(left);
-        work(left.twin(), until, to_map::<F, S, K, V1, V2>(&seen, until))
+        work(left.twin(), until, |marks, body| {
+            to_map::<F, S, K, V1, V2>(&seen, marks, body, until)
+        })
     }
 
     fn prepare_backward(right: &mut S::Map<V2>, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(right);
-        work(
-            S::twin::<V2>(right),
-            until,
-            to_list::<S, K, V2>(&seen, until),
-        )
+        work(S::twin::<V2>(right), until, |marks, body| {
+            to_list::<S, K, V2>(&seen, marks, body, until)
+        })
     }
 
     fn discard_left(left: &mut SharedVec<V1>, until: Nanos) -> Result<Progress, AccessError> {

@@ -36,13 +36,11 @@ pub trait Route<K, V: Boxed> {
 
 /// One map of shape `S` becomes `N` in an array, as `R` says. A key that the newer version keeps in two
 /// of them has no place in the older one's map, and the error names it.
-pub struct Partitioned<R, S, K, V1, V2, const N: usize>(PhantomData<fn() -> (R, S, K, V1, V2)>);
+pub struct Partitioned<R, S, K, V1, V2, const N: usize>(PhantomData<(R, S, K, V1, V2)>);
 
 /// As [`Partitioned`], of one item of a guard that becomes `N` items: the lens leads from a tuple of one
 /// to a tuple of `N`, two to four.
-pub struct PartitionedItems<R, S, K, V1, V2, const N: usize>(
-    PhantomData<fn() -> (R, S, K, V1, V2)>,
-);
+pub struct PartitionedItems<R, S, K, V1, V2, const N: usize>(PhantomData<(R, S, K, V1, V2)>);
 
 macro_rules! defaults {
     ($($name:ident),*) => {$(
@@ -141,8 +139,10 @@ type OfPart<S, K> = Twin<<S as MapShape<K>>::Map<()>, Together<S, K>>;
 /// From the one map to its parts.
 fn divide<R, S, K, V, W, const N: usize>(
     map: &S::Map<V>,
+    marks: &mut S::Map<()>,
+    body: &mut Apart<S, K, N>,
     until: Nanos,
-) -> impl FnOnce(&mut S::Map<()>, &mut Apart<S, K, N>) -> Result<Progress, AccessError>
+) -> Result<Progress, AccessError>
 where
     R: Route<K, W>,
     S: MapShape<K>,
@@ -150,22 +150,20 @@ where
     V: Boxed,
     W: Boxed,
 {
-    move |marks, body| {
-        let Apart { parts, fill } = body;
-        catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
-            let part = cell.map(|cell| R::part(key, &Peek::of(cell))).transpose()?;
-            if let Some(beyond) = part.filter(|part| *part >= N) {
-                return Err(AccessError::Failed(format!(
-                    "it belongs to part {beyond} of {N}"
-                )));
-            }
-            let word = cell.map(WordCell::word);
-            for (index, map) in parts.0.iter_mut().enumerate() {
-                agree::<S, K>(map, key, word.filter(|_| part == Some(index)))?;
-            }
-            Ok(())
-        })
-    }
+    let Apart { parts, fill } = body;
+    catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+        let part = cell.map(|cell| R::part(key, &Peek::of(cell))).transpose()?;
+        if let Some(beyond) = part.filter(|part| *part >= N) {
+            return Err(AccessError::Failed(format!(
+                "it belongs to part {beyond} of {N}"
+            )));
+        }
+        let word = cell.map(WordCell::word);
+        for (index, map) in parts.0.iter_mut().enumerate() {
+            agree::<S, K>(map, key, word.filter(|_| part == Some(index)))?;
+        }
+        Ok(())
+    })
 }
 
 /// The word of a key that is in one of the parts.
@@ -185,11 +183,17 @@ fn one_of<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
     }
 }
 
+/// What is marked in one of several maps, and how far the walk over it is.
+type Followed<'a, S, K> = (
+    &'a mut <S as MapShape<K>>::Map<()>,
+    &'a mut Fill<<S as MapShape<K>>::Place>,
+);
+
 /// From parts to the one map, with a mark's set and a walk for each.
 fn join<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
     parts: &[&S::Map<V>; N],
     joined: &mut S::Map<Weak>,
-    followed: [(&mut S::Map<()>, &mut Fill<S::Place>); N],
+    followed: [Followed<'_, S, K>; N],
     until: Nanos,
 ) -> Result<Progress, AccessError> {
     for (map, (marks, fill)) in parts.iter().zip(followed) {
@@ -314,8 +318,9 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let step = divide::<R, S, K, V, W, N>(&seen, WITHOUT_END);
-    let body = take_up(S::twin::<V>(&mut map), step)?;
+    let body = take_up(S::twin::<V>(&mut map), |marks, body| {
+        divide::<R, S, K, V, W, N>(&seen, marks, body, WITHOUT_END)
+    })?;
     // SAFETY: here the words change their owner.
     let (mut parts, map) = unsafe {
         let parts = body.parts.0.map(|part| S::cast::<Weak, W>(part));
@@ -382,8 +387,9 @@ where
     W: Boxed,
 {
     let seen = look_at(map);
-    let step = divide::<R, S, K, V, W, N>(&seen, until);
-    work(S::twin::<V>(map), until, step)
+    work(S::twin::<V>(map), until, |marks, body| {
+        divide::<R, S, K, V, W, N>(&seen, marks, body, until)
+    })
 }
 
 fn discard_one<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(

@@ -9,7 +9,7 @@ use super::key::DeltaKey;
 use super::outcome::{failed, unit};
 use super::prepare::{Prepare, Progress};
 use super::shape::MapShape;
-use super::twins::{discard, hang, take_up, work};
+use super::twins::{WITHOUT_END, discard, hang, take_up, work};
 use crate::error::AccessError;
 use crate::heap::twin::{Boxed, Twin, Weak, WordCell};
 use crate::sys::time::Nanos;
@@ -18,7 +18,7 @@ use xform::{Lens, LensError};
 
 /// A map of shape `A` with elements `V1` becomes one of shape `B` with elements `V2`, each element by
 /// itself when it is touched (R5): `Reshaped<Hashed, Ordered, SharedBytes, v1::Entry, Entry>`.
-pub struct Reshaped<A, B, K, V1, V2>(PhantomData<fn() -> (A, B, K, V1, V2)>);
+pub struct Reshaped<A, B, K, V1, V2>(PhantomData<(A, B, K, V1, V2)>);
 
 impl<A, B, K, V1, V2> Default for Reshaped<A, B, K, V1, V2> {
     fn default() -> Self {
@@ -38,14 +38,14 @@ type Hung<S, T, K> = Twin<<S as MapShape<K>>::Map<()>, Reshape<S, T, K>>;
 
 fn step<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed>(
     map: &S::Map<V>,
+    marks: &mut S::Map<()>,
+    body: &mut Reshape<S, T, K>,
     until: Nanos,
-) -> impl FnOnce(&mut S::Map<()>, &mut Reshape<S, T, K>) -> Result<Progress, AccessError> {
-    move |marks, body| {
-        let Reshape { other, fill } = body;
-        catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
-            Ok(agree::<T, K>(other, key, cell.map(WordCell::word))?)
-        })
-    }
+) -> Result<Progress, AccessError> {
+    let Reshape { other, fill } = body;
+    catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+        Ok(agree::<T, K>(other, key, cell.map(WordCell::word))?)
+    })
 }
 
 fn prepare<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed>(
@@ -53,17 +53,18 @@ fn prepare<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed>(
     until: Nanos,
 ) -> Result<Progress, AccessError> {
     let seen = look_at(map);
-    work(S::twin::<V>(map), until, step::<S, T, K, V>(&seen, until))
+    work(S::twin::<V>(map), until, |marks, body| {
+        step::<S, T, K, V>(&seen, marks, body, until)
+    })
 }
 
 fn cross<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed>(
     mut map: S::Map<V>,
 ) -> Result<T::Map<W>, AccessError> {
     let seen = look_at(&map);
-    let body = take_up(
-        S::twin::<V>(&mut map),
-        step::<S, T, K, V>(&seen, super::twins::WITHOUT_END),
-    )?;
+    let body = take_up(S::twin::<V>(&mut map), |marks, body| {
+        step::<S, T, K, V>(&seen, marks, body, WITHOUT_END)
+    })?;
     // SAFETY: here the words change their owner.
     let (mut taken, left) = unsafe { (T::cast::<Weak, W>(body.other), S::cast::<V, Weak>(map)) };
     let body = Reshape::<T, S, K> {

@@ -495,7 +495,7 @@ impl TwinWord {
         }
         let noted = key
             .duplicate()
-            .is_some_and(|copy| copy.and_then(|key| Ok(marks.insert(key, ())?)).is_ok());
+            .is_some_and(|copy| copy.and_then(|key| marks.insert(key, ())).is_ok());
         if !noted {
             self.give_up();
         }

@@ -97,7 +97,7 @@ pub(super) fn key(number: u64) -> SharedBytes {
 }
 
 fn key_of(number: u64) -> SharedBytes {
-    let pad = if number % 2 == 0 {
+    let pad = if number.is_multiple_of(2) {
         ""
     } else {
         ", which has a block of its own"
