@@ -69,6 +69,7 @@ impl<K, C> Tree<K, C> {
                 Ok(index) => return Some((node, index)),
                 Err(index) => node = node.child(index),
             }
+            node.prefetch();
         }
         node.search(key).ok().map(|index| (node, index))
     }
@@ -93,6 +94,7 @@ impl<K, C> Tree<K, C> {
                 return Some(Sought::Missing);
             }
             node = node.child(index);
+            node.prefetch();
             level -= 1;
         }
     }
