@@ -19,7 +19,7 @@ use std::ptr::{self, NonNull};
 
 /// Bytes of a node without children: what one insertion may have to move on each level. Larger ones
 /// make a lower tree and longer moves; `benches/map.rs` shows both.
-const NODE_BYTES: usize = 1024;
+const NODE_BYTES: usize = 512;
 /// Entries of a node at the least, however large they are: with fewer it could not be divided and
 /// still have a third.
 const LEAST: usize = 6;

@@ -384,11 +384,11 @@ fn an_ordered_map_that_is_appended_to_fills_its_nodes() {
 fn a_small_ordered_map_has_a_small_block() {
     as_worker(test_name!("a_small_ordered_map_has_a_small_block"), || {
         let mut map: SharedOrderedMap<u64, u64> = SharedOrderedMap::new();
-        for n in 0..40 {
+        for n in 0..30 {
             map.insert(n, n).expect("room");
             assert!(block_bytes(&mut map) as u64 <= (n + 1) * 32 + 48, "{n}");
         }
-        for n in (0..40).rev() {
+        for n in (0..30).rev() {
             assert_eq!(map.pop_last().expect("inline"), Some((n, n)));
             assert!(block_bytes(&mut map) as u64 <= n * 64 + 64, "{n}");
         }
