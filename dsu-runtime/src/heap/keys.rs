@@ -99,34 +99,38 @@ fn samples<K: Shared>() -> Vec<K> {
     all
 }
 
-/// What became of a call of the application's code.
+/// Stands for the first answer that did not come, since the application's code panicked. What would have
+/// come behind it is not asked: one message for each kind of question is enough.
 const PANICKED: u8 = 0xee;
 
-fn asked<R>(call: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(call)).ok()
+/// The answers to questions, each asked of the application's code.
+fn answers<T, const N: usize>(
+    questions: impl Iterator<Item = T>,
+    ask: impl Fn(T) -> [u8; N],
+) -> Vec<u8> {
+    let mut all = Vec::new();
+    for question in questions {
+        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| ask(question))) else {
+            all.push(PANICKED);
+            break;
+        };
+        all.extend(answer);
+    }
+    all
 }
 
 fn hashes<K: Hash>(samples: &[K]) -> Vec<u8> {
-    let hash = |key: &K| {
+    answers(samples.iter(), |key| {
         let mut hasher = Sip13::new([1, 2]);
         key.hash(&mut hasher);
-        hasher.finish()
-    };
-    let results = samples.iter().map(|key| asked(|| hash(key)));
-    let bytes = results.flat_map(|hash| match hash {
-        Some(hash) => hash.to_le_bytes(),
-        None => [PANICKED; 8],
-    });
-    bytes.collect()
+        hasher.finish().to_le_bytes()
+    })
 }
 
 /// What a question about each two samples is answered, both ways round.
-fn pairs<K>(samples: &[K], question: impl Fn(&K, &K) -> u8) -> Vec<u8> {
-    let both = samples
-        .iter()
-        .flat_map(|a| samples.iter().map(move |b| (a, b)));
-    let answers = both.map(|(a, b)| asked(|| question(a, b)).unwrap_or(PANICKED));
-    answers.collect()
+fn pairs<K>(samples: &[K], ask: impl Fn(&K, &K) -> u8) -> Vec<u8> {
+    let with_each = |a| samples.iter().map(move |b| (a, b));
+    answers(samples.iter().flat_map(with_each), |(a, b)| [ask(a, b)])
 }
 
 /// What a key type does with its samples, as far as containers ask for it.
@@ -340,7 +344,10 @@ mod tests {
     #[derive(Shared, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
     #[shared(inline)]
     #[repr(C, i16)]
-    #[expect(dead_code, reason = "samples are made by the table and not by constructors")]
+    #[expect(
+        dead_code,
+        reason = "samples are made by the table and not by constructors"
+    )]
     enum Name {
         Nobody = -3,
         Short([u8; 3], char),
@@ -388,7 +395,7 @@ mod tests {
         assert!(count(|name| matches!(name, Name::Full { born: None, .. })) > 0);
         assert!(count(|name| matches!(name, Name::Full { born: Some(_), .. })) > 0);
         let flags = samples::<Flag>();
-        assert!(flags.iter().any(|flag| *flag == Flag::Off));
+        assert!(flags.contains(&Flag::Off));
         assert!(flags.iter().any(|flag| matches!(flag, Flag::On(true, _))));
         assert!(samples::<Many>().is_empty());
         // Of all that hashes, not only of what stands outermost.

@@ -26,6 +26,7 @@ pub struct Manifest {
     /// Its lenses.
     pub lenses: Vec<LensManifest>,
     /// What its key types do with sample keys (R15).
+    #[serde(default)]
     pub keys: Vec<KeyManifest>,
     /// Guards and items that are gone on purpose.
     pub removed: Vec<String>,

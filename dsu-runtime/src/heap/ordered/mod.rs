@@ -15,6 +15,7 @@
 
 mod grow;
 mod iter;
+mod loose;
 mod node;
 mod path;
 mod shrink;

@@ -12,6 +12,7 @@ mod frozen;
 mod lenses;
 mod models;
 mod ordered;
+mod ordered_trees;
 mod taken_out;
 
 use super::account::{Activity, HeapAccount};
