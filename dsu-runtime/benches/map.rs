@@ -87,11 +87,14 @@ fn key(n: u64) -> SharedBytes {
     SharedBytes::from_slice(format!("key:{n:09}").as_bytes()).expect("inline")
 }
 
+/// A key behind the one of the same number, and before the next.
+fn missing(n: u64) -> SharedBytes {
+    SharedBytes::from_slice(format!("key:{n:09}x").as_bytes()).expect("inline")
+}
+
 /// Keys in an order that no map likes or dislikes.
-fn keys(from: u64) -> Vec<SharedBytes> {
-    (0..ENTRIES)
-        .map(|n| key(from + n * 7_368_787 % ENTRIES))
-        .collect()
+fn keys(key: fn(u64) -> SharedBytes) -> Vec<SharedBytes> {
+    (0..ENTRIES).map(|n| key(n * 7_368_787 % ENTRIES)).collect()
 }
 
 fn each<T>(items: impl IntoIterator<Item = T>, mut call: impl FnMut(T)) -> f64 {
@@ -103,10 +106,10 @@ fn each<T>(items: impl IntoIterator<Item = T>, mut call: impl FnMut(T)) -> f64 {
 }
 
 fn round<M>(map: &mut M, uses: &Uses<M>) -> Figures {
-    let wanted = keys(0);
-    let other = keys(ENTRIES);
+    let wanted = keys(key);
+    let other = keys(missing);
     let mut longest = 0;
-    let insert = each(keys(0), |key| (uses.insert)(map, key, 1));
+    let insert = each(keys(key), |key| (uses.insert)(map, key, 1));
     let hit = each(&wanted, |key| assert!((uses.get)(map, key).is_some()));
     let miss = each(&other, |key| assert!((uses.get)(map, key).is_none()));
     let range = uses.range.map_or(0.0, |range| {
@@ -115,7 +118,7 @@ fn round<M>(map: &mut M, uses: &Uses<M>) -> Figures {
     });
     let remove = each(&wanted, |key| assert!((uses.remove)(map, key)));
     (uses.empty)(map);
-    for key in keys(0) {
+    for key in keys(key) {
         let start = Instant::now();
         (uses.insert)(map, key, 1);
         longest = longest.max(start.elapsed().as_nanos());
@@ -213,7 +216,7 @@ fn print(ours: &str, peer: &str, rounds: &[(Figures, Figures)]) {
 fn bytes_an_entry(order: &str, entries: u64, ours: usize, peer: usize) {
     let each = |bytes: usize| bytes as f64 / entries as f64;
     println!(
-        "bytes an entry at {entries:>9}{order}: {:.1} and {:.1}",
+        "bytes an entry at {entries:>9} {order}: {:.1} and {:.1}",
         each(ours),
         each(peer)
     );
@@ -242,7 +245,12 @@ fn hashed() {
             ours.insert(key(n), 1).expect("room");
             peer.insert(key(n), 1);
         }
-        bytes_an_entry("", entries, blocks(&mut ours), peer.allocation_size());
+        bytes_an_entry(
+            "scattered",
+            entries,
+            blocks(&mut ours),
+            peer.allocation_size(),
+        );
     }
 }
 
@@ -270,18 +278,14 @@ fn ordered() {
         }),
     };
     print("SharedOrderedMap", "BTreeMap", &rounds(&ours, &peer));
-    let scattered = |n: u64, entries: u64| n * 7_368_787 % entries;
-    let ascending = |n: u64, _: u64| n;
-    let orders: [(&str, fn(u64, u64) -> u64); 2] =
-        [(", scattered", scattered), (", ascending", ascending)];
-    for (order, place) in orders {
+    for (order, stride) in [("scattered", 7_368_787), ("ascending", 1)] {
         for entries in [10, 1_000, 10_000, 1_000_000] {
             let mut ours = OurTree::new();
             let mut peer = PeerTree::new();
             let before = ALLOCATED.load(Relaxed);
             for n in 0..entries {
-                ours.insert(key(place(n, entries)), 1).expect("room");
-                peer.insert(key(place(n, entries)), 1);
+                ours.insert(key(n * stride % entries), 1).expect("room");
+                peer.insert(key(n * stride % entries), 1);
             }
             let of_peer = ALLOCATED.load(Relaxed) - before;
             bytes_an_entry(order, entries, blocks(&mut ours), of_peer);

@@ -6,6 +6,7 @@
 mod carry;
 mod lens;
 mod prepare;
+mod sample;
 mod shape;
 mod thunks;
 mod visit;
@@ -20,6 +21,7 @@ pub use prepare::{
     discard_left, discard_left_items, discard_right, discard_right_items, prepare_backward,
     prepare_forward, prepare_items_backward, prepare_items_forward, twin_schema,
 };
+pub use sample::sample;
 pub use shape::{
     Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,
 };

@@ -1,6 +1,7 @@
 //! What makes a type fit for shared memory, and how containers hold it.
 #![allow(unsafe_code)] // the trait is a promise about bytes that other processes read
 
+use super::keys::Draws;
 use super::objects::ObjectId;
 use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
@@ -41,6 +42,13 @@ pub unsafe trait Shared: Sized + 'static {
     /// where there is no such thing.
     #[doc(hidden)]
     fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        None
+    }
+
+    /// A value made of draws, without a block: equal draws make equal values in every library in which the
+    /// type has this schema (R15). `None` where there is none.
+    fn sample(draws: &mut Draws) -> Option<Self> {
+        let _ = draws;
         None
     }
 }

@@ -6,9 +6,10 @@
 //! Large Ordered Indices, 1972).
 #![allow(unsafe_code)] // frees nodes
 
+use super::loose::Loose;
 use super::node::Node;
 use super::path::{LEVELS, Path};
-use super::tree::{Loose, Tree};
+use super::tree::Tree;
 use crate::error::HeapFull;
 use std::ptr::NonNull;
 

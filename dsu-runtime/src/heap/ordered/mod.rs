@@ -15,12 +15,14 @@
 
 mod grow;
 mod iter;
+mod loose;
 mod node;
 mod path;
 mod shrink;
 mod tree;
 mod walk;
 
+use super::keys;
 use super::map::NoRoom;
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::twin::{self, TwinWord};
@@ -521,6 +523,7 @@ unsafe impl<K: Shared + Ord, V: Shared> Shared for SharedOrderedMap<K, V> {
     type Cell = Inline<Self>;
 
     fn schema() -> TypeSchema {
+        keys::is_ordered::<K>();
         TypeSchema {
             kind: TypeKind::Container(vec![K::schema(), V::Cell::schema()]),
             ..TypeSchema::leaf::<Self>("SharedOrderedMap")

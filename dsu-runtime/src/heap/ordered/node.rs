@@ -9,7 +9,7 @@
 //! which entries belong into it is the tree's.
 #![allow(unsafe_code)] // entries in raw blocks
 
-use super::super::{alloc, block};
+use super::super::{alloc, block, prefetch};
 use crate::error::HeapFull;
 use std::alloc::Layout;
 use std::borrow::Borrow;
@@ -19,7 +19,7 @@ use std::ptr::{self, NonNull};
 
 /// Bytes of a node without children: what one insertion may have to move on each level. Larger ones
 /// make a lower tree and longer moves; `benches/map.rs` shows both.
-const NODE_BYTES: usize = 1024;
+const NODE_BYTES: usize = 512;
 /// Entries of a node at the least, however large they are: with fewer it could not be divided and
 /// still have a third.
 const LEAST: usize = 6;
@@ -242,6 +242,15 @@ impl<K, C> Node<K, C> {
         match self.has_children() {
             false => self.len() as u64,
             true => self.before(self.len()).wrapping_add(self.count(self.len())),
+        }
+    }
+
+    /// Asks for all keys at once: a search goes through them in jumps, and would wait at each.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        let keys = Self::KEYS + Self::CAPACITY * size_of::<K>();
+        for offset in (0..keys.min(NODE_BYTES)).step_by(prefetch::LINE) {
+            prefetch::line(self.block.as_ptr().wrapping_add(offset));
         }
     }
 

@@ -6,9 +6,10 @@
 //! one is only read.
 #![allow(unsafe_code)] // entries by address
 
+use super::loose::Loose;
 use super::node::{Node, Side};
 use super::path::Path;
-use super::tree::{Loose, Tree};
+use super::tree::Tree;
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use crate::heap::block;

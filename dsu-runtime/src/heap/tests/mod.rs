@@ -12,6 +12,7 @@ mod frozen;
 pub(in crate::heap) mod lenses;
 mod models;
 mod ordered;
+mod ordered_trees;
 mod taken_out;
 
 use super::account::{Activity, HeapAccount};
