@@ -14,14 +14,14 @@ use super::failure;
 use super::live;
 use super::room::Room;
 use super::shared::{Visitor, visit_parts};
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use crate::abi::{
     Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext,
 };
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// Converts a box in place: its value, its complement, by one store to its word. Counts it.
 ///
@@ -37,27 +37,31 @@ pub unsafe fn convert_box(word: &mut u64, expected: Tag) -> Result<(), AccessErr
         return Ok(());
     }
     // SAFETY: by the caller.
-    unsafe { convert_word(old, expected, |new| *word = new) }
+    unsafe { convert_word(old, expected, ptr::from_mut(word).addr(), |new| *word = new) }
         .inspect_err(|error| failure::report_element(BoxWord(old).tag(), expected, error))
 }
 
-/// As [`convert_box`], for a word that `publish` stores: between the new value's last byte and the old
-/// one's first free block.
+/// As [`convert_box`], for a word at `address` that `publish` stores: between the new value's last byte
+/// and the old one's first free block.
 ///
 /// # Safety
 /// As for [`convert_box`]; `old` is what the word holds.
 pub(super) unsafe fn convert_word(
     old: u64,
     expected: Tag,
+    address: usize,
     publish: impl FnOnce(u64),
 ) -> Result<(), AccessError> {
-    let old = BoxWord(old);
     let transaction = Transaction::begin();
+    transaction::aim(address, old);
+    let old = BoxWord(old);
     // SAFETY: by the caller; the transaction is committed or aborted below.
     match unsafe { convert(old, expected) } {
         Ok(new) => {
             live::add(old.tag(), -1);
             live::add(expected, 1);
+            // The ledger is read by whoever finds the new word, or does not.
+            compiler_fence(Ordering::SeqCst);
             publish(new.0);
             transaction.commit();
             let context = WorkerContext::current();

@@ -26,6 +26,7 @@ mod kept;
 mod keys;
 mod large;
 mod leaves;
+mod ledger;
 pub mod live;
 mod map;
 pub(crate) mod objects;
@@ -33,6 +34,7 @@ mod ordered;
 mod pending;
 mod prefetch;
 mod private;
+mod reclaim;
 mod recovery;
 mod regions;
 mod room;
@@ -50,6 +52,8 @@ mod watch;
 
 #[cfg(test)]
 mod allocator_tests;
+#[cfg(test)]
+mod reclaim_tests;
 #[cfg(test)]
 mod regions_tests;
 #[cfg(test)]
@@ -88,6 +92,7 @@ pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
+pub(crate) use reclaim::settle;
 pub(crate) use root::{
     BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,
 };

@@ -10,7 +10,7 @@ use super::chain;
 use super::convert;
 use super::live;
 use super::shared::Visitor;
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use crate::error::AccessError;
 use crate::ids::Tag;
 use std::ptr::NonNull;
@@ -25,31 +25,37 @@ pub(crate) const BOX_ADDRESS: u64 = ADDRESS;
 /// As [`convert::convert_box`]; the tuple is untouched then.
 ///
 /// # Safety
-/// `word` is the word of a live root, whose lock the caller holds.
+/// `word` is the word of a live root, whose lock the caller holds, and which `publish` stores at `address`.
 pub(crate) unsafe fn convert_root(
     word: u64,
     expected: Tag,
+    address: usize,
     publish: impl FnOnce(u64),
 ) -> Result<(), AccessError> {
     // SAFETY: by the caller.
-    unsafe { convert::convert_word(word, expected, publish) }
+    unsafe { convert::convert_word(word, expected, address, publish) }
 }
 
-/// The word of a new root in representation `tag`, whose tuple `fill` writes.
+/// Makes a new root in representation `tag`, whose tuple `fill` writes, and whose word `publish` stores at
+/// `address`, where none was.
 ///
 /// # Errors
 /// `HeapFull`, or what `fill` says; nothing is allocated then.
 pub(crate) fn make_root(
     tag: Tag,
+    address: usize,
     fill: impl FnOnce(NonNull<u8>) -> Result<(), AccessError>,
-) -> Result<u64, AccessError> {
+    publish: impl FnOnce(u64),
+) -> Result<(), AccessError> {
     let form = Form::from(known(tag).ok_or(AccessError::Foreign)?);
     let transaction = Transaction::begin();
+    transaction::aim(address, 0);
     let tuple = alloc::allocate_root(form.layout(false)?)?;
     fill(tuple)?;
     live::add(tag, 1);
+    publish(BoxWord::new(tag, tuple, None).0);
     transaction.commit();
-    Ok(BoxWord::new(tag, tuple, None).0)
+    Ok(())
 }
 
 /// What the sweep does with a box: brings it into representation `expected`, and drops the complements

@@ -6,7 +6,7 @@ use super::party::{CellIndex, Name, Seat};
 use super::recovery::recover;
 use super::slot::GuardSlot;
 use crate::abi::WorkerRecord;
-use crate::heap::objects;
+use crate::heap::{self, objects};
 use crate::ids::{GuardIndex, WorkerSlot};
 use std::sync::atomic::Ordering;
 
@@ -22,6 +22,8 @@ pub struct RecoveredLocks {
 /// published. `guards` is the number of slots of static guards in use; those of objects are known.
 /// Then its handles are released. Idempotent and restartable, as [`recover`].
 pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
+    // While its guards are still taken: nobody else has seen what its conversion left.
+    heap::settle(dead);
     let record = WorkerRecord::at(dead);
     let seat = Seat {
         name: Name::of_slot(dead.0),

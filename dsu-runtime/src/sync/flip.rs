@@ -48,7 +48,7 @@ fn flip(
     let started = Nanos::now();
     // SAFETY: the root is a live box in roots, and this worker holds its lock.
     let flipped = unsafe {
-        heap::convert_root(root.word(), expected, |word| {
+        heap::convert_root(root.word(), expected, slot.root_address(), |word| {
             slot.publish(Root::from_word(word))
         })
     };
@@ -92,10 +92,14 @@ fn make(
     let TypeKind::Struct(fields) = &schema.kind else {
         unreachable!("an item tuple is a struct");
     };
-    let made = heap::make_root(expected, |tuple| fill(guard, fields, tuple));
+    let made = heap::make_root(
+        expected,
+        slot.root_address(),
+        |tuple| fill(guard, fields, tuple),
+        |word| slot.publish(Root::from_word(word)),
+    );
     match made {
-        Ok(word) => {
-            slot.publish(Root::from_word(word));
+        Ok(()) => {
             slot.lock.transformed(
                 Class::of_tag(u64::from(expected.0)),
                 std::time::Duration::ZERO,
