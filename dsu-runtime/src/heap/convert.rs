@@ -11,6 +11,7 @@ use super::box_word::{BoxWord, Complement, Ends, Form, known};
 use super::chain::{self, MAX_STEPS};
 use super::copies;
 use super::failure;
+use super::in_hand::InHand;
 use super::live;
 use super::room::Room;
 use super::shared::{Visitor, visit_parts};
@@ -55,8 +56,12 @@ pub(super) unsafe fn convert_word(
     let transaction = Transaction::begin();
     transaction::aim(address, old);
     let old = BoxWord(old);
-    // SAFETY: by the caller; the transaction is committed or aborted below.
-    match unsafe { convert(old, expected) } {
+    let converted = {
+        let _in_hand = InHand::begin(old.tag(), expected);
+        // SAFETY: by the caller; the transaction is committed or aborted below.
+        unsafe { convert(old, expected) }
+    };
+    match converted {
         Ok(new) => {
             live::add(old.tag(), -1);
             live::add(expected, 1);
@@ -89,8 +94,11 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
     }
     let transaction = Transaction::begin();
     let outer = WorkerContext::current().copying.replace(1);
-    // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
-    let converted = unsafe { convert(BoxWord(word), expected) };
+    let converted = {
+        let _in_hand = InHand::begin(BoxWord(word).tag(), expected);
+        // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
+        unsafe { convert(BoxWord(word), expected) }
+    };
     WorkerContext::current().copying.set(outer);
     match converted {
         Ok(copy) => {

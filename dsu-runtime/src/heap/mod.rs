@@ -21,6 +21,7 @@ pub mod delta;
 mod deque;
 mod failure;
 mod hint;
+mod in_hand;
 mod journal;
 mod kept;
 mod keys;
@@ -92,6 +93,7 @@ pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
+pub(crate) use in_hand::InHand;
 pub(crate) use reclaim::settle;
 pub(crate) use root::{
     BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,

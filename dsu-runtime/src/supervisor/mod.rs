@@ -15,6 +15,7 @@ mod hearing;
 mod listeners;
 mod orders;
 mod parked;
+mod patience;
 mod plan;
 pub mod ports;
 mod protocol;

@@ -10,6 +10,11 @@ use crate::heap::{self, objects};
 use crate::ids::{GuardIndex, WorkerSlot};
 use std::sync::atomic::Ordering;
 
+/// Whether the worker in `slot` is in a section of this guard, as its lock says at the moment.
+pub fn is_held_by(guard: GuardIndex, slot: WorkerSlot) -> bool {
+    GuardSlot::at(guard).lock.load().owner() == slot.owner()
+}
+
 /// What [`recover_worker`] did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecoveredLocks {
