@@ -65,6 +65,7 @@ pub(super) unsafe fn convert_word(
         Ok(new) => {
             live::add(old.tag(), -1);
             live::add(expected, 1);
+            live::gain();
             // The ledger is read by whoever finds the new word, or does not.
             compiler_fence(Ordering::SeqCst);
             publish(new.0);

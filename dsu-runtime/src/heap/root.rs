@@ -53,6 +53,7 @@ pub(crate) fn make_root(
     let tuple = alloc::allocate_root(form.layout(false)?)?;
     fill(tuple)?;
     live::add(tag, 1);
+    live::gain();
     publish(BoxWord::new(tag, tuple, None).0);
     transaction.commit();
     Ok(())

@@ -103,6 +103,13 @@ impl Memory for MappedMemory {
     fn recover(&self, slot: WorkerSlot) {
         let record = WorkerRecord::at(slot);
         record.state.store(SlotState::Recovering as u32, SeqCst);
+        let settled = heap::settle(slot);
+        if settled.lost > 0 {
+            tracing::warn!(
+                "{slot} died in a conversion that its ledger had no room for: {} blocks are lost",
+                settled.lost
+            );
+        }
         let recovered = sync::recover_worker(slot, self.guards.get());
         if !recovered.poisoned.is_empty() {
             tracing::error!(guards = ?recovered.poisoned, "{slot} died inside a section");
