@@ -116,6 +116,10 @@ fn implementations(
                 fn visit(&mut self, visitor: &mut dyn ::dsu_runtime::heap::Visitor) {
                     ::dsu_runtime::__private::visit_fields(self, visitor)
                 }
+
+                fn sample(draws: &mut ::dsu_runtime::heap::Draws) -> ::core::option::Option<Self> {
+                    ::dsu_runtime::__private::sample(draws)
+                }
             }
 
             #element

@@ -5,6 +5,7 @@ mod deaths;
 mod halves;
 mod listeners;
 mod mixed;
+mod names;
 mod older;
 mod orders;
 mod parked;

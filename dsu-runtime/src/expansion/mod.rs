@@ -5,6 +5,7 @@
 
 mod carry;
 mod lens;
+mod sample;
 mod shape;
 mod thunks;
 mod visit;
@@ -15,6 +16,7 @@ pub use carry::{
 };
 pub use inventory;
 pub use lens::{admit, backward, directions, forward, policy, represents};
+pub use sample::sample;
 pub use shape::{
     Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,
 };

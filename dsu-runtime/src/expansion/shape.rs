@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // a trait that is a promise about offsets
 
 use crate::abi::{FieldSchema, TypeKind, TypeSchema, VariantSchema};
-use crate::heap::{Shared, Visitor};
+use crate::heap::{Draws, Shared, Visitor};
 use std::any::type_name;
 use std::cell::RefCell;
 
@@ -24,6 +24,7 @@ pub struct Field {
     pub(super) offset: usize,
     schema: fn() -> TypeSchema,
     pub(super) visit: unsafe fn(*mut u8, &mut dyn Visitor),
+    pub(super) sample: unsafe fn(*mut u8, &mut Draws) -> bool,
 }
 
 impl Field {
@@ -34,6 +35,7 @@ impl Field {
             offset,
             schema: T::schema,
             visit: visit_field::<T>,
+            sample: sample_field::<T>,
         }
     }
 
@@ -51,6 +53,20 @@ impl Field {
 unsafe fn visit_field<T: Shared>(field: *mut u8, visitor: &mut dyn Visitor) {
     // SAFETY: passed on to the caller.
     unsafe { &mut *field.cast::<T>() }.visit(visitor);
+}
+
+/// Writes a sample; false if there is none.
+///
+/// # Safety
+/// `field` has room for a `T` and is aligned for it.
+unsafe fn sample_field<T: Shared>(field: *mut u8, draws: &mut Draws) -> bool {
+    let sample = T::sample(draws);
+    let is_there = sample.is_some();
+    if let Some(sample) = sample {
+        // SAFETY: passed on to the caller.
+        unsafe { field.cast::<T>().write(sample) };
+    }
+    is_there
 }
 
 /// One variant of an enum.

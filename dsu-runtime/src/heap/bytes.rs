@@ -12,6 +12,7 @@
 #![allow(unsafe_code)] // bytes in raw blocks
 
 use super::block;
+use super::keys::Draws;
 use super::prefetch;
 use super::shared::{Inline, Shared, Visitor};
 use crate::abi::{TypeKind, TypeSchema};
@@ -467,6 +468,14 @@ unsafe impl Shared for SharedBytes {
             kind: TypeKind::Container(Vec::new()),
             ..TypeSchema::leaf::<Self>("SharedBytes")
         }
+    }
+
+    /// As short as can do without a block.
+    fn sample(draws: &mut Draws) -> Option<Self> {
+        let mut letters = [0; INLINE];
+        let len = draws.choice(INLINE + 1);
+        letters[..len].fill_with(|| draws.letter());
+        SharedBytes::from_slice(&letters[..len]).ok()
     }
 
     #[inline]

@@ -1,12 +1,13 @@
 //! Types of the language that are fit for shared memory as they are.
 #![allow(unsafe_code)] // promises about bytes
 
+use super::keys::Draws;
 use super::shared::{Inline, Shared, Visitor, visit_parts};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use std::mem::offset_of;
 
 macro_rules! leaf {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty, |$draws:ident| $sample:expr;)*) => {$(
         // SAFETY: plain bytes that own nothing and mean the same everywhere.
         unsafe impl Shared for $ty {
             type Cell = Inline<Self>;
@@ -16,28 +17,30 @@ macro_rules! leaf {
             }
 
             fn visit(&mut self, _visitor: &mut dyn Visitor) {}
+
+            fn sample($draws: &mut Draws) -> Option<Self> {
+                Some($sample)
+            }
         }
     )*};
 }
 
+macro_rules! integers {
+    ($($ty:ty),*) => {
+        leaf!($($ty, |draws| draws.number() as $ty;)*);
+    };
+}
+
+integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
 leaf!(
-    u8,
-    u16,
-    u32,
-    u64,
-    u128,
-    usize,
-    i8,
-    i16,
-    i32,
-    i64,
-    i128,
-    isize,
-    f32,
-    f64,
-    bool,
-    char,
-    ()
+    u128, |draws| u128::from(draws.number()) << 64 | u128::from(draws.number());
+    i128, |draws| i128::from(draws.number()) << 64 | i128::from(draws.number());
+    f32, |draws| f32::from_bits(draws.number() as u32);
+    f64, |draws| f64::from_bits(draws.number());
+    bool, |draws| draws.choice(2) == 1;
+    char, |draws| draws.letter().into();
+    (), |_draws| ();
 );
 
 // SAFETY: its elements, one behind the other.
@@ -57,6 +60,11 @@ unsafe impl<T: Shared, const N: usize> Shared for [T; N] {
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         visit_parts(visitor, N, |part, visitor| self[part].visit(visitor));
+    }
+
+    fn sample(draws: &mut Draws) -> Option<Self> {
+        let elements: Option<Vec<T>> = (0..N).map(|_| T::sample(draws)).collect();
+        elements?.try_into().ok()
     }
 }
 
@@ -86,6 +94,13 @@ unsafe impl<T: Shared> Shared for Option<T> {
             }
         }
     }
+
+    fn sample(draws: &mut Draws) -> Option<Self> {
+        match draws.choice(3) {
+            0 => Some(None),
+            _ => T::sample(draws).map(Some),
+        }
+    }
 }
 
 macro_rules! tuple {
@@ -111,6 +126,10 @@ macro_rules! tuple {
                     $($index => self.$index.visit(visitor),)*
                     _ => {}
                 });
+            }
+
+            fn sample(draws: &mut Draws) -> Option<Self> {
+                Some(($($ty::sample(draws)?,)*))
             }
         }
     };

@@ -1,6 +1,7 @@
 //! What makes a type fit for shared memory, and how containers hold it.
 #![allow(unsafe_code)] // the trait is a promise about bytes that other processes read
 
+use super::keys::Draws;
 use super::objects::ObjectId;
 use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
@@ -36,6 +37,13 @@ pub unsafe trait Shared: Sized + 'static {
     /// Asks the processor for memory that the value refers to and that will be read soon.
     #[inline]
     fn prefetch(&self) {}
+
+    /// A value made of draws, without a block: equal draws make equal values in every library in which the
+    /// type has this schema (R15). `None` where there is none.
+    fn sample(draws: &mut Draws) -> Option<Self> {
+        let _ = draws;
+        None
+    }
 }
 
 /// How a container holds an element: element access is fallible for all of them (R11).

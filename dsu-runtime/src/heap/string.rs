@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // the promise is checked once, at the way in
 
 use super::bytes::SharedBytes;
+use super::keys::Draws;
 use super::shared::{Inline, Shared, Visitor};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
@@ -128,5 +129,10 @@ unsafe impl Shared for SharedString {
 
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         self.0.visit(visitor);
+    }
+
+    /// Of ASCII letters.
+    fn sample(draws: &mut Draws) -> Option<Self> {
+        SharedBytes::sample(draws).map(SharedString)
     }
 }

@@ -4,9 +4,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)] // as above
 
 use super::build_id;
-use super::digest::digest;
+use super::digest::{digest, of_bytes};
 use super::manifest::*;
 use crate::abi::*;
+use crate::heap::{KeyResults, listen};
 use crate::ids::VersionId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
@@ -75,6 +76,25 @@ fn within_crate(path: &str, module: &str) -> String {
 /// # Errors
 /// See [`CollectError`].
 pub fn collect() -> Result<Manifest, CollectError> {
+    let (manifest, keys) = listen(registered);
+    let mut keys: Vec<_> = keys.into_iter().map(key_results).collect();
+    keys.sort_by_cached_key(|key| (key.schema.name.clone(), digest(&key.schema)));
+    Ok(Manifest { keys, ..manifest? })
+}
+
+fn key_results(results: KeyResults) -> KeyManifest {
+    let said = |results: Option<Vec<u8>>| results.map(|results| of_bytes(&results));
+    KeyManifest {
+        schema: results.schema,
+        samples: results.samples as u32,
+        hash: said(results.hash),
+        equality: said(results.equality),
+        order: said(results.order),
+    }
+}
+
+/// The manifest without what is heard while the schemas are made.
+fn registered() -> Result<Manifest, CollectError> {
     let build_id = build_id::at_address(collect as *const c_void).ok_or(CollectError::NoBuildId)?;
     let version = only(inventory::iter::<VersionRegistration>()).map_err(CollectError::Versions)?;
     let worker = only(inventory::iter::<WorkerRegistration>()).map_err(CollectError::Workers)?;
@@ -146,6 +166,7 @@ pub fn collect() -> Result<Manifest, CollectError> {
             (t.schema.name.clone(), t.version)
         })?,
         lenses: sorted("transformer", lenses, |l| lens_key(&l.left, &l.right))?,
+        keys: Vec::new(),
         removed,
         update_points,
         carry: CarryManifest {

@@ -97,6 +97,7 @@ pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompa
     pair.guards();
     pair.frozen();
     pair.element_types();
+    pair.wrong.extend(keys::differing(older, newer));
     let carry = pair.carry();
     let advice = pair.advice(direction);
     let Pair {
@@ -523,5 +524,6 @@ fn boxed_types(manifest: &Manifest) -> BTreeSet<String> {
     reached
 }
 
+mod keys;
 #[cfg(test)]
 mod tests;

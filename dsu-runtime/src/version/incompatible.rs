@@ -69,6 +69,14 @@ pub enum Incompatible {
         version: VersionId,
         near: Option<String>,
     },
+    KeysDiffer {
+        key: String,
+        container: String,
+        place: String,
+        differences: Vec<KeyDifference>,
+        older: VersionId,
+        newer: VersionId,
+    },
     MissingCarryLens {
         older: Side,
         newer: Side,
@@ -76,6 +84,27 @@ pub enum Incompatible {
     OneWay {
         name: String,
     },
+}
+
+/// What a key type does otherwise than before (R15).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum KeyDifference {
+    /// Keys hash to something else.
+    Hash,
+    /// Other keys are equal.
+    Equality,
+    /// Keys come in another order.
+    Order,
+}
+
+impl KeyDifference {
+    fn as_str(self) -> &'static str {
+        match self {
+            KeyDifference::Hash => "hash otherwise",
+            KeyDifference::Equality => "equal each other otherwise",
+            KeyDifference::Order => "are ordered otherwise",
+        }
+    }
 }
 
 impl fmt::Display for Incompatible {
@@ -189,6 +218,21 @@ impl fmt::Display for Incompatible {
                 "a frozen copy of {name} is kept, which {version} does not have{}: remove it or correct its name",
                 Near(near)
             ),
+            KeysDiffer {
+                key,
+                container,
+                place,
+                differences,
+                older,
+                newer,
+            } => {
+                let differences: Vec<_> = differences.iter().map(|d| d.as_str()).collect();
+                write!(
+                    f,
+                    "keys of {container} in {place} {} in {newer} than in {older}, though the schema of {key} is the same: entries would be there and not be found. Leave that as it was, or give {key} another #[shared(meaning = N)] and convert the container",
+                    differences.join(" and ")
+                )
+            }
             MissingCarryLens { older, newer } => {
                 writeln!(
                     f,

@@ -25,6 +25,9 @@ pub struct Manifest {
     pub frozen: Vec<TypeManifest>,
     /// Its lenses.
     pub lenses: Vec<LensManifest>,
+    /// What its key types do with sample keys (R15).
+    #[serde(default)]
+    pub keys: Vec<KeyManifest>,
     /// Guards and items that are gone on purpose.
     pub removed: Vec<String>,
     /// Names of its update points.
@@ -76,6 +79,22 @@ pub struct LensManifest {
     pub unrepresentable: LensPolicy,
     /// Of a lens between tuples of items of a guard, which (R3).
     pub items: Option<RegroupedManifest>,
+}
+
+/// What a key type of shared maps does with samples that are the same in every library: digests of
+/// results, each where a container asks for it (R15).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyManifest {
+    /// Its schema.
+    pub schema: TypeSchema,
+    /// How many samples there are. With none, the digests say nothing.
+    pub samples: u32,
+    /// How they hash.
+    pub hash: Option<String>,
+    /// Which of them are equal.
+    pub equality: Option<String>,
+    /// How they are ordered.
+    pub order: Option<String>,
 }
 
 /// The items between which a lens over tuples of items leads.

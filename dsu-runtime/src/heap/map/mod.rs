@@ -24,12 +24,14 @@ mod sip;
 mod table;
 mod walk;
 
+use super::keys;
 use super::prefetch;
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
 use segment::Slot;
+pub(super) use sip::Sip13;
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;
@@ -401,6 +403,7 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
     type Cell = Inline<Self>;
 
     fn schema() -> TypeSchema {
+        keys::is_hashed::<K>();
         TypeSchema {
             kind: TypeKind::Container(vec![K::schema(), V::Cell::schema()]),
             ..TypeSchema::leaf::<Self>("SharedMap")

@@ -6,7 +6,7 @@
 use std::hash::Hasher;
 
 /// A hash in the making.
-pub(super) struct Sip13 {
+pub(in super::super) struct Sip13 {
     v: [u64; 4],
     /// Bytes that do not fill a word yet, the first lowest.
     tail: u64,
@@ -17,7 +17,7 @@ pub(super) struct Sip13 {
 
 impl Sip13 {
     #[inline]
-    pub(super) fn new(keys: [u64; 2]) -> Sip13 {
+    pub(in super::super) fn new(keys: [u64; 2]) -> Sip13 {
         Sip13 {
             v: [
                 keys[0] ^ 0x736f_6d65_7073_6575,

@@ -11,6 +11,8 @@ mod everything;
 mod frozen;
 mod lenses;
 mod models;
+mod ordered;
+mod ordered_trees;
 mod taken_out;
 
 use super::account::{Activity, HeapAccount};

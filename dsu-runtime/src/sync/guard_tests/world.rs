@@ -298,6 +298,7 @@ fn version_1() -> Manifest {
         types: Vec::new(),
         frozen: Vec::new(),
         lenses: Vec::new(),
+        keys: Vec::new(),
         removed: Vec::new(),
         update_points: Vec::new(),
         carry: CarryManifest {

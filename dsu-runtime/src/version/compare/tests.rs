@@ -1,6 +1,7 @@
 //! Pairs of manifests that do and do not go together.
 
 use super::*;
+use crate::version::manifest::KeyManifest;
 use crate::version::samples::*;
 
 fn entry(fields: &[&str]) -> TypeSchema {
@@ -366,4 +367,91 @@ fn an_item_that_lenses_name_twice_is_refused() {
         "TOTALS.c"
     );
     assert_eq!(twice(&of(&[(&["a", "a", "b"], &["c", "d"])])), "TOTALS.a");
+}
+
+fn key(schema: TypeSchema, results: [Option<&str>; 3]) -> KeyManifest {
+    let [hash, equality, order] = results.map(|result| result.map(str::to_owned));
+    KeyManifest {
+        schema,
+        samples: 100,
+        hash,
+        equality,
+        order,
+    }
+}
+
+// R15
+#[test]
+fn keys_that_hash_equal_or_order_otherwise_with_the_same_schema_are_refused() {
+    let (mut one, mut two) = pair();
+    let bytes = || leaf("SharedBytes", 16);
+    one.keys = vec![key(bytes(), [Some("h"), Some("e"), None])];
+    // Results of which only one side has one are not compared, nor are those of other schemas.
+    for other in [
+        vec![],
+        vec![key(bytes(), [Some("h"), Some("e"), Some("o")])],
+        vec![key(bytes(), [None, None, Some("o")])],
+        vec![key(leaf("Name", 16), [Some("another"), None, None])],
+    ] {
+        two.keys = other;
+        compare(&one, &two).unwrap();
+        compare(&two, &one).unwrap();
+    }
+    for (results, words) in [
+        ([Some("x"), Some("e"), None], "hash otherwise"),
+        ([Some("h"), Some("x"), None], "equal each other otherwise"),
+        (
+            [Some("x"), Some("x"), None],
+            "hash otherwise and equal each other otherwise",
+        ),
+    ] {
+        two.keys = vec![key(bytes(), results)];
+        for (running, new) in [(&one, &two), (&two, &one)] {
+            let refusal = compare(running, new).unwrap_err();
+            assert!(matches!(refusal.0[..], [Incompatible::KeysDiffer { .. }]));
+            let text = refusal.to_string();
+            for part in [
+                "SharedMap<SharedBytes, Entry> in SHARDS.shard",
+                words,
+                "the schema of SharedBytes is the same",
+            ] {
+                assert!(text.contains(part), "{part:?} is not in:\n{text}");
+            }
+        }
+    }
+    // A second type of the same schema, which is not found on the other side.
+    two.keys = vec![
+        key(bytes(), [Some("h"), Some("e"), None]),
+        key(bytes(), [Some("x"), Some("e"), None]),
+    ];
+    assert!(matches!(
+        wrong(&one, &two)[..],
+        [Incompatible::KeysDiffer { .. }]
+    ));
+}
+
+// R15: behind boxes too, and what cannot be sampled or reached says nothing.
+#[test]
+fn keys_are_looked_for_where_guards_reach_them_and_not_without_samples() {
+    let name = record("Name", &[("0", leaf("SharedBytes", 16))]);
+    let index = container("SharedOrderedMap", &[name.clone(), leaf("u64", 8)]);
+    let entry = record("Entry", &[("index", index)]);
+    let of = |number, order| {
+        let shards = guard("SHARDS", &[("shard", shard())]);
+        let mut manifest = manifest(number, vec![shards], vec![entry.clone(), shard()]);
+        manifest.keys = vec![key(name.clone(), [None, None, Some(order)])];
+        manifest
+    };
+    let (one, mut two) = (of(1, "by letters"), of(2, "by length"));
+    let text = compare(&one, &two).unwrap_err().to_string();
+    let words =
+        "SharedOrderedMap<Name, u64> in SHARDS.shard are ordered otherwise in v2 than in v1";
+    assert!(text.contains(words), "{text}");
+    two.keys[0].samples = 0;
+    compare(&one, &two).unwrap();
+    let (mut one, mut two) = (one, of(2, "by length"));
+    for manifest in [&mut one, &mut two] {
+        manifest.guards[0] = guard("SHARDS", &[("shard", leaf("u64", 8))]);
+    }
+    compare(&one, &two).unwrap();
 }
