@@ -5,6 +5,7 @@ use super::fleet::FleetWord;
 use super::schema::TypeSchema;
 use crate::ids::{Tag, VersionId};
 use serde::{Deserialize, Serialize};
+use std::any::TypeId;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -230,6 +231,59 @@ pub struct RegroupedItems {
     pub newer: &'static [&'static str],
 }
 
+/// How far one call of a [`PrepareFn`] came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum PrepareStatus {
+    /// All of it: the twin is there and has caught up, or nothing is left of it.
+    Done = 0,
+    /// The time was over first: call again.
+    More = 1,
+    /// No room; what was made so far stays, and can be discarded.
+    HeapFull = 2,
+    /// A value has no form on the other side; which and why is in the error text.
+    Failed = 3,
+    /// A function of the lens panicked; the message is in the error text.
+    Panicked = 4,
+}
+
+/// Works on the twin of a container until it is done or the monotonic clock shows `until_ns`
+/// (`u64::MAX`: until it is done): `(value, until_ns, error)`.
+///
+/// `value` is the address of the value that is there now, of a lens between tuples of items the address
+/// of an array with the address of each item, in the order of the lens's tuple. Writes in place: not
+/// while a conversion is open; the caller holds the guard. Whoever dies in it leaves the value sound, and
+/// at worst loses the twin's blocks.
+pub type PrepareFn =
+    unsafe extern "C" fn(value: *mut u8, until_ns: u64, error: &mut ErrorText) -> PrepareStatus;
+
+/// What a lens over containers can do before a flip, so that the flip costs what was changed and not
+/// what is there.
+#[derive(Clone, Copy)]
+pub struct PrepareCalls {
+    /// Of a left value: makes its twin, the right form, and brings it up to date.
+    pub forward: PrepareFn,
+    /// Of a right value: the same towards the left form.
+    pub backward: PrepareFn,
+    /// Empties and drops the twin of a left value.
+    pub discard_left: PrepareFn,
+    /// Empties and drops the twin of a right value.
+    pub discard_right: PrepareFn,
+}
+
+/// Names of types that are twins begin so. Twins are of the newer version; when an update ends, either
+/// way, none may be left.
+pub const TWIN_NAME: &str = "twin of ";
+
+/// A twin's type: which Rust type a tag is for.
+pub struct TwinRegistration {
+    /// The type, as this library knows it.
+    pub type_id: fn() -> TypeId,
+    /// Its id: that of its [`TypeRegistration`].
+    pub tag: &'static TagCell,
+}
+inventory::collect!(TwinRegistration);
+
 /// A lens between an older and a newer type, registered by `transformer!`.
 pub struct TransformerRegistration {
     /// Of a lens between tuples of items, which; `None` between two types.
@@ -254,6 +308,8 @@ pub struct TransformerRegistration {
     pub policy: fn() -> LensPolicy,
     /// Whether a value of the newer type has an older form.
     pub represents: unsafe extern "C" fn(*const u8) -> bool,
+    /// Of a lens that can be prepared (`transformer!(prepared L)`), how.
+    pub prepare: Option<PrepareCalls>,
 }
 inventory::collect!(TransformerRegistration);
 

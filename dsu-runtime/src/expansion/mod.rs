@@ -5,6 +5,7 @@
 
 mod carry;
 mod lens;
+mod prepare;
 mod sample;
 mod shape;
 mod thunks;
@@ -16,6 +17,10 @@ pub use carry::{
 };
 pub use inventory;
 pub use lens::{admit, backward, directions, forward, policy, represents};
+pub use prepare::{
+    discard_left, discard_left_items, discard_right, discard_right_items, prepare_backward,
+    prepare_forward, prepare_items_backward, prepare_items_forward, twin_schema,
+};
 pub use sample::sample;
 pub use shape::{
     Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,

@@ -38,6 +38,13 @@ pub unsafe trait Shared: Sized + 'static {
     #[inline]
     fn prefetch(&self) {}
 
+    /// A second value that is equal, of types that keys are made of (`heap::delta::DeltaKey`); `None`
+    /// where there is no such thing.
+    #[doc(hidden)]
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        None
+    }
+
     /// A value made of draws, without a block: equal draws make equal values in every library in which the
     /// type has this schema (R15). `None` where there is none.
     fn sample(draws: &mut Draws) -> Option<Self> {

@@ -176,6 +176,25 @@ pub fn release_scratch() {
     }
 }
 
+/// While this lives, converted copies are made for nobody but who made it: none that was made before is
+/// given, since boxes may have been edited in their own form meanwhile, and those that are made are freed
+/// with it and not at the section's end.
+pub(super) struct ScratchScope(usize);
+
+impl ScratchScope {
+    pub(super) fn begin() -> ScratchScope {
+        copies::forget();
+        ScratchScope(journal().scratch.len())
+    }
+}
+
+impl Drop for ScratchScope {
+    fn drop(&mut self) {
+        copies::forget();
+        free_down_to(&journal().scratch, self.0, free_fresh);
+    }
+}
+
 /// Notes a block that was allocated while a conversion is open; frees it if that is not possible.
 #[cold]
 pub(super) fn note_fresh(
