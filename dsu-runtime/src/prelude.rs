@@ -1,9 +1,10 @@
 //! What an application writes `use dsu_runtime::prelude::*;` for.
 
 pub use crate as dsu;
-pub use crate::error::{AccessError, HeapFull, LockError, MakeError, WorkerError};
+pub use crate::error::{AccessError, HeapFull, LockError, MakeError, RcError, WorkerError};
 pub use crate::heap::{
-    Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedString, SharedVec, Versioned,
+    Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedRc, SharedString, SharedVec,
+    SharedWeak, Versioned,
 };
 pub use crate::ids::VersionId;
 pub use crate::sync::{Guard, GuardFamily, GuardMutex, Guarded, Handle};

@@ -22,7 +22,7 @@ pub use calls::{
     LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
     WatchChange,
 };
-pub use context::WorkerContext;
+pub use context::{OpenBorrow, WorkerContext};
 pub use fleet::{FleetState, FleetWord};
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
 pub use held::Held;

@@ -2,12 +2,13 @@
 //! guards reach, then the objects made at run time, each under its own lock and no other.
 
 use super::bind::walk_as_this_library;
+use super::nodes;
 use super::objects::{Objects, own_form};
 use super::walk::Trail;
 use crate::abi::{GuardCell, Parked, WorkerContext};
 use crate::error::{AccessError, LockError};
-use crate::heap::{self, Visitor};
-use crate::ids::{SweepId, Tag};
+use crate::heap::{self, NodeHandle, NodePtr, Visitor, rc};
+use crate::ids::{GuardIndex, SweepId, Tag};
 use crate::sync::{self, Guard, GuardSlot};
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
@@ -225,6 +226,7 @@ impl Pass {
         let visit = sweep_one(
             name,
             || lock(self.patience),
+            (self.sweep, slot.index()),
             &mut self.trail,
             self.parked,
             deadline,
@@ -247,6 +249,7 @@ impl Pass {
 fn sweep_one<'g>(
     name: &dyn Fn() -> String,
     lock: impl FnOnce() -> Result<Guard<'g, ()>, LockError>,
+    (sweep, index): (SweepId, GuardIndex),
     trail: &mut Trail,
     parked: Parked,
     deadline: Nanos,
@@ -270,12 +273,21 @@ fn sweep_one<'g>(
                 in_element: 0,
                 to_take_out: 0,
                 found_lone: false,
+                guard: index,
+                found_misplaced: None,
                 deadline,
                 until_look: Cell::new(0),
                 is_spent: Cell::new(false),
             };
             guard.drop_outdated();
-            guard.visit(&mut sweeper);
+            sweeper.walk(&mut guard, sweep);
+            if let Some(node) = sweeper.found_misplaced {
+                tracing::error!(
+                    guard = name(),
+                    node = format!("{:#x}", node.address()),
+                    "a shared node is reached from this guard and belongs to another: it is not swept here"
+                );
+            }
             if sweeper.found_lone {
                 sweeper.slice.failed += 1;
                 tracing::error!(
@@ -313,9 +325,41 @@ struct Sweeper<'a> {
     to_take_out: u64,
     /// Whether there was one that goes with nothing.
     found_lone: bool,
+    /// Behind which it is.
+    guard: GuardIndex,
+    /// A node that belongs to another guard.
+    found_misplaced: Option<NodePtr>,
     deadline: Nanos,
     until_look: Cell<u32>,
     is_spent: Cell<bool>,
+}
+
+impl Sweeper<'_> {
+    /// The items, from where the trail is, then the nodes that they led to.
+    fn walk(&mut self, guard: &mut Guard<'_, ()>, sweep: SweepId) {
+        if !self.trail.is_resumed() {
+            rc::begin(self.guard, sweep);
+        }
+        let place = self.trail.enter();
+        if place == nodes::IN_ITEMS {
+            guard.visit(self);
+            if self.trail.has_stopped() {
+                return self.trail.leave(Some(nodes::IN_ITEMS));
+            }
+        }
+        let stopped_at = nodes::sweep(self.guard, place, self, |sweeper| sweeper.trail);
+        self.trail.leave(stopped_at);
+    }
+
+    /// A value without a form here is to go with the element that it lies in (R13).
+    fn discard(&mut self) {
+        if self.depth == 0 {
+            self.found_lone = true;
+        } else {
+            self.in_element += 1;
+            self.to_take_out += 1;
+        }
+    }
 }
 
 impl Visitor for Sweeper<'_> {
@@ -327,19 +371,29 @@ impl Visitor for Sweeper<'_> {
             Err(AccessError::Foreign) => {
                 self.slice.parked += 1;
                 if self.parked == Parked::Discarded {
-                    if self.depth == 0 {
-                        self.found_lone = true;
-                    } else {
-                        self.in_element += 1;
-                        self.to_take_out += 1;
-                    }
-                    return;
+                    return self.discard();
                 }
             }
             // Each kind of failure has been reported, not too often (R28).
             Err(_) => self.slice.failed += 1,
         }
         heap::show_boxes_inside(*word, self);
+    }
+
+    fn node(&mut self, handle: NodeHandle) {
+        if !handle.is_found_behind(self.guard) {
+            self.found_misplaced = Some(handle.node());
+            return;
+        }
+        match handle.sweep(self.guard) {
+            None => {}
+            Some(Ok(was_converted)) => self.slice.converted += u64::from(was_converted),
+            Some(Err(AccessError::Foreign)) => self.slice.parked += 1,
+            Some(Err(_)) => self.slice.failed += 1,
+        }
+        if self.parked == Parked::Discarded && handle.keeps_foreign() {
+            self.discard();
+        }
     }
 
     fn wants_boxes_only(&self) -> bool {
