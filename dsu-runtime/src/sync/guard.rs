@@ -9,7 +9,7 @@ use super::flip;
 use super::party::{Class, Name, Seat};
 use super::patience::{self, Patience};
 use super::slot::{GuardSlot, Root};
-use crate::abi::{GuardCell, WorkerContext};
+use crate::abi::{GuardCell, MAX_STATIC_GUARDS, WorkerContext};
 use crate::error::{Deadlock, DeadlockCause, LockError, RcError};
 use crate::heap::{self, Element, SharedRc, rc};
 use crate::ids::{GuardIndex, Tag};
@@ -348,6 +348,22 @@ impl<I> Drop for Guard<'_, I> {
         }
         // After the release, which waits for all stores before it.
         context.end_section();
+    }
+}
+
+/// Before a worker sleeps: counts down the handles to shared nodes that it dropped outside of their
+/// guard, where that guard is free. What is not to be had now waits for the next time.
+pub(crate) fn settle_handles(cx: &Worker) {
+    if !cx.context().owes(WorkerContext::OWES_HANDLES) {
+        return;
+    }
+    let of_statics = |index: &GuardIndex| (index.0 as usize) < MAX_STATIC_GUARDS;
+    for index in rc::owed_guards().into_iter().filter(of_statics) {
+        let slot = GuardSlot::at(index);
+        if !slot.is_poisoned() && slot.lock.try_acquire(cx.name(), slot.class()) {
+            cx.context().took(slot.address());
+            release_slow(slot);
+        }
     }
 }
 

@@ -146,10 +146,8 @@ fn attempt(cells: &[&'static GuardCell]) -> Outcome {
             locked => of_objects.extend(checker.take(locked)),
         }
     }
-    guards
-        .iter_mut()
-        .chain(&mut of_objects)
-        .for_each(|guard| checker.walk(guard));
+    guards.iter_mut().for_each(|guard| checker.walk(guard));
+    of_objects.iter_mut().for_each(|guard| checker.walk(guard));
     let (lost, quiet) = checker.count(&states);
     Outcome {
         checker,

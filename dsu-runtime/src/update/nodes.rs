@@ -58,7 +58,7 @@ impl Nodes {
     /// that some worker has outside of its section.
     pub(super) fn findings(&self) -> impl Iterator<Item = String> {
         let kinds = ["strong", "weak"];
-        let wrong = |(node, found): (&NodePtr, &[u32; 2])| {
+        let wrong = move |(node, found): (&NodePtr, &[u32; 2])| {
             let counted = node.handles();
             let kind = (0..2).find(|kind| counted[*kind] != found[*kind])?;
             Some(format!(

@@ -385,14 +385,17 @@ impl Visitor for Sweeper<'_> {
             self.found_misplaced = Some(handle.node());
             return;
         }
-        match handle.sweep(self.guard) {
+        let swept = handle.sweep(self.guard);
+        match &swept {
             None => {}
-            Some(Ok(was_converted)) => self.slice.converted += u64::from(was_converted),
+            Some(Ok(was_converted)) => self.slice.converted += u64::from(*was_converted),
             Some(Err(AccessError::Foreign)) => self.slice.parked += 1,
             Some(Err(_)) => self.slice.failed += 1,
         }
         if self.parked == Parked::Discarded && handle.keeps_foreign() {
             self.discard();
+        } else if swept.is_some() {
+            handle.put_in_queue(self.guard);
         }
     }
 

@@ -157,10 +157,15 @@ pub(crate) fn settle(guard: GuardIndex) {
     }
 }
 
-/// A guard under which something could be counted down that this worker owes.
-pub(crate) fn owes_under() -> Option<GuardIndex> {
-    let homes = owed().handles.iter().filter_map(Entry::to_counted);
-    homes.flat_map(|(node, _)| node.home().candidates().next()).next()
+/// Guards under which something can be counted down that this worker owes.
+pub(crate) fn owed_guards() -> Vec<GuardIndex> {
+    let nodes = owed().handles.iter().filter_map(Entry::to_counted);
+    let mut guards: Vec<GuardIndex> = nodes
+        .flat_map(|(node, _)| node.home().candidates().next())
+        .collect();
+    guards.sort_unstable();
+    guards.dedup();
+    guards
 }
 
 /// The node is the caller's to touch.

@@ -27,11 +27,11 @@ mod walk;
 mod weak;
 
 pub(crate) use borrow::is_open;
-pub(crate) use count::{owes_under, settle};
+pub(crate) use count::{owed_guards, settle};
 pub use handle::SharedRc;
 pub use node::{HandleKind, NodePtr};
 pub use walk::NodeHandle;
-pub(crate) use walk::{Visited, begin, next};
+pub(crate) use walk::{begin, next};
 pub use weak::SharedWeak;
 
 pub(super) use count::{Owed, count_down, count_up};

@@ -105,8 +105,12 @@ impl NodeHandle {
         let swept = root::sweep_box(&mut word, self.expected);
         node.node().word.set(word);
         node.set_foreign(swept == Err(AccessError::Foreign));
-        put_in_queue(record, node);
         Some(swept)
+    }
+
+    /// What the node holds is to be shown as well.
+    pub(crate) fn put_in_queue(&self, guard: GuardIndex) {
+        put_in_queue(record(guard), self.node);
     }
 
     /// Whether it keeps a value without a form in this version, by what the sweep found.
