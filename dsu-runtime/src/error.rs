@@ -131,6 +131,43 @@ impl From<AccessError> for RcError {
     }
 }
 
+/// Why a function that shared memory names cannot be called ([`SharedFn`](crate::heap::SharedFn)).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FunctionError {
+    /// This version has no function of this name.
+    Unknown(String),
+    /// It has one, of another type.
+    OtherSignature {
+        /// The name.
+        name: String,
+        /// The type that the value has.
+        wanted: String,
+        /// The type that the function has.
+        found: String,
+    },
+}
+
+impl fmt::Display for FunctionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FunctionError::Unknown(name) => write!(
+                f,
+                "this version has no function named {name}: put #[dsu::function] on it, or put another name there"
+            ),
+            FunctionError::OtherSignature {
+                name,
+                wanted,
+                found,
+            } => write!(
+                f,
+                "function {name} is {found} in this version and is called as {wanted}: give one of them another name"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FunctionError {}
+
 /// Why a guard was not acquired. Nothing was changed; the lock is free again or still another's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LockError {

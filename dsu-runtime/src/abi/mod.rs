@@ -29,7 +29,8 @@ pub use held::Held;
 pub use layout::*;
 pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
-    CarryCalls, CarryLensRegistration, ForbidCell, GuardCell, GuardRegistration, ItemCalls,
+    CarryCalls, CarryLensRegistration, ForbidCell, FunctionRegistration, FunctionSignature,
+    GuardCell, GuardRegistration, ItemCalls,
     LensDirections, LensPolicy, PrivateStaticRegistration, RegroupedItems, RemovedRegistration,
     RewriteFn, RunFn, TagCell, TransformerRegistration, TypeRegistration, UpdatePointRegistration,
     VersionRegistration, WorkerRegistration,

@@ -5,6 +5,7 @@ use super::fleet::FleetWord;
 use super::schema::TypeSchema;
 use crate::ids::{Tag, VersionId};
 use serde::{Deserialize, Serialize};
+use std::any::TypeId;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -302,6 +303,28 @@ pub struct CarryLensRegistration {
     pub backward: RewriteFn,
 }
 inventory::collect!(CarryLensRegistration);
+
+/// A function with `#[dsu::function]`: shared memory keeps it by its name.
+pub struct FunctionRegistration {
+    /// Stable name.
+    pub name: &'static str,
+    /// The module that it is in, from the crate's name on.
+    pub module: &'static str,
+    /// The type of a pointer to it: how this copy of the library knows it, and in words.
+    pub signature: fn() -> FunctionSignature,
+    /// Where it is in this process.
+    pub pointer: fn() -> *const (),
+}
+inventory::collect!(FunctionRegistration);
+
+/// The type of a function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionSignature {
+    /// Means something in this copy of the library alone.
+    pub id: TypeId,
+    /// As `fn(&mut Person, u64) -> bool`, types without their paths.
+    pub text: String,
+}
 
 /// What `dsu::version!` says.
 pub struct VersionRegistration {

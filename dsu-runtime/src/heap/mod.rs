@@ -19,6 +19,7 @@ mod convert;
 mod copies;
 mod deque;
 mod failure;
+mod function;
 mod hint;
 mod journal;
 mod kept;
@@ -70,6 +71,7 @@ pub use bytes::SharedBytes;
 pub use context::{ContextError, ensure_context};
 pub use convert::{convert_box, drop_box, visit_box};
 pub use deque::SharedDeque;
+pub use function::{Function, SharedFn};
 pub use map::{KeyHash, NoRoom, Reach, SharedMap};
 pub use objects::ObjectId;
 pub use rc::{HandleKind, NodeHandle, NodePtr, SharedRc, SharedWeak};
@@ -82,6 +84,7 @@ pub use transaction::{Transaction, has_scratch, is_fresh, release_scratch};
 pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
+pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
 pub(crate) use root::{
     BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,

@@ -25,7 +25,9 @@ pub struct Manifest {
     pub frozen: Vec<TypeManifest>,
     /// Its lenses.
     pub lenses: Vec<LensManifest>,
-    /// Guards and items that are gone on purpose.
+    /// Functions that shared memory may name.
+    pub functions: Vec<FunctionManifest>,
+    /// Guards, items and functions that are gone on purpose.
     pub removed: Vec<String>,
     /// Names of its update points.
     pub update_points: Vec<String>,
@@ -87,6 +89,15 @@ pub struct RegroupedManifest {
     pub older: Vec<String>,
     /// Newer items, in the order of the lens's right tuple.
     pub newer: Vec<String>,
+}
+
+/// A function that shared memory may name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FunctionManifest {
+    /// Stable name.
+    pub name: String,
+    /// Its type, with the names of types without their paths.
+    pub signature: String,
 }
 
 /// The worker function and its carry.

@@ -99,6 +99,7 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
             .collect(),
         frozen: Vec::new(),
         lenses: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: vec!["loop".into()],
         carry: CarryManifest {

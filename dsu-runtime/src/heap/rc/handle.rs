@@ -59,7 +59,7 @@ use std::marker::PhantomData;
 /// stands in `dsu status` among what is parked if its type changed.
 #[repr(transparent)]
 pub struct SharedRc<T: Element> {
-    pub(super) node: NodePtr,
+    pub(crate) node: NodePtr,
     content: PhantomData<*mut T>,
 }
 

@@ -44,6 +44,7 @@ impl Libraries for Scripted {
             types: Vec::new(),
             frozen: Vec::new(),
             lenses: Vec::new(),
+            functions: Vec::new(),
             removed: Vec::new(),
             update_points: vec!["loop".to_owned()],
             carry: CarryManifest {

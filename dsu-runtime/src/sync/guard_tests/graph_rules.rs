@@ -2,9 +2,9 @@
 
 use super::graph::*;
 use super::world::*;
-use crate::abi::{Parked, WorkerContext, WorkerRecord};
+use crate::abi::{Parked, SUPERBLOCK_SIZE, WorkerContext, WorkerRecord};
 use crate::error::{AccessError, LockError, RcError};
-use crate::heap::stepping::at_every_store;
+use crate::heap::stepping::at_every_store_there;
 use crate::heap::testing::{failing_after, test_name};
 use crate::heap::{self, Activity, HeapAccount, SharedRc, SharedVec, SharedWeak, Versioned};
 use crate::ids::WorkerSlot;
@@ -339,10 +339,18 @@ fn all_strong<T: Person>(roots: &SharedVec<SharedRc<T>>) -> Vec<usize> {
 fn worker_may_die_at_every_store_of_a_flip_that_counts() {
     let name = test_name!("worker_may_die_at_every_store_of_a_flip_that_counts");
     with_world(name, || {
-        play(2, |cx| make_circle(cx, 2));
+        // Counts change in the heap: the superblock that nodes lie in is watched as well.
+        let nodes = play(2, |cx| {
+            make_circle(cx, 2);
+            NewPerson::in_town(cx, |roots| {
+                let first = roots.get(0).expect("inline").expect("there");
+                first.node.address() / SUPERBLOCK_SIZE * SUPERBLOCK_SIZE
+            })
+        });
         const DEAD: WorkerSlot = WorkerSlot(1);
-        let points = at_every_store(
+        let points = at_every_store_there(
             DEAD.0,
+            nodes..nodes + SUPERBLOCK_SIZE,
             || {
                 let cx = &Worker::of_runtime();
                 drop(GRAPH_OLD.lock(cx).expect("free and sound"));

@@ -307,6 +307,7 @@ fn version_1() -> Manifest {
         types: Vec::new(),
         frozen: Vec::new(),
         lenses: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: Vec::new(),
         carry: CarryManifest {
