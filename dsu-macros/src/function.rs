@@ -108,7 +108,10 @@ fn expansion(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStre
 
 /// The type of a pointer to the function.
 fn pointer_type(signature: &Signature) -> TokenStream {
-    let lifetimes = signature.generics.lifetimes().map(|lifetime| &lifetime.lifetime);
+    let lifetimes = signature
+        .generics
+        .lifetimes()
+        .map(|lifetime| &lifetime.lifetime);
     let types = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(&typed.ty),
         FnArg::Receiver(_) => None,
@@ -126,10 +129,16 @@ fn check(signature: &Signature, errors: &mut Errors) {
         errors.at(token, "a function in shared memory is safe to call");
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, "a function in shared memory has Rust's own calling convention");
+        errors.at(
+            abi,
+            "a function in shared memory has Rust's own calling convention",
+        );
     }
     if let Some(token) = &signature.variadic {
-        errors.at(token, "a function in shared memory has a fixed number of arguments");
+        errors.at(
+            token,
+            "a function in shared memory has a fixed number of arguments",
+        );
     }
     for parameter in &signature.generics.params {
         if !matches!(parameter, GenericParam::Lifetime(lifetime) if lifetime.bounds.is_empty()) {
@@ -140,7 +149,10 @@ fn check(signature: &Signature, errors: &mut Errors) {
         }
     }
     if let Some(clause) = &signature.generics.where_clause {
-        errors.at(clause, "a name in shared memory names one function: write out its types");
+        errors.at(
+            clause,
+            "a name in shared memory names one function: write out its types",
+        );
     }
     for input in &signature.inputs {
         match input {

@@ -94,7 +94,9 @@ impl<F: Copy + 'static> SharedFn<F> {
 
     fn with_name(name: &str) -> Option<Self> {
         let mut bytes = [0; MOST_BYTES];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
         Some(SharedFn {
             bytes,
             len: name.len() as u8,
@@ -215,7 +217,10 @@ unsafe impl<F: Copy + 'static> Shared for SharedFn<F> {
         let is_name = (1..=MOST_BYTES).contains(&usize::from(self.len))
             && std::str::from_utf8(&self.bytes[..usize::from(self.len)]).is_ok();
         if !is_name {
-            visitor.damage(&format!("the name of a function has {} bytes, or is no text", self.len));
+            visitor.damage(&format!(
+                "the name of a function has {} bytes, or is no text",
+                self.len
+            ));
         }
     }
 }

@@ -84,8 +84,8 @@ pub use transaction::{Transaction, has_scratch, is_fresh, release_scratch};
 pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
-pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
+pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use root::{
     BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,
 };

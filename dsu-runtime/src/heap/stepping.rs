@@ -14,8 +14,8 @@ use crate::abi::{
     ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_SIZE, ROOTS_ADDR, ROOTS_SIZE,
 };
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::raw::c_int;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
 
@@ -110,7 +110,8 @@ fn send(file: c_int) {
 fn protect(access: c_int) {
     for range in [CONTROL_ADDR..CONTROL_ADDR + CONTROL_SIZE, pages()] {
         // SAFETY: mappings that stay; who is caught writing there goes through the handlers.
-        let result = unsafe { libc::mprotect(range.start as *mut libc::c_void, range.len(), access) };
+        let result =
+            unsafe { libc::mprotect(range.start as *mut libc::c_void, range.len(), access) };
         assert_eq!(result, 0, "{}", io::Error::last_os_error());
     }
 }

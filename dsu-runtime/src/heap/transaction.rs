@@ -19,6 +19,7 @@ use crate::error::HeapFull;
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 /// An open conversion. Conversions nest: they end in the opposite order of their beginnings, and
 /// what an inner one committed is still undone when an outer one aborts. Dropping it aborts.
@@ -74,6 +75,8 @@ impl Transaction {
             rc::count_up(journal.deferred.iter());
         }
         store();
+        // Not before: not even the compiler may count down what the old value still leads to.
+        compiler_fence(SeqCst);
         if let Some(counts) = self.counts.take() {
             live::keep(counts);
         }
@@ -273,7 +276,9 @@ pub(super) fn note_count(node: NodePtr, change: Change) -> Result<(), HeapFull> 
 /// By how much the open conversions will raise a count, if they stand.
 pub(super) fn noted_changes(node: NodePtr, handle: HandleKind) -> i64 {
     let deferred = journal().deferred.iter();
-    let of_node = deferred.filter_map(Entry::to_counted).filter(|(noted, _)| *noted == node);
+    let of_node = deferred
+        .filter_map(Entry::to_counted)
+        .filter(|(noted, _)| *noted == node);
     of_node.map(|(_, change)| change.of(handle)).sum()
 }
 

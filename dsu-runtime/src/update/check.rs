@@ -1,9 +1,9 @@
 //! The heap check: walks everything that the guards reach and holds it against the allocator's account.
 
+use super::nodes::Nodes;
 use crate::abi::{GuardCell, MAX_STATIC_GUARDS};
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate, ObjectId};
-use super::nodes::Nodes;
 use crate::heap::{self, Activity, BlockMap, HeapAccount, NodeHandle, Visitor};
 use crate::ids::{GuardIndex, Tag};
 use crate::sync::{self, Guard, GuardSlot, Pinned};

@@ -1,11 +1,9 @@
-//! Shared nodes in the walks of the runtime: the heap check's account of handles, and the part of a sweep
-//! that goes through what the items led to.
+//! Shared nodes in the walks of the runtime: the heap check's account of handles, and a sweep's places.
 //!
 //! A node is shown as often as handles lead to it. Both walks look at it once, and not inside the walk
 //! that met it, so that a long path costs no stack (`heap::rc`).
 
-use super::walk::Trail;
-use crate::heap::{BlockMap, HandleKind, NodeHandle, NodePtr, Visitor, rc};
+use crate::heap::{BlockMap, HandleKind, NodeHandle, NodePtr};
 use crate::ids::GuardIndex;
 use std::collections::BTreeMap;
 
@@ -43,8 +41,10 @@ impl Nodes {
                 "a shared node at {:#x} is reached from the guard in slot {} and belongs to {}",
                 node.address(),
                 guard.0,
-                node.owner()
-                    .map_or("another".to_owned(), |owner| format!("that in slot {}", owner.0))
+                node.owner().map_or("another".to_owned(), |owner| format!(
+                    "that in slot {}",
+                    owner.0
+                ))
             )),
         }
     }
@@ -75,30 +75,4 @@ impl Nodes {
 
 /// Places of a sweep in what a guard guards, besides the address of the node that it stopped in.
 pub(super) const IN_ITEMS: u64 = 0;
-const BETWEEN_NODES: u64 = 1;
-
-/// Shows the values of the nodes that a sweep met behind a guard, from where the trail is. Says where it
-/// stopped, if it did. `trail` gives the sweeper's own.
-pub(super) fn sweep<S: Visitor>(
-    guard: GuardIndex,
-    place: u64,
-    sweeper: &mut S,
-    trail: impl Fn(&mut S) -> &mut Trail,
-) -> Option<u64> {
-    let mut resumed = place;
-    while let Some(visited) = rc::next(guard) {
-        if std::mem::replace(&mut resumed, BETWEEN_NODES) != visited.place() {
-            trail(sweeper).begin_anew();
-        }
-        visited.show(sweeper);
-        if sweeper.stopped_inside() {
-            let place = visited.place();
-            visited.put_back();
-            return Some(place);
-        }
-        if sweeper.is_spent() {
-            return Some(BETWEEN_NODES);
-        }
-    }
-    None
-}
+pub(super) const BETWEEN_NODES: u64 = 1;

@@ -347,8 +347,42 @@ impl Sweeper<'_> {
                 return self.trail.leave(Some(nodes::IN_ITEMS));
             }
         }
-        let stopped_at = nodes::sweep(self.guard, place, self, |sweeper| sweeper.trail);
+        let stopped_at = self.walk_nodes(place);
         self.trail.leave(stopped_at);
+    }
+
+    /// The nodes that were met, until none is left or time is up: where it stopped. `place` is where the
+    /// slice before did.
+    fn walk_nodes(&mut self, place: u64) -> Option<u64> {
+        let mut resumed = place;
+        while let Some(node) = rc::next(self.guard) {
+            if std::mem::replace(&mut resumed, nodes::BETWEEN_NODES) != node.place() {
+                self.trail.begin_anew();
+                if self.parked == Parked::Kept {
+                    self.count(node.bring());
+                }
+            }
+            node.show(self);
+            if self.trail.has_stopped() {
+                let place = node.place();
+                node.put_back();
+                return Some(place);
+            }
+            if self.is_spent() {
+                return Some(nodes::BETWEEN_NODES);
+            }
+        }
+        None
+    }
+
+    /// What came of bringing a node's value into this version's form.
+    fn count(&mut self, brought: Option<Result<bool, AccessError>>) {
+        match brought {
+            None => {}
+            Some(Ok(was_converted)) => self.slice.converted += u64::from(was_converted),
+            Some(Err(AccessError::Foreign)) => self.slice.parked += 1,
+            Some(Err(_)) => self.slice.failed += 1,
+        }
     }
 
     /// A value without a form here is to go with the element that it lies in (R13).
@@ -385,17 +419,15 @@ impl Visitor for Sweeper<'_> {
             self.found_misplaced = Some(handle.node());
             return;
         }
-        let swept = handle.sweep(self.guard);
-        match &swept {
-            None => {}
-            Some(Ok(was_converted)) => self.slice.converted += u64::from(*was_converted),
-            Some(Err(AccessError::Foreign)) => self.slice.parked += 1,
-            Some(Err(_)) => self.slice.failed += 1,
+        if self.parked == Parked::Kept {
+            handle.meet(self.guard);
+            return;
         }
-        if self.parked == Parked::Discarded && handle.keeps_foreign() {
+        // What it leads to goes with the element that the handle is in: this one, and those to come.
+        let brought = handle.meet_and_bring(self.guard);
+        self.count(brought);
+        if handle.keeps_foreign() {
             self.discard();
-        } else if swept.is_some() {
-            handle.put_in_queue(self.guard);
         }
     }
 

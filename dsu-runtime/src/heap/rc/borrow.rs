@@ -89,7 +89,9 @@ impl<'r> Open<'r> {
     fn begin(record: Pin<&'r OpenBorrow>) -> Open<'r> {
         let worker = WorkerContext::current();
         worker.borrowed.set(&raw const *record);
-        worker.open_edits.set(worker.open_edits.get() + u32::from(record.edits));
+        worker
+            .open_edits
+            .set(worker.open_edits.get() + u32::from(record.edits));
         worker.owe(WorkerContext::OWES_BORROWS);
         Open { record }
     }
@@ -99,7 +101,9 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         let worker = WorkerContext::current();
         worker.borrowed.set(self.record.outer);
-        worker.open_edits.set(worker.open_edits.get() - u32::from(self.record.edits));
+        worker
+            .open_edits
+            .set(worker.open_edits.get() - u32::from(self.record.edits));
         if self.record.outer.is_null() {
             worker.paid(WorkerContext::OWES_BORROWS);
         }

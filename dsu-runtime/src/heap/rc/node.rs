@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! node   0 word of the box, 0 when the value is gone | 8 strong | 12 weak, and 1 while there are strong ones
-//!        16 home | 24 next, 32 previous in the queue of a walk | 40 the last walk that met it | 44 state
+//!        16 home | 24 next, 32 previous in the queue of a walk | 40 the last walk that met it | 44 state:
+//!        queued, foreign; expected tag in the high half
 //! ```
 //! Knows nothing of who may touch it (`home`) nor of what a walk is (`walk`).
 #![allow(unsafe_code)] // raw blocks
@@ -11,6 +12,7 @@ use super::super::block;
 use super::super::superblock::Superblock;
 use super::super::versioned::{Element, Versioned};
 use crate::error::HeapFull;
+use crate::ids::Tag;
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -145,6 +147,16 @@ impl NodePtr {
 
     pub(super) fn set_queued(self, to: bool) {
         self.set_state(QUEUED, to);
+    }
+
+    /// The form that the walk that met it last expects.
+    pub(super) fn expected(self) -> Tag {
+        Tag((self.node().state.get() >> 16) as u16)
+    }
+
+    pub(super) fn set_expected(self, tag: Tag) {
+        let state = &self.node().state;
+        state.set(u32::from(tag.0) << 16 | state.get() & 0xffff);
     }
 
     /// Whether the walk that met it last found no form of its value in its version.

@@ -32,7 +32,9 @@ impl<T: Element> SharedWeak<T> {
     /// # Errors
     /// As [`SharedRc::try_clone`].
     pub fn upgrade(&self) -> Result<Option<SharedRc<T>>, RcError> {
-        if count::counted(self.node, HandleKind::Strong)? == 0 {
+        count::claim(self.node)?;
+        // In a conversion a handle that was dropped counts until it stands: the value is there.
+        if self.node.count(HandleKind::Strong) == 0 {
             return Ok(None);
         }
         count::retain(self.node, HandleKind::Strong)?;

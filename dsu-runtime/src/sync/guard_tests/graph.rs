@@ -84,11 +84,7 @@ impl Lens for PersonLens {
     type Right = NewPerson;
     type Complement = u64;
 
-    fn forward(
-        &self,
-        left: OldPerson,
-        kept: Option<u64>,
-    ) -> Result<(NewPerson, u64), LensError> {
+    fn forward(&self, left: OldPerson, kept: Option<u64>) -> Result<(NewPerson, u64), LensError> {
         CONVERSIONS[0].fetch_add(1, Ordering::Relaxed);
         let right = NewPerson {
             weak: rebound(left.weak),
@@ -313,7 +309,9 @@ pub fn everybody<T: Person>(roots: &SharedVec<SharedRc<T>>) -> BTreeMap<u64, Sha
                 (value.id(), friends)
             })
             .expect("has a form");
-        let known = all.entry(id).or_insert_with(|| person.try_clone().expect("held"));
+        let known = all
+            .entry(id)
+            .or_insert_with(|| person.try_clone().expect("held"));
         assert!(known.ptr_eq(&person), "two nodes are person {id}");
         let is_known = |friend: &SharedRc<T>| all.values().any(|known| known.ptr_eq(friend));
         next.extend(friends.into_iter().filter(|friend| !is_known(friend)));
@@ -337,13 +335,18 @@ pub fn findings(is_new: bool) -> Vec<String> {
 
 /// A whole pass towards a version, in slices that end after some elements.
 pub fn sweep(sweep: u32, is_new: bool, parked: Parked) -> SweepSlice {
-    let name = ["GRAPH_OLD", "GRAPH_NEW"][usize::from(is_new)];
     let mut pass = SweepSlice::default();
     while !pass.is_done {
-        let guards = || cells(is_new).into_iter().map(|cell| (name, cell)).collect();
-        pass.add(sweep_guards(SweepId(sweep), parked, guards, 1));
+        pass.add(slice(sweep, is_new, parked));
     }
     pass
+}
+
+/// One slice of it.
+pub fn slice(sweep: u32, is_new: bool, parked: Parked) -> SweepSlice {
+    let name = ["GRAPH_OLD", "GRAPH_NEW"][usize::from(is_new)];
+    let guards = || cells(is_new).into_iter().map(|cell| (name, cell)).collect();
+    sweep_guards(SweepId(sweep), parked, guards, 1)
 }
 
 /// People in the forms of the two versions, by the live counts.

@@ -96,7 +96,11 @@ impl Model {
 
     /// A worker of this version takes the guard.
     fn enter(&mut self, is_new: bool) {
-        if self.is_new.replace(is_new).is_none_or(|before| before == is_new) {
+        if self
+            .is_new
+            .replace(is_new)
+            .is_none_or(|before| before == is_new)
+        {
             return;
         }
         self.kept = match is_new {
@@ -185,7 +189,10 @@ fn act<T: Person>(cx: &Worker, model: &Model, deed: &Deed, sweep_number: u32, is
             }
             Deed::Root(at) => roots.push(clone(at)).expect("room"),
             Deed::RemoveRoot(at) => {
-                roots.remove(at % roots.len()).expect("inline").expect("there");
+                roots
+                    .remove(at % roots.len())
+                    .expect("inline")
+                    .expect("there");
             }
             Deed::Link(one, other) => {
                 let link = clone(other);
@@ -211,8 +218,12 @@ fn act<T: Person>(cx: &Worker, model: &Model, deed: &Deed, sweep_number: u32, is
                 };
                 drop(person(one).edit(edit).expect("has a form").expect("inline"));
             }
-            Deed::Edit(at) => person(at).edit(|value| *value.edits() += 1).expect("has a form"),
-            Deed::Replace(at) => person(at).replace(T::make(ids[at % ids.len()])).expect("room"),
+            Deed::Edit(at) => person(at)
+                .edit(|value| *value.edits() += 1)
+                .expect("has a form"),
+            Deed::Replace(at) => person(at)
+                .replace(T::make(ids[at % ids.len()]))
+                .expect("room"),
             Deed::Sweep => {}
         }
     });
@@ -257,14 +268,15 @@ fn open_circles<T: Person>(roots: &mut SharedVec<SharedRc<T>>, kept: &mut Option
         roots.push(kept).expect("room");
     }
     for person in everybody(roots).values() {
-        person.edit(|value| value.links_mut().clear()).expect("has a form");
+        person
+            .edit(|value| value.links_mut().clear())
+            .expect("has a form");
     }
 }
 
 #[test]
 fn any_edits_of_two_versions_agree_with_a_model_by_identity_and_content() {
-    let name =
-        test_name!("any_edits_of_two_versions_agree_with_a_model_by_identity_and_content");
+    let name = test_name!("any_edits_of_two_versions_agree_with_a_model_by_identity_and_content");
     with_world(name, || {
         let actors = RefCell::new([0, 1, 2].map(Actor::start));
         let sweeps = RefCell::new(1..);

@@ -1,8 +1,8 @@
 //! Pairs of manifests that do and do not go together.
 
 use super::*;
-use crate::version::samples::*;
 use crate::version::manifest::FunctionManifest;
+use crate::version::samples::*;
 
 fn entry(fields: &[&str]) -> TypeSchema {
     let fields: Vec<_> = fields.iter().map(|name| (*name, leaf("u64", 8))).collect();
