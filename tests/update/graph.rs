@@ -39,7 +39,12 @@ fn counts(report: &Path, from: usize) -> Vec<Count> {
 fn await_counts(report: &Path, from: usize, versions: &[&str]) -> usize {
     until(|| {
         let counts = counts(report, from);
-        let by = |version: &&str| counts.iter().filter(|count| count.version == **version).count();
+        let by = |version: &&str| {
+            counts
+                .iter()
+                .filter(|count| count.version == **version)
+                .count()
+        };
         let all = versions.iter().all(|version| by(version) >= 10);
         all.then_some(from + counts.len())
     })
@@ -80,7 +85,11 @@ fn a_graph_and_its_handlers_survive_updates_and_rollbacks_while_both_versions_ed
         let flags = ["--probation", "0", "--wait", "--", &path];
         fleet.updated(&library("fixture_graph_v2"), &flags);
         assert_eq!(fleet.now().version, 2);
-        assert_eq!(fleet.now().data["parked"], serde_json::json!([]), "all are swept");
+        assert_eq!(
+            fleet.now().data["parked"],
+            serde_json::json!([]),
+            "all are swept"
+        );
         lines = await_counts(&report, lines, &["v2"]);
         fleet.accepted(&["status", "--check"]);
         let answer = fleet.ask(&["rollback", "--wait"]);
@@ -89,7 +98,13 @@ fn a_graph_and_its_handlers_survive_updates_and_rollbacks_while_both_versions_ed
         lines = await_counts(&report, lines, &["v1"]);
     }
     let counts = counts(&report, 0);
-    for Count { version, visits, people, .. } in &counts {
+    for Count {
+        version,
+        visits,
+        people,
+        ..
+    } in &counts
+    {
         assert_eq!(visits[0], visits[1], "visits, counted by {version}");
         assert_eq!(people[0], people[1], "people, counted by {version}");
     }
@@ -108,7 +123,12 @@ fn a_graph_and_its_handlers_survive_updates_and_rollbacks_while_both_versions_ed
 fn a_function_that_is_gone_or_changed_without_a_word_is_refused() {
     let (fleet, report) = town("silent");
     let answer = fleet.update(&library("fixture_graph_silent"), &["--wait"]);
-    assert_eq!((answer.code, &*answer.word), (1, "refused"), "{}", answer.text);
+    assert_eq!(
+        (answer.code, &*answer.word),
+        (1, "refused"),
+        "{}",
+        answer.text
+    );
     for words in [
         "function visit_once is gone without a word (did you mean visit_ones?)",
         "write removed!(\"fn visit_once\")",

@@ -34,12 +34,14 @@ pub(super) fn with<R>(
         return Err(RcError::NotHeld);
     }
     let is_edit = intent == Intent::Edit;
-    if node.is_private() {
-        if is_edit && block::is_frozen(node.block()) | (worker.converting.get() == 0) {
-            return Err(RcError::Copied);
+    let is_made_here = worker.converting.get() != 0 && !block::is_frozen(node.block());
+    if !is_made_here {
+        match node.is_private() {
+            true if is_edit => return Err(RcError::Copied),
+            // Nobody else can reach a copy.
+            true => {}
+            false => node.touch()?,
         }
-    } else if worker.converting.get() == 0 || block::is_frozen(node.block()) {
-        node.touch()?;
         if is_edit && worker.converting.get() != 0 {
             return Err(RcError::Converting);
         }

@@ -8,8 +8,9 @@ use crate::heap::stepping::at_every_store_there;
 use crate::heap::testing::{failing_after, test_name};
 use crate::heap::{self, Activity, HeapAccount, SharedRc, SharedVec, SharedWeak, Versioned};
 use crate::ids::WorkerSlot;
-use crate::sync::{Guard, GuardSlot, recover_worker};
+use crate::sync::{Guard, GuardSlot, Guarded, recover_worker};
 use crate::worker::Worker;
+use dsu_macros::{Shared, guards};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
@@ -393,6 +394,80 @@ fn all_strong<T: Person>(roots: &SharedVec<SharedRc<T>>) -> Vec<usize> {
         root.expect("inline").strong_count().expect("held")
     };
     roots.iter().map(strong).collect()
+}
+
+// I7, R20
+#[test]
+fn an_edit_that_finds_no_room_leaves_the_node_as_it_was() {
+    let name = test_name!("an_edit_that_finds_no_room_leaves_the_node_as_it_was");
+    in_world(name, |cx| {
+        make_circle(cx, 2);
+        OldPerson::in_town(cx, |roots| {
+            let first = roots.get(0).expect("inline").expect("there");
+            let before = counts();
+            for allocations in 0.. {
+                let edit = || first.edit(|value| value.edits += 1);
+                match failing_after(allocations, edit) {
+                    Ok(()) => break,
+                    Err(error) => assert_eq!(error, RcError::Access(AccessError::HeapFull)),
+                }
+                assert_eq!(counts(), before);
+                assert_eq!(first.read(|value| (value.id, value.edits)), Ok((0, 0)));
+            }
+            assert_eq!(first.read(|value| (value.id, value.edits)), Ok((0, 1)));
+        });
+        open_circles(cx);
+    });
+}
+
+/// An object with people of its own.
+#[derive(Shared)]
+pub struct Club {
+    members: SharedVec<SharedRc<NewPerson>>,
+}
+
+#[guards(clubs: SharedVec<Guarded<Club>>)]
+static GRAPH_CLUBS: GuardMutex;
+
+// I28, I34: an object is freed with no lock held, and its nodes with it.
+#[test]
+fn nodes_of_an_object_are_its_own_and_go_with_it() {
+    let name = test_name!("nodes_of_an_object_are_its_own_and_go_with_it");
+    in_world(name, |cx| {
+        let members = SharedVec::new();
+        let mut lobby = GRAPH_CLUBS.lock(cx).expect("free and sound");
+        let club = Guarded::new(Club { members }).expect("room");
+        let handle = club.handle(cx).expect("it is there");
+        lobby.clubs.push(club).expect("room");
+        drop(lobby);
+        let mut club = handle.lock(cx).expect("free and sound");
+        for id in 0..3 {
+            let member = node(id);
+            if let Some(first) = club.members.get(0).expect("inline") {
+                let first = first.try_clone().expect("held");
+                member
+                    .edit(|value| value.links.push(first))
+                    .expect("form")
+                    .expect("room");
+            }
+            club.members.push(member).expect("room");
+        }
+        let carried = club.members.get(1).expect("inline").expect("there");
+        let carried = carried.try_clone().expect("held");
+        drop(club);
+        assert_eq!(carried.read(|_| ()), Err(RcError::NotHeld));
+        assert_eq!(sweep(1, true, Parked::Kept).failed, 0);
+        drop(carried);
+        // Counted down under the object's lock.
+        drop(handle.lock(cx).expect("free and sound"));
+        assert_eq!(counts(), [0, 3]);
+        let mut lobby = GRAPH_CLUBS.lock(cx).expect("free and sound");
+        drop(lobby.clubs.pop().expect("inline"));
+        drop(lobby);
+        assert_eq!(counts(), [0, 3], "a handle is left");
+        drop(handle);
+        assert_eq!(counts(), [0, 0]);
+    });
 }
 
 // I6, I35: wherever a worker dies in a flip whose lens counts up and down, the counts are not too low,
