@@ -2,6 +2,7 @@
 
 mod clients;
 mod deaths;
+mod graph;
 mod halves;
 mod listeners;
 mod mixed;

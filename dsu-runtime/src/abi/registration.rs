@@ -360,6 +360,28 @@ pub struct CarryLensRegistration {
 }
 inventory::collect!(CarryLensRegistration);
 
+/// A function with `#[dsu::function]`: shared memory keeps it by its name.
+pub struct FunctionRegistration {
+    /// Stable name.
+    pub name: &'static str,
+    /// The module that it is in, from the crate's name on.
+    pub module: &'static str,
+    /// The type of a pointer to it: how this copy of the library knows it, and in words.
+    pub signature: fn() -> FunctionSignature,
+    /// Where it is in this process.
+    pub pointer: fn() -> *const (),
+}
+inventory::collect!(FunctionRegistration);
+
+/// The type of a function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionSignature {
+    /// Means something in this copy of the library alone.
+    pub id: TypeId,
+    /// As `fn(&mut Person, u64) -> bool`, types without their paths.
+    pub text: String,
+}
+
 /// What `dsu::version!` says.
 pub struct VersionRegistration {
     /// Name of the application.

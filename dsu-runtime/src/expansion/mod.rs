@@ -4,6 +4,7 @@
 //! Everything here is generic over the application's types, so that macros need to emit no bodies.
 
 mod carry;
+mod function;
 mod lens;
 mod prepare;
 mod sample;
@@ -15,6 +16,7 @@ pub use carry::{
     Carriable, carried, carried_enum, carried_field, carried_type, carried_variant, carry_backward,
     carry_forward, carry_schema, decode, encode, numbered, start_with_default,
 };
+pub use function::{function_pointer, function_signature};
 pub use inventory;
 pub use lens::{admit, backward, directions, forward, policy, represents};
 pub use prepare::{

@@ -20,6 +20,7 @@ mod copies;
 pub mod delta;
 mod deque;
 mod failure;
+mod function;
 mod hint;
 mod journal;
 mod kept;
@@ -33,6 +34,7 @@ mod ordered;
 mod pending;
 mod prefetch;
 mod private;
+pub(crate) mod rc;
 mod recovery;
 mod regions;
 mod room;
@@ -74,10 +76,12 @@ pub use bytes::SharedBytes;
 pub use context::{ContextError, ensure_context};
 pub use convert::{convert_box, drop_box, visit_box};
 pub use deque::SharedDeque;
+pub use function::{Function, SharedFn};
 pub use keys::{Draws, KeyResults, listen};
 pub use map::{KeyHash, NoRoom, Reach, SharedMap};
 pub use objects::ObjectId;
 pub use ordered::{OrderedEntries, SharedOrderedMap};
+pub use rc::{HandleKind, NodeHandle, NodePtr, SharedRc, SharedWeak};
 pub use recovery::{Recovered, recover};
 pub use regions::{HeapLimits, RegionError, RegionFds, Regions, Role};
 pub use shared::{Cell, Inline, Shared, Visitor, visitor_of};
@@ -88,6 +92,7 @@ pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
+pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use root::{
     BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,
 };

@@ -148,6 +148,11 @@ fn registered() -> Result<Manifest, CollectError> {
     update_points.sort();
     update_points.dedup();
 
+    let functions = inventory::iter::<FunctionRegistration>().map(|function| FunctionManifest {
+        name: function.name.to_owned(),
+        signature: (function.signature)().text,
+    });
+
     let lens_key = |left: &TypeSchema, right: &TypeSchema| {
         let sides = format!("{} => {}", left.name, right.name);
         (sides, format!("{}{}", digest(left), digest(right)))
@@ -167,6 +172,7 @@ fn registered() -> Result<Manifest, CollectError> {
         })?,
         lenses: sorted("transformer", lenses, |l| lens_key(&l.left, &l.right))?,
         keys: Vec::new(),
+        functions: sorted("function", functions, |f| (f.name.clone(), ()))?,
         removed,
         update_points,
         carry: CarryManifest {
@@ -187,6 +193,7 @@ fn statics(version: &VersionRegistration, worker: &WorkerRegistration) -> Static
     let using = std::iter::once(worker.module)
         .chain(inventory::iter::<TypeRegistration>().map(|ty| ty.path))
         .chain(privates().map(|private| private.name))
+        .chain(inventory::iter::<FunctionRegistration>().map(|function| function.module))
         .map(|path| path.split("::").next().unwrap_or(path));
     let crates: BTreeSet<_> = using.chain(version.crates.iter().copied()).collect();
     let cells = inventory::iter::<GuardRegistration>().map(|guard| guard.cells.as_ptr().cast());

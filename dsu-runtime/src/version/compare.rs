@@ -98,6 +98,7 @@ pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompa
     pair.frozen();
     pair.element_types();
     pair.wrong.extend(keys::differing(older, newer));
+    pair.functions();
     let carry = pair.carry();
     let advice = pair.advice(direction);
     let Pair {
@@ -396,6 +397,36 @@ impl<'a> Pair<'a> {
             };
             self.elements
                 .extend(passage.map(|passage| Part { name, passage }));
+        }
+    }
+
+    /// What the older version's values may name, the newer one has as well (R4). What only the newer one
+    /// has is an error when the older one calls it.
+    fn functions(&mut self) {
+        let (older, newer) = (self.older, self.newer);
+        for function in &older.functions {
+            let name = &function.name;
+            if self.is_removed(&format!("fn {name}")) {
+                continue;
+            }
+            let found = newer.functions.iter().find(|other| other.name == *name);
+            let wrong = match found {
+                Some(other) if other.signature == function.signature => continue,
+                Some(other) => Incompatible::FunctionChanged {
+                    function: name.clone(),
+                    older: function.signature.clone(),
+                    newer: other.signature.clone(),
+                },
+                None => {
+                    let is_new = |name: &&str| older.functions.iter().all(|f| f.name != *name);
+                    let names = newer.functions.iter().map(|f| f.name.as_str());
+                    Incompatible::FunctionGone {
+                        function: name.clone(),
+                        near: nearest(name, names.filter(is_new)).map(str::to_owned),
+                    }
+                }
+            };
+            self.wrong.push(wrong);
         }
     }
 

@@ -84,6 +84,15 @@ pub enum Incompatible {
     OneWay {
         name: String,
     },
+    FunctionGone {
+        function: String,
+        near: Option<String>,
+    },
+    FunctionChanged {
+        function: String,
+        older: String,
+        newer: String,
+    },
 }
 
 /// What a key type does otherwise than before (R15).
@@ -241,6 +250,19 @@ impl fmt::Display for Incompatible {
                 )?;
                 f.write_str(&compared(older, newer))
             }
+            FunctionGone { function, near } => write!(
+                f,
+                "function {function} is gone without a word{}: write removed!(\"fn {function}\"), or keep its name with #[dsu::function(name = \"{function}\")]",
+                Near(near)
+            ),
+            FunctionChanged {
+                function,
+                older,
+                newer,
+            } => write!(
+                f,
+                "function {function} changes from {older} to {newer}: give the new one another name, or write removed!(\"fn {function}\")"
+            ),
             OneWay { name } => write!(
                 f,
                 "one-way: {name}: its lens goes forward only, restore a snapshot to go back"

@@ -28,7 +28,9 @@ pub struct Manifest {
     /// What its key types do with sample keys (R15).
     #[serde(default)]
     pub keys: Vec<KeyManifest>,
-    /// Guards and items that are gone on purpose.
+    /// Functions that shared memory may name.
+    pub functions: Vec<FunctionManifest>,
+    /// Guards, items and functions that are gone on purpose.
     pub removed: Vec<String>,
     /// Names of its update points.
     pub update_points: Vec<String>,
@@ -106,6 +108,15 @@ pub struct RegroupedManifest {
     pub older: Vec<String>,
     /// Newer items, in the order of the lens's right tuple.
     pub newer: Vec<String>,
+}
+
+/// A function that shared memory may name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FunctionManifest {
+    /// Stable name.
+    pub name: String,
+    /// Its type, with the names of types without their paths.
+    pub signature: String,
 }
 
 /// The worker function and its carry.

@@ -100,6 +100,7 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
         frozen: Vec::new(),
         lenses: Vec::new(),
         keys: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: vec!["loop".into()],
         carry: CarryManifest {

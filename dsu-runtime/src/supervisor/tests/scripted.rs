@@ -45,6 +45,7 @@ impl Libraries for Scripted {
             frozen: Vec::new(),
             lenses: Vec::new(),
             keys: Vec::new(),
+            functions: Vec::new(),
             removed: Vec::new(),
             update_points: vec!["loop".to_owned()],
             carry: CarryManifest {
