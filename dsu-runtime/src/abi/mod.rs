@@ -30,9 +30,9 @@ pub use layout::*;
 pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
     CarryCalls, CarryLensRegistration, ForbidCell, GuardCell, GuardRegistration, ItemCalls,
-    LensDirections, LensPolicy, PrivateStaticRegistration, RegroupedItems, RemovedRegistration,
-    RewriteFn, RunFn, TagCell, TransformerRegistration, TypeRegistration, UpdatePointRegistration,
-    VersionRegistration, WorkerRegistration,
+    LensDirections, LensLoss, LensLosses, LensPolicy, LossKind, PrivateStaticRegistration,
+    RegroupedItems, RemovedRegistration, RewriteFn, RunFn, TagCell, TransformerRegistration,
+    TypeRegistration, UpdatePointRegistration, VersionRegistration, WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};
 pub use schema::{FieldSchema, TypeKind, TypeSchema, VariantSchema};

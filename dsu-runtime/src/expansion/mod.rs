@@ -14,9 +14,10 @@ pub use carry::{
     carry_forward, carry_schema, decode, encode, numbered, start_with_default,
 };
 pub use inventory;
-pub use lens::{admit, backward, directions, forward, policy, represents};
+pub use lens::{admit, backward, directions, forward, losses, policy, represents};
 pub use shape::{
-    Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,
+    Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, noting_names, schema_of,
+    within,
 };
 pub use std::vec::Vec;
 pub use thunks::{ItemInit, drop_value, item, visit_value};

@@ -74,6 +74,21 @@ pub struct Comparison {
 /// # Errors
 /// Everything that stands in the way.
 pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompatibilities> {
+    let (comparison, wrong) = survey(running, new)?;
+    match wrong.is_empty() {
+        true => Ok(comparison),
+        false => Err(Incompatibilities(wrong)),
+    }
+}
+
+/// All that passes between two versions, and all that stands in the way.
+///
+/// # Errors
+/// Why the two are no neighbours.
+pub fn survey(
+    running: &Manifest,
+    new: &Manifest,
+) -> Result<(Comparison, Vec<Incompatible>), Incompatibilities> {
     if running.app != new.app {
         let (running, new) = (running.app.clone(), new.app.clone());
         return Err(Incompatible::OtherApplication { running, new }.into());
@@ -106,16 +121,14 @@ pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompa
         ..
     } = pair;
     wrong.dedup();
-    match wrong.is_empty() {
-        true => Ok(Comparison {
-            direction,
-            items,
-            elements,
-            carry,
-            advice,
-        }),
-        false => Err(Incompatibilities(wrong)),
-    }
+    let comparison = Comparison {
+        direction,
+        items,
+        elements,
+        carry,
+        advice,
+    };
+    Ok((comparison, wrong))
 }
 
 struct Pair<'a> {

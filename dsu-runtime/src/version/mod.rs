@@ -17,6 +17,7 @@ mod manifest;
 pub mod probe;
 mod refusal;
 mod registry;
+mod report;
 #[cfg(test)]
 mod samples;
 mod similar;
@@ -35,9 +36,10 @@ pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
 pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
     CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, PrivateStatic,
-    RegroupedManifest, StaticsManifest, TypeManifest,
+    RegroupedManifest, StaticsManifest, TypeManifest, TypePath,
 };
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
+pub use report::{Kind, Layouts, Report, Row, Way, report};
 pub use statics::{Statics, WritableStatic, find as writable_statics};
-pub use xfgen::xfgen;
+pub use xfgen::{Difference, Differences, differences, xfgen};

@@ -1,7 +1,7 @@
 //! Small schemas and manifests for the tests of this room.
 
 use super::manifest::*;
-use crate::abi::{FieldSchema, LensPolicy, TypeKind, TypeSchema};
+use crate::abi::{FieldSchema, LensLosses, LensPolicy, TypeKind, TypeSchema};
 use crate::ids::VersionId;
 
 pub fn leaf(name: &str, size: u64) -> TypeSchema {
@@ -76,6 +76,7 @@ pub fn lens(left: &TypeSchema, right: &TypeSchema) -> LensManifest {
         complement: leaf("()", 0),
         both_ways: true,
         unrepresentable: LensPolicy::Foreign,
+        losses: LensLosses::default(),
         items: None,
     }
 }
@@ -108,6 +109,7 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
         },
         carry_lenses: Vec::new(),
         statics: StaticsManifest::default(),
+        paths: Vec::new(),
     }
 }
 

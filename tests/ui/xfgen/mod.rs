@@ -80,5 +80,6 @@ fn manifest(number: u32, types: Vec<TypeSchema>, carry: TypeSchema) -> Manifest 
         },
         carry_lenses: Vec::new(),
         statics: Default::default(),
+        paths: Vec::new(),
     }
 }

@@ -53,6 +53,7 @@ impl Libraries for Scripted {
             },
             carry_lenses: Vec::new(),
             statics: Default::default(),
+            paths: Vec::new(),
         };
         let statics = Statics::of(Ok(Vec::new()), &manifest.statics);
         Ok(Box::new(Read(Some(Ok(Candidate {
