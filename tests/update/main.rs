@@ -3,6 +3,7 @@
 mod clients;
 mod deaths;
 mod halves;
+mod journey;
 mod listeners;
 mod mixed;
 mod older;

@@ -140,7 +140,7 @@ struct Pair<'a> {
 }
 
 /// The lenses of `newer` between tuples of items of one guard, as it was and as it is (R3).
-pub(super) fn regroupings<'a>(
+pub(crate) fn regroupings<'a>(
     newer: &'a Manifest,
     before: &GuardManifest,
     after: &GuardManifest,

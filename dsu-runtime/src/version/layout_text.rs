@@ -71,13 +71,21 @@ pub fn beside(left: (&str, &[String]), right: (&str, &[String])) -> String {
 
 /// A layout, one line for each part.
 pub fn layout(schema: &TypeSchema) -> Vec<String> {
-    let mut lines = vec![head(schema)];
+    // What crosses encoded has no offsets and sizes.
+    let is_laid_out = schema.align != 0;
+    let mut lines = vec![match is_laid_out {
+        true => head(schema),
+        false => schema.name.clone(),
+    }];
     let field = |indent: &str, field: &FieldSchema| {
         let ty = spell(&field.ty, &|name| name.to_owned());
-        format!(
-            "{indent}+{} {}: {ty} ({} bytes)",
-            field.offset, field.name, field.ty.size
-        )
+        match is_laid_out {
+            true => format!(
+                "{indent}+{} {}: {ty} ({} bytes)",
+                field.offset, field.name, field.ty.size
+            ),
+            false => format!("{indent}{}: {ty}", field.name),
+        }
     };
     match &schema.kind {
         TypeKind::Struct(fields) => lines.extend(fields.iter().map(|f| field("  ", f))),
@@ -135,10 +143,14 @@ mod tests {
 
     #[test]
     fn layouts_too_wide_for_a_terminal_stand_one_below_the_other() {
-        let wide = |name: &str| record("Stats", &[(name, leaf("u64", 8)), ("hits", leaf("u64", 8))]);
+        let wide =
+            |name: &str| record("Stats", &[(name, leaf("u64", 8)), ("hits", leaf("u64", 8))]);
         let long = "a_field_whose_name_takes_nearly_all_of_a_line";
         let text = side_by_side(("v1", &wide(long)), ("v2", &wide("b")));
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
         let marked: Vec<_> = text.lines().filter(|line| line.contains('≠')).collect();
         assert_eq!(marked.len(), 2, "{text}");
     }

@@ -28,11 +28,12 @@ pub use binding::{Binding, GuardBinding, RepresentationBinding};
 pub use build_id::at_address as build_id_at;
 pub use collect::{CollectError, collect};
 pub use compare::{Advice, Comparison, Direction, Part, Passage, compare};
-pub(crate) use compare::{fields, is_tuple_of};
+pub(crate) use compare::{fields, is_tuple_of, regroupings};
 pub use copy::{Copied, copy};
 pub use digest::digest;
 pub use incompatible::{Incompatibilities, Incompatible, Side};
 pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
+pub use layout_text::beside;
 pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
     CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, PrivateStatic,

@@ -9,7 +9,7 @@ use super::layout_text::layout;
 use super::manifest::{GuardManifest, LensManifest, Manifest};
 use crate::abi::{LensLosses, LensPolicy, TypeSchema};
 use crate::ids::VersionId;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What a row is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -83,7 +83,8 @@ pub struct Report {
     pub from: VersionId,
     /// The version that would run then.
     pub to: VersionId,
-    /// Which way along the lenses; `None` for versions that are no neighbours.
+    /// Which way along the lenses, `forward` or `backward`; `None` for versions that are no neighbours.
+    #[serde(serialize_with = "lowercase")]
     pub direction: Option<Direction>,
     /// Guards and items in the order of their names, then types, then the carry.
     pub parts: Vec<Row>,
@@ -91,6 +92,17 @@ pub struct Report {
     pub strategy: &'static str,
     /// Why not rolling.
     pub why: Vec<String>,
+}
+
+fn lowercase<S: Serializer>(
+    direction: &Option<Direction>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let word = direction.map(|direction| match direction {
+        Direction::Forward => "forward",
+        Direction::Backward => "backward",
+    });
+    word.serialize(serializer)
 }
 
 impl Report {
@@ -207,9 +219,9 @@ fn missing(wrong: &Incompatible) -> Row {
             older.schema.name.clone(),
             Some(layouts(older, newer)),
         ),
-        GuardGone { guard, .. } | RenamedFromNothing { guard, .. } | FamilyChanged { guard, .. } => {
-            (Kind::Guard, guard.clone(), None)
-        }
+        GuardGone { guard, .. }
+        | RenamedFromNothing { guard, .. }
+        | FamilyChanged { guard, .. } => (Kind::Guard, guard.clone(), None),
         ItemGone { item, .. } | ItemTwice { item } | OneWay { name: item } => {
             (Kind::Item, item.clone(), None)
         }
@@ -296,14 +308,23 @@ mod tests {
             record("Entry", &fields)
         };
         let (old, new) = (entry(&["flags"]), entry(&["flags", "ttl"]));
-        let shard = |_: &TypeSchema| guard("SHARD", &[("map", container("SharedMap", &[boxed("Entry")]))]);
+        let shard = |_: &TypeSchema| {
+            guard(
+                "SHARD",
+                &[("map", container("SharedMap", &[boxed("Entry")]))],
+            )
+        };
         let one = manifest(1, vec![shard(&old), guard("GONE", &[])], vec![old.clone()]);
         let two = manifest(2, vec![shard(&new)], vec![new.clone()]);
         (one, two)
     }
 
     fn named<'a>(report: &'a Report, name: &str) -> &'a Row {
-        report.parts.iter().find(|row| row.name == name).expect(name)
+        report
+            .parts
+            .iter()
+            .find(|row| row.name == name)
+            .expect(name)
     }
 
     // R3, R4, R10
@@ -348,6 +369,11 @@ mod tests {
         let found = report(&one, &three);
         assert_eq!(found.parts.len(), 1);
         assert_eq!(found.parts[0].kind, Kind::Pair);
-        assert!(found.parts[0].why.as_deref().is_some_and(|why| why.contains("first")));
+        assert!(
+            found.parts[0]
+                .why
+                .as_deref()
+                .is_some_and(|why| why.contains("first"))
+        );
     }
 }

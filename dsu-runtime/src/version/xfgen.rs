@@ -10,6 +10,7 @@ mod fields;
 mod frozen;
 mod guards;
 mod held;
+mod imports;
 mod lenses;
 mod names;
 mod text;
@@ -20,7 +21,8 @@ use crate::abi::{TypeKind, TypeSchema};
 use crate::ids::VersionId;
 use fields::{Making, making};
 use frozen::{Leads, Mark, frozen_type};
-use names::{Realm, Scope, Types, imports};
+use imports::imports;
+use names::{Realm, Scope, Types};
 use std::fmt::Write;
 use text::{question_item, type_ident};
 

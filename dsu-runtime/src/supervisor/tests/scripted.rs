@@ -91,10 +91,6 @@ impl Libraries for Scripted {
             forgets: Vec::new(),
         })
     }
-
-    fn frozen_types(&self, _: &Manifest, _: &Manifest) -> Result<String, String> {
-        Err("nothing to freeze".to_owned())
-    }
 }
 
 impl Memory for Scripted {

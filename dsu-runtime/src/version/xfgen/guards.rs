@@ -24,7 +24,9 @@ pub struct Written {
 pub fn guards(old: &Manifest, new: &Manifest, scope: &Scope) -> Written {
     let mut written = Written::default();
     let mut widened = BTreeSet::new();
-    for guard in &old.guards {
+    let mut by_name: Vec<&GuardManifest> = old.guards.iter().collect();
+    by_name.sort_by(|a, b| a.name.cmp(&b.name));
+    for guard in by_name {
         match successor(guard, new) {
             Some(next) => {
                 let mut pair = Pair {
@@ -371,7 +373,9 @@ fn matches(before: &[FieldSchema], after: &[FieldSchema]) -> Vec<(At, At)> {
                         .iter()
                         .any(|o| o.name == item.name && o.ty == item.ty)
                 };
-                if (left.name == right.name) != same_item
+                // One that is the same under another name is a question of its own.
+                if left.ty == right.ty
+                    || (left.name == right.name) != same_item
                     || is_settled(left, after)
                     || is_settled(right, before)
                 {

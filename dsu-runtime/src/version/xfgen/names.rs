@@ -4,8 +4,7 @@ use super::super::digest::digest;
 use super::super::manifest::{Manifest, TypePath};
 use super::text::{parts, type_ident};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Which family of types a text is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -367,76 +366,4 @@ impl<'a> Scope<'a> {
             }
         }
     }
-}
-
-/// The module `module`, through which `text` reaches the types of `manifest`'s crate.
-pub fn imports(module: &str, text: &str, manifest: &Manifest) -> String {
-    let prefix = format!("{module}::");
-    let names: BTreeSet<&str> = text
-        .match_indices(&prefix)
-        .map(|(at, _)| &text[at + prefix.len()..])
-        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_'))
-        .filter_map(|mut words| words.next())
-        .collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    let mut lines: Vec<(String, String)> = names
-        .into_iter()
-        .map(|name| {
-            let (path, doubt) = match path_of(name, manifest) {
-                // What another crate keeps in a module of its own may be named elsewhere only.
-                Some(path) if !path.starts_with("crate::") && path.matches("::").count() > 1 => {
-                    (path, " // or where its crate shows it")
-                }
-                Some(path) => (path, ""),
-                None => (format!("crate::{name}"), " // or wherever it is"),
-            };
-            let alias = match path.rsplit("::").next() {
-                Some(last) if last == name => String::new(),
-                _ => format!(" as {name}"),
-            };
-            let line = format!("    pub(crate) use {path}{alias};{doubt}\n");
-            (path, line)
-        })
-        .collect();
-    lines.sort_by(|a, b| import_order(&a.0, &b.0));
-    let lines: String = lines.into_iter().map(|(_, line)| line).collect();
-    format!(
-        "\n/// The types as {} has them. Their fields have to be visible here: `pub(crate)`.\nmod {module} {{\n{lines}}}\n",
-        manifest.version
-    )
-}
-
-/// As rustfmt sorts imports: modules before types before constants.
-fn import_order(a: &str, b: &str) -> Ordering {
-    let rank = |name: &str| match name {
-        "crate" => 0,
-        _ if name.starts_with(char::is_lowercase) => 1,
-        _ if name.chars().any(char::is_lowercase) => 2,
-        _ => 3,
-    };
-    let (mut a, mut b) = (a.split("::"), b.split("::"));
-    loop {
-        let order = match (a.next(), b.next()) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(a), Some(b)) => rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)),
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-}
-
-fn path_of(name: &str, manifest: &Manifest) -> Option<String> {
-    let shared = manifest.types.iter().map(|ty| (&ty.schema.name, &ty.path));
-    let carried = std::iter::once((&manifest.carry.schema.name, &manifest.carry.path));
-    let others = manifest.paths.iter().map(|path| (&path.name, &path.path));
-    let (_, path) = shared
-        .chain(carried)
-        .chain(others)
-        .find(|(known, _)| *known == name)?;
-    Some(path.split('<').next().unwrap_or(path).to_owned())
 }

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 /// Columns of a line.
 const WIDTH: usize = 100;
+/// Columns that the parts of a tuple may have to stand in one line.
+const TUPLE_WIDTH: usize = 60;
 /// Columns that the fields of a variant may have to stand in its line.
 const VARIANT_WIDTH: usize = 35;
 
@@ -108,7 +110,7 @@ pub fn options(indent: usize, options: &[String]) -> String {
 /// The line of a field, or its lines: `name: Type,`.
 pub fn field(indent: usize, name: &str, ty: &str) -> String {
     let pad = " ".repeat(indent);
-    let fits = |text: &str| text.chars().count() < WIDTH;
+    let fits = |text: &str| text.chars().count() < WIDTH && !has_wide_tuple(ty);
     let short = format!("{pad}{name}: {ty}");
     if fits(&short) {
         return format!("{short},\n");
@@ -157,7 +159,7 @@ pub fn let_literal(
 
 /// A type over several lines, if it must be.
 fn broken(ty: &str, column: usize, indent: usize) -> String {
-    if column + ty.chars().count() < WIDTH {
+    if column + ty.chars().count() < WIDTH && !has_wide_tuple(ty) {
         return ty.to_owned();
     }
     let (head, inside, end) = match (ty.find('<'), ty.strip_prefix('(')) {
@@ -174,6 +176,19 @@ fn broken(ty: &str, column: usize, indent: usize) -> String {
         let _ = writeln!(text, "{pad}    {},", broken(part, indent + 4, indent + 4));
     }
     text + &pad + end
+}
+
+/// Whether the parts of a tuple, somewhere in the type, are too long for one line.
+fn has_wide_tuple(ty: &str) -> bool {
+    let mut open = Vec::new();
+    for (at, sign) in ty.char_indices() {
+        match sign {
+            '(' => open.push(at),
+            ')' if open.pop().is_some_and(|from| at - from - 1 > TUPLE_WIDTH) => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// What commas separate, but for those inside of brackets.
@@ -198,8 +213,10 @@ pub fn parts(list: &str) -> Vec<&str> {
 /// `head(parts)tail`, in one line or one for each part.
 pub fn tuple(indent: usize, head: &str, parts: &[String], tail: &str) -> String {
     let pad = " ".repeat(indent);
-    let short = format!("{pad}{head}({}){tail}\n", parts.join(", "));
-    if short.trim_end().chars().count() <= WIDTH {
+    let inside = parts.join(", ");
+    let short = format!("{pad}{head}({inside}){tail}\n");
+    let is_narrow = inside.chars().count() <= TUPLE_WIDTH && !has_wide_tuple(&inside);
+    if is_narrow && short.trim_end().chars().count() <= WIDTH {
         return short;
     }
     let each: String = parts
@@ -226,16 +243,15 @@ pub enum Payload {
     Struct(Vec<(String, String, String)>),
 }
 
-/// The lines of all variants: fields with names stand in the line of their variant only if every
-/// variant is one line.
+/// The lines of all variants. Fields with names stand in the line of their variant unless some variants
+/// take one line, and some several.
 pub fn variants(all: &[Variant]) -> String {
     let lines: Vec<String> = all.iter().map(|variant| one(variant, true)).collect();
-    let is_short = lines
-        .iter()
-        .all(|text| text.trim_end().lines().count() == 1);
-    match is_short {
-        true => lines.concat(),
-        false => all.iter().map(|variant| one(variant, false)).collect(),
+    let is_one_line = |text: &String| text.trim_end().lines().count() == 1;
+    let are_mixed = lines.iter().any(is_one_line) && !lines.iter().all(is_one_line);
+    match are_mixed {
+        false => lines.concat(),
+        true => all.iter().map(|variant| one(variant, false)).collect(),
     }
 }
 
