@@ -58,6 +58,11 @@ impl Lens for ValueLens {
             });
         }
     }
+
+    /// Asked first: `backward` drops what it cannot turn back, which takes as long as the value is large.
+    fn represents(&self, value: &value::Value) -> bool {
+        matches!(value, value::Value::Text(_))
+    }
 }
 
 dsu::transformer!(ValueLens);
