@@ -59,24 +59,32 @@ pub fn used(input: &DeriveInput, to: &Path) -> syn::Result<TokenStream> {
         return Err(syn::Error::new_spanned(parameter, message));
     }
     let ident = &input.ident;
-    let arms = fields(&input.data).map(|(variant, fields)| {
+    // Made and taken apart in different places: a variant that is only made of itself counts as never made.
+    let (mut makers, mut arms) = (TokenStream::new(), TokenStream::new());
+    for (variant, fields) in fields(&input.data) {
         let path = match variant {
             Some(variant) => quote! { #ident::#variant },
             None => quote! { #ident },
         };
-        let members = fields.iter().enumerate().map(|(index, field)| {
+        let (mut types, mut bounds, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, field) in fields.iter().enumerate() {
             let member = match &field.ident {
                 Some(ident) => Member::Named(ident.clone()),
                 None => Member::Unnamed(index.into()),
             };
             let bound = format_ident!("__{}", crate::shared::field_name(field, index));
-            quote! { #member: #bound }
+            types.push(&field.ty);
+            members.push(quote! { #member: #bound });
+            bounds.push(bound);
+        }
+        makers.extend(quote! {
+            const _: fn((#(#types,)*)) -> #ident = |(#(#bounds,)*)| #path { #(#members),* };
         });
-        let members: Vec<_> = members.collect();
-        quote! { #path { #(#members),* } => #path { #(#members),* } }
-    });
+        arms.extend(quote! { #path { #(#members),* } => ::core::mem::drop((#(#bounds,)*)), });
+    }
     Ok(quote! {
-        const _: fn(#ident) -> #ident = |described| match described { #(#arms),* };
+        #makers
+        const _: fn(#ident) = |described| match described { #arms };
     })
 }
 
