@@ -315,7 +315,12 @@ mod tests {
         let path = |path| within_crate(path, "kv_v2::serving");
         assert_eq!(path("kv_v2::entry::Entry"), "crate::entry::Entry");
         assert_eq!(path("kv_v20::Entry"), "kv_v20::Entry");
-        assert_eq!(path("(u32, kv_v2::Entry)"), "(u32, kv_v2::Entry)");
+        assert_eq!(path("(u32, kv_v2::Entry)"), "(u32, crate::Entry)");
+        assert_eq!(
+            path("other::Pair<kv_v2::a::Entry>"),
+            "other::Pair<crate::a::Entry>"
+        );
+        assert_eq!(path("my_kv_v2::Entry"), "my_kv_v2::Entry");
     }
 
     #[test]

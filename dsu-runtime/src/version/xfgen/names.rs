@@ -29,6 +29,15 @@ fn is_nameless(schema: &TypeSchema) -> bool {
         && (schema.name.starts_with('(') || schema.name == "tuple")
 }
 
+/// Whether a leaf is a type of the application, or of a crate that it uses, that states no fields.
+fn is_opaque(name: &str) -> bool {
+    const KNOWN: &[&str] = &["String", "Duration", "Listener", "Stream", "Descriptor"];
+    name.starts_with(char::is_uppercase)
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !name.starts_with("Shared")
+        && !KNOWN.contains(&name)
+}
+
 /// The structs and enums of one version that have a name, by that name: with its arguments, where the
 /// type is generic.
 pub struct Types<'a> {
@@ -334,6 +343,7 @@ impl<'a> Scope<'a> {
             // A type that holds itself appears in its own schema as a leaf.
             TypeKind::Leaf if types.by_key.contains_key(name) => own(types.by_key[name]),
             TypeKind::Leaf if name == "Duration" => "std::time::Duration".to_owned(),
+            TypeKind::Leaf if is_opaque(name) => boxed(name),
             TypeKind::Leaf => name.to_owned(),
             TypeKind::Struct(fields) if is_nameless(schema) => {
                 let types: Vec<_> = fields.iter().map(|field| again(&field.ty)).collect();

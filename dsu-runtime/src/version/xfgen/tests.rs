@@ -209,6 +209,7 @@ fn what_a_worker_carries_crosses_with_all_that_lies_in_it() {
             ("next", container("Option", std::slice::from_ref(&timer))),
             ("all", container("Vec", std::slice::from_ref(&timer))),
             ("idle", leaf("Duration", 0)),
+            ("connections", leaf("Connections", 0)),
         ];
         fields.extend_from_slice(more);
         carried("Local", record("Local", &fields).kind)

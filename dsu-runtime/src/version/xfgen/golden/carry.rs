@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The types as v2 has them. Their fields have to be visible here: `pub(crate)`.
 mod newer {
+    pub(crate) use crate::Connections; // or wherever it is
     pub(crate) use crate::Local;
     pub(crate) use kv_engine::net::timer::Timer; // or where its crate shows it
 }
@@ -18,6 +19,7 @@ pub(crate) struct Local {
     pub(crate) next: Option<Timer>,
     pub(crate) all: Vec<Timer>,
     pub(crate) idle: std::time::Duration,
+    pub(crate) connections: newer::Connections,
 }
 
 /// `Local` as it is now, and where each part of it comes from.
@@ -36,6 +38,7 @@ pub(crate) struct LocalNow {
     ))]
     all: Vec<newer::Timer>,
     idle: std::time::Duration,
+    connections: newer::Connections,
     #[lens(add)]
     backlog: std::collections::VecDeque<String>,
 }

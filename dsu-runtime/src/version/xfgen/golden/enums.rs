@@ -80,7 +80,7 @@ dsu::transformer!(ModeLens);
 /// `State` of v1.
 #[derive(Shared, xform::Lens)]
 #[shared(frozen = 1)]
-#[repr(C, u8)]
+#[repr(u8)]
 pub(crate) enum State {
     Text(SharedBytes) = 0,
     Count(u32) = 1,

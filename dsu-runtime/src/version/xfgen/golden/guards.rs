@@ -28,35 +28,11 @@ compile_error!(
 
 dsu::removed!("OTHER");
 
-/// The items `first` of QUEUE of v1 are `front` in v2.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct QueueItemsLens;
-
-impl xform::Lens for QueueItemsLens {
-    type Left = (newer::Peer,);
-    type Right = (newer::Peer,);
-    type Complement = ();
-
-    fn forward(
-        &self,
-        (first,): Self::Left,
-        _: Option<Self::Complement>,
-    ) -> Result<(Self::Right, Self::Complement), xform::LensError> {
-        let front = newer::Peer { id: first.id };
-        Ok(((front,), ()))
-    }
-
-    fn backward(
-        &self,
-        (front,): Self::Right,
-        _: Option<Self::Complement>,
-    ) -> Result<(Self::Left, Self::Complement), xform::LensError> {
-        let first = newer::Peer { id: front.id };
-        Ok(((first,), ()))
-    }
-}
-
-dsu::transformer!(QueueItemsLens, QUEUE: (first) => (front));
+compile_error!(
+    "item first: Peer of guard QUEUE of v1 is not in v2. If it is gone, write \
+     dsu::removed!(\"QUEUE.first\"); in place of this line. If it is front now, write \
+     dsu::transformer!(xform::Identity<(newer::Peer,)>, QUEUE: (first) => (front));"
+);
 
 compile_error!(
     "item left: SharedBytes of guard QUEUE of v1 is not in v2. If it is gone, write \
