@@ -154,7 +154,20 @@ pub(super) fn xfgen(printer: &Printer, arguments: &XfgenArguments) -> ExitCode {
             probe(libraries, &arguments.old)?,
             probe(libraries, &arguments.new)?,
         );
-        Ok(crate::version::xfgen(&old.manifest, &new.manifest))
+        let (old, new) = (old.manifest, new.manifest);
+        if old.app != new.app {
+            let (old, new) = (old.app, new.app);
+            return Err(format!(
+                "{new} is another application than {old}: give two versions of one"
+            ));
+        }
+        if new.from != Some(old.version) {
+            printer.progress(&format!(
+                "{} does not say that it updates from {}: write `from: {}` in its dsu::version!",
+                new.version, old.version, old.version.0
+            ));
+        }
+        Ok(crate::version::xfgen(&old, &new))
     });
     let source = match written {
         Ok(source) => source,

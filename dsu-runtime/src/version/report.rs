@@ -225,9 +225,8 @@ fn missing(wrong: &Incompatible) -> Row {
         ItemGone { item, .. } | ItemTwice { item } | OneWay { name: item } => {
             (Kind::Item, item.clone(), None)
         }
-        OtherApplication { .. } | NotAdjacent { .. } | OtherCompiler { .. } => {
-            (Kind::Pair, String::new(), None)
-        }
+        // What is wrong with the pair as a whole.
+        _ => (Kind::Pair, String::new(), None),
     };
     let text = wrong.to_string();
     Row {

@@ -51,6 +51,11 @@ pub fn xfgen(old: &Manifest, new: &Manifest) -> String {
         uses.push_str("use serde::{Deserialize, Serialize};\n");
     }
     body.push_str(&carried);
+    if body.contains("compile_error!") {
+        text.push_str(
+            "//! Each `compile_error!` is a question: what it offers is written in its place.\n",
+        );
+    }
     if !uses.is_empty() {
         text.push('\n');
     }

@@ -293,6 +293,15 @@ pub fn obvious_lens(was: &TypeSchema, is: &TypeSchema) -> Option<String> {
     is_obvious.then(|| format!("xform::Widen<{}, {}>", was.name, is.name))
 }
 
+/// What holds boxes and can be given another type of content in O(1).
+const REBINDING: [&str; 5] = [
+    "SharedVec",
+    "SharedDeque",
+    "SharedMap",
+    "SharedOrderedMap",
+    "Guarded",
+];
+
 /// What needs nobody's decision.
 fn obvious(was: &TypeSchema, is: &TypeSchema, scope: &Scope) -> Option<String> {
     if let Some(lens) = obvious_lens(was, is) {
@@ -327,7 +336,8 @@ fn obvious(was: &TypeSchema, is: &TypeSchema, scope: &Scope) -> Option<String> {
             match (&last_left.kind, &last_right.kind) {
                 (TypeKind::Versioned(a), TypeKind::Versioned(b)) => {
                     let next = scope.frozen.get(a)?.as_ref()?;
-                    (next == b).then(|| rebound(was, is, scope))
+                    let can = REBINDING.contains(&base(was)?.as_str());
+                    (next == b && can).then(|| rebound(was, is, scope))
                 }
                 _ if !is_pair(last_left, last_right) => None,
                 _ => {

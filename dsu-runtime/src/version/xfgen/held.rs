@@ -65,34 +65,19 @@ fn parts(source: &str) -> BTreeMap<String, String> {
     all
 }
 
-/// What a part declares: its first line that is no attribute and no comment.
+/// What a part declares: its first line at the margin that is no attribute and no comment.
 fn declared(part: &str) -> String {
-    let is_code = |line: &&str| {
-        let line = line.trim_start();
-        !(line.starts_with("//")
-            || line.starts_with('#')
-            || line.starts_with('"')
-            || line.starts_with("))]"))
-            && !line.starts_with(' ')
-    };
-    let is_margin = |line: &&str| !line.starts_with(' ');
-    let line = part
-        .lines()
-        .filter(is_margin)
-        .find(is_code)
-        .unwrap_or("//!");
+    const BESIDE: [&str; 5] = ["//", "#", "))]", " ", "}"];
+    let is_beside = |line: &&str| BESIDE.iter().any(|start| line.starts_with(start));
+    let line = part.lines().find(|line| !is_beside(line)).unwrap_or("//!");
     let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
     let line = line.strip_prefix("pub ").unwrap_or(line);
-    let mut words =
-        line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':' || c == '!'));
-    let first = words.next().unwrap_or_default();
-    let name = match first {
-        "struct" | "enum" | "type" | "mod" | "use" | "impl" => words.next().unwrap_or_default(),
-        _ => return line.trim_end_matches(['{', '(', ';']).trim_end().to_owned(),
-    };
-    match first {
-        "mod" | "use" | "impl" => line.trim_end_matches(['{', ';']).trim_end().to_owned(),
-        _ => name.to_owned(),
+    match line.split_once(' ') {
+        Some(("struct" | "enum" | "type", rest)) => {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+            rest[..end.unwrap_or(rest.len())].to_owned()
+        }
+        _ => line.trim_end_matches(['{', '(', ';']).trim_end().to_owned(),
     }
 }
 
