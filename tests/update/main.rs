@@ -4,6 +4,7 @@ mod clients;
 mod deaths;
 mod graph;
 mod halves;
+mod journey;
 mod listeners;
 mod mixed;
 mod names;

@@ -220,6 +220,36 @@ pub enum LensPolicy {
     Forbid = 2,
 }
 
+/// What happens to a part of a value that crosses without its complement (R10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossKind {
+    /// It takes its default.
+    Defaulted,
+    /// It is computed from its image, which may have less to say.
+    Approximated,
+    /// Its lens keeps something of it and does not say of what.
+    Unstated,
+}
+
+/// A part of a value that is not what it was once it has crossed without its complement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LensLoss {
+    /// Where it is, from the name of the type: `Entry.flags`.
+    pub path: String,
+    /// What happens to it.
+    pub kind: LossKind,
+}
+
+/// What a lens loses without a complement, on the way to either side (R10).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LensLosses {
+    /// Of the older side, on the way backward.
+    pub older: Vec<LensLoss>,
+    /// Of the newer side, on the way forward.
+    pub newer: Vec<LensLoss>,
+}
+
 /// The items of a guard between which a lens over tuples of items leads (R3).
 #[derive(Clone, Copy)]
 pub struct RegroupedItems {
@@ -306,6 +336,8 @@ pub struct TransformerRegistration {
     pub directions: fn() -> LensDirections,
     /// What it declares of values without an older form.
     pub policy: fn() -> LensPolicy,
+    /// What is lost without a complement, of sides of these names: older, newer.
+    pub losses: fn(&str, &str) -> LensLosses,
     /// Whether a value of the newer type has an older form.
     pub represents: unsafe extern "C" fn(*const u8) -> bool,
     /// Of a lens that can be prepared (`transformer!(prepared L)`), how.
@@ -357,6 +389,8 @@ pub struct CarryLensRegistration {
     pub forward: RewriteFn,
     /// The other way.
     pub backward: RewriteFn,
+    /// What is lost without a complement, of sides of these names: older, newer.
+    pub losses: fn(&str, &str) -> LensLosses,
 }
 inventory::collect!(CarryLensRegistration);
 

@@ -18,14 +18,15 @@ pub use carry::{
 };
 pub use function::{function_pointer, function_signature};
 pub use inventory;
-pub use lens::{admit, backward, directions, forward, policy, represents};
+pub use lens::{admit, backward, directions, forward, losses, policy, represents};
 pub use prepare::{
     discard_left, discard_left_items, discard_right, discard_right_items, prepare_backward,
     prepare_forward, prepare_items_backward, prepare_items_forward, twin_schema,
 };
 pub use sample::sample;
 pub use shape::{
-    Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,
+    Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, noting_names, schema_of,
+    within,
 };
 pub use std::vec::Vec;
 pub use thunks::{ItemInit, Siblings, drop_value, item, visit_value};

@@ -259,8 +259,4 @@ impl Libraries for CheckedLibraries {
         self.guards.set(guards);
         Ok(binding)
     }
-
-    fn frozen_types(&self, old: &Manifest, new: &Manifest) -> Result<String, String> {
-        Ok(version::xfgen(old, new))
-    }
 }

@@ -1,6 +1,7 @@
 //! What clients and signals ask for, and what they are told: from a request to events of the update's
 //! life, and from its answers to verdicts and records.
 
+use super::admission::lossy_text;
 use super::control::ClientId;
 use super::parked::ParkedType;
 use super::plan::check_seconds;
@@ -275,6 +276,7 @@ impl Supervisor {
             ),
         };
         if answer == Answer::Committed {
+            self.note_stop(Stage::Idle);
             self.previous = Some(underway.from);
         }
         if let Answer::Refused(why) | Answer::RolledBack(why) = &answer {
@@ -287,6 +289,10 @@ impl Supervisor {
                 "{text}; parked: {}",
                 ParkedType::list(&underway.record.parked)
             ),
+        };
+        let text = match verdict {
+            Verdict::Accepted => text + &and_lossy(&underway.record.lossy),
+            Verdict::Refused | Verdict::RolledBack => text,
         };
         underway.record.outcome = outcome.to_owned();
         tracing::info!("update {outcome}: {text}");
@@ -317,18 +323,20 @@ impl Supervisor {
         let Some(underway) = &mut self.underway else {
             return;
         };
+        let lossy = &underway.record.lossy;
         let text = format!(
-            "v{} to v{}, {}: see dsu status",
+            "v{} to v{}, {}: see dsu status{}",
             underway.record.from_version,
             underway.record.to_version.unwrap_or_default(),
-            underway.record.strategy
+            underway.record.strategy,
+            and_lossy(lossy)
         );
         tracing::info!("update accepted: {text}");
+        let data = serde_json::json!({ "lossy": lossy });
         if !underway.asked.wait
             && let Some(client) = underway.client.take()
         {
-            self.control
-                .reply(client, &Reply::answer(Verdict::Accepted, text));
+            self.control.reply(client, &Reply::data(text, data));
         }
         self.keep_record();
     }
@@ -398,6 +406,14 @@ impl Supervisor {
                 format!("{slot} died while it walked the heap: see its log"),
             );
         }
+    }
+}
+
+/// The end of an answer, where an update loses something.
+fn and_lossy(lossy: &[String]) -> String {
+    match lossy.is_empty() {
+        true => String::new(),
+        false => format!("; {}", lossy_text(lossy)),
     }
 }
 

@@ -74,6 +74,21 @@ pub struct Comparison {
 /// # Errors
 /// Everything that stands in the way.
 pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompatibilities> {
+    let (comparison, wrong) = survey(running, new)?;
+    match wrong.is_empty() {
+        true => Ok(comparison),
+        false => Err(Incompatibilities(wrong)),
+    }
+}
+
+/// All that passes between two versions, and all that stands in the way.
+///
+/// # Errors
+/// Why the two are no neighbours.
+pub fn survey(
+    running: &Manifest,
+    new: &Manifest,
+) -> Result<(Comparison, Vec<Incompatible>), Incompatibilities> {
     if running.app != new.app {
         let (running, new) = (running.app.clone(), new.app.clone());
         return Err(Incompatible::OtherApplication { running, new }.into());
@@ -108,16 +123,14 @@ pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompa
         ..
     } = pair;
     wrong.dedup();
-    match wrong.is_empty() {
-        true => Ok(Comparison {
-            direction,
-            items,
-            elements,
-            carry,
-            advice,
-        }),
-        false => Err(Incompatibilities(wrong)),
-    }
+    let comparison = Comparison {
+        direction,
+        items,
+        elements,
+        carry,
+        advice,
+    };
+    Ok((comparison, wrong))
 }
 
 struct Pair<'a> {
@@ -129,7 +142,7 @@ struct Pair<'a> {
 }
 
 /// The lenses of `newer` between tuples of items of one guard, as it was and as it is (R3).
-pub(super) fn regroupings<'a>(
+pub(crate) fn regroupings<'a>(
     newer: &'a Manifest,
     before: &GuardManifest,
     after: &GuardManifest,

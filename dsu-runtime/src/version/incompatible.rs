@@ -200,7 +200,8 @@ impl fmt::Display for Incompatible {
                 )?;
                 f.write_str(&compared(older, newer))?;
                 f.write_str(&indented(&frozen_stub(&older.schema, older.version)))?;
-                f.write_str(&indented(&lens_stub(&older.schema, &newer.schema)))
+                let older = (&*older.schema, older.version);
+                f.write_str(&indented(&lens_stub(older, &newer.schema)))
             }
             FrozenDiffers { stated, frozen } => {
                 writeln!(

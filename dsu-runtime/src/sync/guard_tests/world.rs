@@ -318,6 +318,7 @@ fn version_1() -> Manifest {
         },
         carry_lenses: Vec::new(),
         statics: Default::default(),
+        paths: Vec::new(),
     }
 }
 
