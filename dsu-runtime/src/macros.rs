@@ -42,19 +42,53 @@ macro_rules! removed {
 /// With the names of items it is a lens between tuples of items of one guard (R3), which splits or merges them, or makes some
 /// out of others: `transformer!(StatsLens, TOTALS: (stats) => (commands, traffic));`, where the lens leads from `(Stats,)` to
 /// `(Commands, Traffic)`. A name may stand on both sides. Items that are not named pass as they would without it.
+///
+/// `transformer!(prepared L)`, with items or without, is for lenses between containers of which the runtime makes the other form
+/// ahead, a slice at a time: `L` is [`Prepare`](crate::heap::delta::Prepare), between tuples of items
+/// [`PrepareItems`](crate::heap::delta::PrepareItems), as those of [`heap::delta`](crate::heap::delta) are.
 #[macro_export]
 macro_rules! transformer {
+    (prepared $lens:ty) => {
+        $crate::transformer!(@register $lens, ::core::option::Option::None, ::core::option::Option::Some(
+            $crate::abi::PrepareCalls {
+                forward: $crate::__private::prepare_forward::<$lens>,
+                backward: $crate::__private::prepare_backward::<$lens>,
+                discard_left: $crate::__private::discard_left::<$lens>,
+                discard_right: $crate::__private::discard_right::<$lens>,
+            }
+        ));
+        $crate::transformer!(@twin "left of ", $lens, <$lens as $crate::heap::delta::Prepare>::LeftTwin);
+        $crate::transformer!(@twin "right of ", $lens, <$lens as $crate::heap::delta::Prepare>::RightTwin);
+    };
+    (prepared $lens:ty, $guard:ident: ($($older:ident),+ $(,)?) => ($($newer:ident),+ $(,)?)) => {
+        $crate::transformer!(@register $lens, ::core::option::Option::Some($crate::abi::RegroupedItems {
+            guard: ::core::stringify!($guard),
+            older: &[$(::core::stringify!($older)),+],
+            newer: &[$(::core::stringify!($newer)),+],
+        }), ::core::option::Option::Some(
+            $crate::abi::PrepareCalls {
+                forward: $crate::__private::prepare_items_forward::<$lens>,
+                backward: $crate::__private::prepare_items_backward::<$lens>,
+                discard_left: $crate::__private::discard_left_items::<$lens>,
+                discard_right: $crate::__private::discard_right_items::<$lens>,
+            }
+        ));
+        $crate::transformer!(@twin ::core::concat!("left of ", ::core::stringify!($guard), " by "), $lens,
+            <$lens as $crate::heap::delta::PrepareItems>::LeftTwin);
+        $crate::transformer!(@twin ::core::concat!("right of ", ::core::stringify!($guard), " by "), $lens,
+            <$lens as $crate::heap::delta::PrepareItems>::RightTwin);
+    };
     ($lens:ty) => {
-        $crate::transformer!(@register $lens, ::core::option::Option::None);
+        $crate::transformer!(@register $lens, ::core::option::Option::None, ::core::option::Option::None);
     };
     ($lens:ty, $guard:ident: ($($older:ident),+ $(,)?) => ($($newer:ident),+ $(,)?)) => {
         $crate::transformer!(@register $lens, ::core::option::Option::Some($crate::abi::RegroupedItems {
             guard: ::core::stringify!($guard),
             older: &[$(::core::stringify!($older)),+],
             newer: &[$(::core::stringify!($newer)),+],
-        }));
+        }), ::core::option::Option::None);
     };
-    (@register $lens:ty, $items:expr) => {
+    (@register $lens:ty, $items:expr, $prepare:expr) => {
         $crate::__private::inventory::submit! {
             $crate::abi::TransformerRegistration {
                 items: $items,
@@ -67,9 +101,38 @@ macro_rules! transformer {
                 visit_complement: $crate::__private::visit_value::<<$lens as $crate::__private::Lens>::Complement>,
                 directions: $crate::__private::directions::<$lens>,
                 policy: $crate::__private::policy::<$lens>,
+                losses: $crate::__private::losses::<$lens>,
                 represents: $crate::__private::represents::<$lens>,
+                prepare: $prepare,
             }
         }
+    };
+    // What hangs on a value of one side while that side has it. The module tells apart the twins of two versions.
+    (@twin $side:expr, $lens:ty, $twin:ty) => {
+        const _: () = {
+            const NAME: &str = ::core::concat!(
+                "twin of ", $side, ::core::stringify!($lens), " in ", ::core::module_path!()
+            );
+            static TAG: $crate::abi::TagCell = $crate::abi::TagCell::new();
+            $crate::__private::inventory::submit! {
+                $crate::abi::TypeRegistration {
+                    name: NAME,
+                    path: ::core::concat!(::core::module_path!(), "::", ::core::stringify!($lens)),
+                    frozen_from: 0,
+                    schema: || $crate::__private::twin_schema::<$twin>(NAME),
+                    tag: &TAG,
+                    forbid: ::core::option::Option::None,
+                    drop: $crate::__private::drop_value::<$twin>,
+                    visit: $crate::__private::visit_value::<$twin>,
+                }
+            }
+            $crate::__private::inventory::submit! {
+                $crate::abi::TwinRegistration {
+                    type_id: ::core::any::TypeId::of::<$twin>,
+                    tag: &TAG,
+                }
+            }
+        };
     };
 }
 
@@ -85,6 +148,7 @@ macro_rules! carry_lens {
                 right: <<$lens as $crate::__private::Lens>::Right as $crate::worker::Carried>::schema,
                 forward: $crate::__private::carry_forward::<$lens>,
                 backward: $crate::__private::carry_backward::<$lens>,
+                losses: $crate::__private::losses::<$lens>,
             }
         }
     };

@@ -2,7 +2,9 @@
 
 mod clients;
 mod deaths;
+mod graph;
 mod halves;
+mod journey;
 mod listeners;
 mod mixed;
 mod names;

@@ -22,17 +22,19 @@ pub use calls::{
     LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
     WatchChange,
 };
-pub use context::WorkerContext;
+pub use context::{OpenBorrow, WorkerContext};
 pub use fleet::{FleetState, FleetWord};
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
 pub use held::Held;
 pub use layout::*;
 pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
-    CarryCalls, CarryLensRegistration, ForbidCell, GuardCell, GuardRegistration, ItemCalls,
-    LensDirections, LensPolicy, PrivateStaticRegistration, RegroupedItems, RemovedRegistration,
-    RewriteFn, RunFn, TagCell, TransformerRegistration, TypeRegistration, UpdatePointRegistration,
-    VersionRegistration, WorkerRegistration,
+    CarryCalls, CarryLensRegistration, ForbidCell, FunctionRegistration, FunctionSignature,
+    GuardCell, GuardRegistration, ItemCalls, LensDirections, LensLoss, LensLosses, LensPolicy,
+    LossKind, PrepareCalls, PrepareFn, PrepareStatus, PrivateStaticRegistration, RegroupedItems,
+    RemovedRegistration, RewriteFn, RunFn, TWIN_NAME, TagCell, TransformerRegistration,
+    TwinRegistration, TypeRegistration, UpdatePointRegistration, VersionRegistration,
+    WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};
 pub use schema::{FieldSchema, TypeKind, TypeSchema, VariantSchema};

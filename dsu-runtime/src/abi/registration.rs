@@ -5,6 +5,7 @@ use super::fleet::FleetWord;
 use super::schema::TypeSchema;
 use crate::ids::{Tag, VersionId};
 use serde::{Deserialize, Serialize};
+use std::any::TypeId;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -114,8 +115,9 @@ inventory::collect!(TypeRegistration);
 
 /// One item of a guard.
 pub struct ItemCalls {
-    /// Makes the first value in place, as the initialiser or `Default` says.
-    pub init: unsafe extern "C" fn(*mut u8, &mut ErrorText) -> ConversionStatus,
+    /// `(tuple, where to, error)`: makes the first value in place, as the initialiser or `Default` says.
+    /// All items that are declared before it are in their places of the tuple.
+    pub init: unsafe extern "C" fn(*const u8, *mut u8, &mut ErrorText) -> ConversionStatus,
     /// Drops a value.
     pub drop: DropFn,
     /// Shows a value's blocks.
@@ -218,6 +220,36 @@ pub enum LensPolicy {
     Forbid = 2,
 }
 
+/// What happens to a part of a value that crosses without its complement (R10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossKind {
+    /// It takes its default.
+    Defaulted,
+    /// It is computed from its image, which may have less to say.
+    Approximated,
+    /// Its lens keeps something of it and does not say of what.
+    Unstated,
+}
+
+/// A part of a value that is not what it was once it has crossed without its complement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LensLoss {
+    /// Where it is, from the name of the type: `Entry.flags`.
+    pub path: String,
+    /// What happens to it.
+    pub kind: LossKind,
+}
+
+/// What a lens loses without a complement, on the way to either side (R10).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LensLosses {
+    /// Of the older side, on the way backward.
+    pub older: Vec<LensLoss>,
+    /// Of the newer side, on the way forward.
+    pub newer: Vec<LensLoss>,
+}
+
 /// The items of a guard between which a lens over tuples of items leads (R3).
 #[derive(Clone, Copy)]
 pub struct RegroupedItems {
@@ -228,6 +260,59 @@ pub struct RegroupedItems {
     /// Names of the newer items, in the order of the lens's right tuple.
     pub newer: &'static [&'static str],
 }
+
+/// How far one call of a [`PrepareFn`] came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum PrepareStatus {
+    /// All of it: the twin is there and has caught up, or nothing is left of it.
+    Done = 0,
+    /// The time was over first: call again.
+    More = 1,
+    /// No room; what was made so far stays, and can be discarded.
+    HeapFull = 2,
+    /// A value has no form on the other side; which and why is in the error text.
+    Failed = 3,
+    /// A function of the lens panicked; the message is in the error text.
+    Panicked = 4,
+}
+
+/// Works on the twin of a container until it is done or the monotonic clock shows `until_ns`
+/// (`u64::MAX`: until it is done): `(value, until_ns, error)`.
+///
+/// `value` is the address of the value that is there now, of a lens between tuples of items the address
+/// of an array with the address of each item, in the order of the lens's tuple. Writes in place: not
+/// while a conversion is open; the caller holds the guard. Whoever dies in it leaves the value sound, and
+/// at worst loses the twin's blocks.
+pub type PrepareFn =
+    unsafe extern "C" fn(value: *mut u8, until_ns: u64, error: &mut ErrorText) -> PrepareStatus;
+
+/// What a lens over containers can do before a flip, so that the flip costs what was changed and not
+/// what is there.
+#[derive(Clone, Copy)]
+pub struct PrepareCalls {
+    /// Of a left value: makes its twin, the right form, and brings it up to date.
+    pub forward: PrepareFn,
+    /// Of a right value: the same towards the left form.
+    pub backward: PrepareFn,
+    /// Empties and drops the twin of a left value.
+    pub discard_left: PrepareFn,
+    /// Empties and drops the twin of a right value.
+    pub discard_right: PrepareFn,
+}
+
+/// Names of types that are twins begin so. Twins are of the newer version; when an update ends, either
+/// way, none may be left.
+pub const TWIN_NAME: &str = "twin of ";
+
+/// A twin's type: which Rust type a tag is for.
+pub struct TwinRegistration {
+    /// The type, as this library knows it.
+    pub type_id: fn() -> TypeId,
+    /// Its id: that of its [`TypeRegistration`].
+    pub tag: &'static TagCell,
+}
+inventory::collect!(TwinRegistration);
 
 /// A lens between an older and a newer type, registered by `transformer!`.
 pub struct TransformerRegistration {
@@ -251,8 +336,12 @@ pub struct TransformerRegistration {
     pub directions: fn() -> LensDirections,
     /// What it declares of values without an older form.
     pub policy: fn() -> LensPolicy,
+    /// What is lost without a complement, of sides of these names: older, newer.
+    pub losses: fn(&str, &str) -> LensLosses,
     /// Whether a value of the newer type has an older form.
     pub represents: unsafe extern "C" fn(*const u8) -> bool,
+    /// Of a lens that can be prepared (`transformer!(prepared L)`), how.
+    pub prepare: Option<PrepareCalls>,
 }
 inventory::collect!(TransformerRegistration);
 
@@ -300,8 +389,32 @@ pub struct CarryLensRegistration {
     pub forward: RewriteFn,
     /// The other way.
     pub backward: RewriteFn,
+    /// What is lost without a complement, of sides of these names: older, newer.
+    pub losses: fn(&str, &str) -> LensLosses,
 }
 inventory::collect!(CarryLensRegistration);
+
+/// A function with `#[dsu::function]`: shared memory keeps it by its name.
+pub struct FunctionRegistration {
+    /// Stable name.
+    pub name: &'static str,
+    /// The module that it is in, from the crate's name on.
+    pub module: &'static str,
+    /// The type of a pointer to it: how this copy of the library knows it, and in words.
+    pub signature: fn() -> FunctionSignature,
+    /// Where it is in this process.
+    pub pointer: fn() -> *const (),
+}
+inventory::collect!(FunctionRegistration);
+
+/// The type of a function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionSignature {
+    /// Means something in this copy of the library alone.
+    pub id: TypeId,
+    /// As `fn(&mut Person, u64) -> bool`, types without their paths.
+    pub text: String,
+}
 
 /// What `dsu::version!` says.
 pub struct VersionRegistration {

@@ -58,8 +58,7 @@ pub(super) unsafe fn convert_word(
         Ok(new) => {
             live::add(old.tag(), -1);
             live::add(expected, 1);
-            publish(new.0);
-            transaction.commit();
+            transaction.publish(|| publish(new.0));
             let context = WorkerContext::current();
             if context.owner() != 0 {
                 context.record().conversions.fetch_add(1, Ordering::Relaxed);

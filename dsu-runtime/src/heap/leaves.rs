@@ -4,6 +4,7 @@
 use super::keys::Draws;
 use super::shared::{Inline, Shared, Visitor, visit_parts};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
+use crate::error::HeapFull;
 use std::mem::offset_of;
 
 macro_rules! leaf {
@@ -17,6 +18,10 @@ macro_rules! leaf {
             }
 
             fn visit(&mut self, _visitor: &mut dyn Visitor) {}
+
+            fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+                Some(Ok(*self))
+            }
 
             fn sample($draws: &mut Draws) -> Option<Self> {
                 Some($sample)
@@ -95,6 +100,13 @@ unsafe impl<T: Shared> Shared for Option<T> {
         }
     }
 
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        match self {
+            None => Some(Ok(None)),
+            Some(content) => Some(content.duplicate()?.map(Some)),
+        }
+    }
+
     fn sample(draws: &mut Draws) -> Option<Self> {
         match draws.choice(3) {
             0 => Some(None),
@@ -126,6 +138,12 @@ macro_rules! tuple {
                     $($index => self.$index.visit(visitor),)*
                     _ => {}
                 });
+            }
+
+            fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+                let parts = ($(self.$index.duplicate()?,)*);
+                let copy = || Ok(($(parts.$index?,)*));
+                Some(copy())
             }
 
             fn sample(draws: &mut Draws) -> Option<Self> {

@@ -3,6 +3,7 @@
 
 use super::keys::Draws;
 use super::objects::ObjectId;
+use super::rc::NodeHandle;
 use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
@@ -37,6 +38,13 @@ pub unsafe trait Shared: Sized + 'static {
     /// Asks the processor for memory that the value refers to and that will be read soon.
     #[inline]
     fn prefetch(&self) {}
+
+    /// A second value that is equal, of types that keys are made of (`heap::delta::DeltaKey`); `None`
+    /// where there is no such thing.
+    #[doc(hidden)]
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        None
+    }
 
     /// A value made of draws, without a block: equal draws make equal values in every library in which the
     /// type has this schema (R15). `None` where there is none.
@@ -160,6 +168,10 @@ pub trait Visitor {
     /// The place that owns an object with a lock of its own. Its value is not part of this walk:
     /// the guard that is held here is not the object's.
     fn object(&mut self, _: ObjectId) {}
+
+    /// A handle to a node that others may lead to as well (`SharedRc`): a node is shown as often as there
+    /// are handles, and what it holds is shown by the visitor, when it likes and once.
+    fn node(&mut self, _: NodeHandle) {}
 
     /// A container that can drop its elements shows one. What it gets goes to [`takes_out`](Self::takes_out).
     fn begin_element(&mut self) -> u64 {

@@ -13,11 +13,13 @@ use super::journal::{Entry, Journal, RawList};
 use super::live;
 use super::objects::{self, ObjectId};
 use super::private;
+use super::rc::{self, Change, HandleKind, NodePtr};
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 /// An open conversion. Conversions nest: they end in the opposite order of their beginnings, and
 /// what an inner one committed is still undone when an outer one aborts. Dropping it aborts.
@@ -59,16 +61,36 @@ impl Transaction {
 
     /// The new value stands. Deferred frees happen now, unless an outer conversion is open, which
     /// then decides.
-    pub fn commit(mut self) {
+    pub fn commit(self) {
+        self.publish(|| ());
+    }
+
+    /// As [`commit`](Self::commit), and `store` makes the new value the one that is reached: after what
+    /// it shares has been counted, before what it replaces is freed. A death on either side of the
+    /// store leaves a handle too many in the counts, and never one too few.
+    pub fn publish(mut self, store: impl FnOnce()) {
         let journal = journal();
+        let is_outermost = self.is_open && WorkerContext::current().converting.get() == 1;
+        if is_outermost {
+            rc::count_up(journal.deferred.iter());
+        }
+        store();
+        // Not before: not even the compiler may count down what the old value still leads to.
+        compiler_fence(SeqCst);
         if let Some(counts) = self.counts.take() {
             live::keep(counts);
         }
-        if self.is_open && self.close() == 0 {
+        if !self.is_open {
+            return;
+        }
+        let noted_since = journal.deferred_mark.get();
+        if self.close() == 0 {
             copies::forget();
             objects::keep_fresh(&journal.fresh);
             journal.fresh.clear();
             free_down_to(&journal.deferred, 0, free_old);
+        } else {
+            settle_counts(&journal.deferred, noted_since);
         }
     }
 
@@ -176,6 +198,25 @@ pub fn release_scratch() {
     }
 }
 
+/// While this lives, converted copies are made for nobody but who made it: none that was made before is
+/// given, since boxes may have been edited in their own form meanwhile, and those that are made are freed
+/// with it and not at the section's end.
+pub(super) struct ScratchScope(usize);
+
+impl ScratchScope {
+    pub(super) fn begin() -> ScratchScope {
+        copies::forget();
+        ScratchScope(journal().scratch.len())
+    }
+}
+
+impl Drop for ScratchScope {
+    fn drop(&mut self) {
+        copies::forget();
+        free_down_to(&journal().scratch, self.0, free_fresh);
+    }
+}
+
 /// Notes a block that was allocated while a conversion is open; frees it if that is not possible.
 #[cold]
 pub(super) fn note_fresh(
@@ -245,6 +286,43 @@ pub(super) fn is_object_fresh(id: ObjectId) -> bool {
     }
 }
 
+/// Notes that a shared node that is older than the open conversion has one handle more or less, if the
+/// conversion stands.
+pub(super) fn note_count(node: NodePtr, change: Change) -> Result<(), HeapFull> {
+    journal().deferred.push(Entry::counted(node, change))
+}
+
+/// By how much the open conversions will raise a count, if they stand.
+pub(super) fn noted_changes(node: NodePtr, handle: HandleKind) -> i64 {
+    let deferred = journal().deferred.iter();
+    let of_node = deferred
+        .filter_map(Entry::to_counted)
+        .filter(|(noted, _)| *noted == node);
+    of_node.map(|(_, change)| change.of(handle)).sum()
+}
+
+/// An inner conversion stands, and the one around it has made some of the nodes: those are counted at
+/// once, as all that it does to them. Up first: a node of which a handle goes may have another.
+fn settle_counts(deferred: &RawList<Entry>, since: usize) {
+    let mut down = Vec::new();
+    let mut kept = since;
+    for at in since..deferred.len() {
+        let entry = deferred.get(at);
+        match entry.to_counted() {
+            Some((node, change)) if is_fresh(node.block()) => match change.is_up() {
+                true => rc::count_up(std::iter::once(entry)),
+                false => down.push(entry),
+            },
+            _ => {
+                deferred.set(kept, entry);
+                kept += 1;
+            }
+        }
+    }
+    deferred.truncate(kept);
+    down.into_iter().for_each(free_old);
+}
+
 /// Frees what a conversion allocated.
 fn free_fresh(entry: Entry) {
     if let Some(id) = entry.to_object() {
@@ -258,6 +336,8 @@ fn free_fresh(entry: Entry) {
 fn free_old(entry: Entry) {
     if let Some(id) = entry.to_object() {
         objects::retire(id);
+    } else if let Some((node, change)) = entry.to_counted() {
+        rc::count_down(node, change);
     } else if let Some((block, layout)) = entry.block() {
         let owner = WorkerContext::current().owner();
         free_now(HeapContext::current(), owner, block, layout);

@@ -81,6 +81,7 @@ impl Supervisor {
         if !self.life.is_sweeping() || self.underway.as_ref().is_none_or(is_known) {
             return;
         }
+        self.note_stop(stage);
         let left = self.left_to_sweep();
         if let Some(underway) = &mut self.underway {
             underway.sweep = Some((stage, Instant::now(), left));

@@ -119,11 +119,6 @@ pub trait Libraries {
     /// The reason for a refusal.
     fn admit(&mut self, manifest: &Manifest, running: Option<VersionId>)
     -> Result<Binding, String>;
-    /// Source text of the frozen types and lens stubs that `new` needs to follow `old`.
-    ///
-    /// # Errors
-    /// Why none can be written.
-    fn frozen_types(&self, old: &Manifest, new: &Manifest) -> Result<String, String>;
 }
 
 /// Both.

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use crate::abi::{
     FleetState, FleetWord, GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, ORDER_OFFSET,
-    ORDER_STRIDE, OrderTable, SlotState, WorkerRecord,
+    ORDER_STRIDE, OrderTable, SlotState, WALK_STRIDE, WALKS_OFFSET, WorkerRecord,
 };
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role, objects};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
@@ -251,14 +251,12 @@ impl Libraries for CheckedLibraries {
         let guards = self.registry.slots_in_use();
         Regions::commit_control(GUARDS_OFFSET, guards as usize * GUARD_STRIDE)
             .map_err(|error| error.to_string())?;
+        Regions::commit_control(WALKS_OFFSET, guards as usize * WALK_STRIDE)
+            .map_err(|error| error.to_string())?;
         if let Some(table) = binding.order_table.and_then(OrderTable::offset) {
             Regions::commit_control(table, ORDER_STRIDE).map_err(|error| error.to_string())?;
         }
         self.guards.set(guards);
         Ok(binding)
-    }
-
-    fn frozen_types(&self, old: &Manifest, new: &Manifest) -> Result<String, String> {
-        Ok(version::xfgen(old, new))
     }
 }

@@ -47,6 +47,9 @@ pub struct Record {
     pub outcome: String,
     /// Why it was refused or rolled back.
     pub reason: String,
+    /// Parts of values that took defaults, since nothing was kept of them (R10).
+    #[serde(default)]
+    pub lossy: Vec<String>,
     /// Values that had no form in the version that ran at the end (R13).
     #[serde(default)]
     pub parked: Vec<ParkedType>,

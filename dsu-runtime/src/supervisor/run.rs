@@ -41,6 +41,8 @@ pub(super) struct Supervisor {
     pub(super) announced: Announced,
     /// Builds that some worker ran.
     pub(super) ran: BTreeSet<BuildIndex>,
+    /// Builds to whose forms values were brought, the last one last (R10).
+    pub(super) stops: Vec<BuildIndex>,
     /// What the last committed update came from.
     pub(super) previous: Option<BuildIndex>,
     pub(super) underway: Option<Underway>,
@@ -104,6 +106,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
         life: Life::new(first),
         announced: Announced::default(),
         ran: BTreeSet::from([first]),
+        stops: vec![first],
         previous: None,
         underway: None,
         timer: None,

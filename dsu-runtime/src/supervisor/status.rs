@@ -1,5 +1,6 @@
 //! How a server stands, for people and for programs.
 
+use super::admission::lossy_text;
 use super::figures::{bytes_text, other_threads};
 use super::parked::ParkedType;
 use super::run::Supervisor;
@@ -70,6 +71,18 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
             let _ = write!(text, ", done in about {:.1} s", eta.as_secs_f64());
         }
     }
+    let lossy = server
+        .underway
+        .as_ref()
+        .map(|underway| &underway.record.lossy);
+    let lossy = lossy.cloned().unwrap_or_default();
+    if !lossy.is_empty() {
+        let _ = write!(
+            text,
+            "\n{}: takes defaults by this update: nothing is kept of it any more, or ever was",
+            lossy_text(&lossy)
+        );
+    }
     let parked = server.parked();
     if !parked.is_empty() {
         let _ = write!(
@@ -136,6 +149,7 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
             "left": sweep.left,
             "eta_s": sweep.eta.map(|eta| eta.as_secs_f64()),
         })),
+        "lossy": lossy,
         "parked": parked,
         "poisoned": poisoned,
         "lock_order": conflicts,

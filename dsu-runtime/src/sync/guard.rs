@@ -9,10 +9,10 @@ use super::flip;
 use super::party::{Class, Name, Seat};
 use super::patience::{self, Patience};
 use super::slot::{GuardSlot, Root};
-use crate::abi::{GuardCell, WorkerContext};
-use crate::error::{Deadlock, DeadlockCause, LockError};
-use crate::heap;
-use crate::ids::Tag;
+use crate::abi::{GuardCell, MAX_STATIC_GUARDS, WorkerContext};
+use crate::error::{Deadlock, DeadlockCause, LockError, RcError};
+use crate::heap::{self, Element, SharedRc, rc};
+use crate::ids::{GuardIndex, Tag};
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
 use std::marker::PhantomData;
@@ -191,14 +191,16 @@ impl<I: 'static> GuardMutex<I> {
                 patience::await_turn(slot, &self.cell, cx, patience)?;
             }
         }
+        // Before the items are made or brought: what is made meanwhile is made under this guard.
+        cx.context().took(slot.address());
         match flip::bring(slot, &self.cell, self.expected()) {
             Ok(items) => {
                 let root = slot.root().word();
                 self.cell.known_root.store(root, Ordering::Relaxed);
-                cx.context().took(slot.address());
                 Ok(Guard::over(slot, items.cast()))
             }
             Err(error) => {
+                cx.context().released(slot.address());
                 self.give_back(slot, cx);
                 Err(error)
             }
@@ -288,6 +290,19 @@ impl<'g, I> Guard<'g, I> {
 }
 
 impl<I> Guard<'_, I> {
+    /// A new shared node that belongs to this guard: for sections in which several are held.
+    ///
+    /// # Errors
+    /// `HeapFull`; the value is dropped.
+    pub fn share<T: Element>(guard: &Self, value: T) -> Result<SharedRc<T>, RcError> {
+        SharedRc::of_guard(value, guard.slot.index())
+    }
+
+    /// Which guard it is.
+    pub(crate) fn index(&self) -> GuardIndex {
+        self.slot.index()
+    }
+
     /// Drops what the tuple's box keeps for versions that cannot come back (R10).
     pub(crate) fn drop_outdated(&mut self) {
         // SAFETY: the root is a live box whose lock this worker holds.
@@ -336,6 +351,22 @@ impl<I> Drop for Guard<'_, I> {
     }
 }
 
+/// Before a worker sleeps: counts down the handles to shared nodes that it dropped outside of their
+/// guard, where that guard is free. What is not to be had now waits for the next time.
+pub(crate) fn settle_handles(cx: &Worker) {
+    if !cx.context().owes(WorkerContext::OWES_HANDLES) {
+        return;
+    }
+    let of_statics = |index: &GuardIndex| (index.0 as usize) < MAX_STATIC_GUARDS;
+    for index in rc::owed_guards().into_iter().filter(of_statics) {
+        let slot = GuardSlot::at(index);
+        if !slot.is_poisoned() && slot.lock.try_acquire(cx.name(), slot.class()) {
+            cx.context().took(slot.address());
+            release_slow(slot);
+        }
+    }
+}
+
 /// A release that owes more than the lock word: while other guards are held, while there are copies to
 /// be freed with the last one, and in a panic.
 #[cold]
@@ -344,6 +375,16 @@ fn release_slow(slot: &'static GuardSlot) {
     let context = WorkerContext::current();
     if std::thread::panicking() {
         slot.poison();
+    }
+    if context.owes(WorkerContext::OWES_BORROWS) && rc::is_open(slot.index()) {
+        // Somebody further out still has a value of it: the guard is leaked, and found so (R18).
+        return tracing::error!(
+            slot = slot.index().0,
+            "a guard was dropped while a shared node of it is read or edited: it stays locked"
+        );
+    }
+    if context.owes(WorkerContext::OWES_HANDLES) && !std::thread::panicking() {
+        rc::settle(slot.index());
     }
     let left = context.released(slot.address());
     if heap::has_scratch() {

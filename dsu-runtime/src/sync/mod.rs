@@ -39,5 +39,6 @@ pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
 
 pub(crate) use flip::{erased, held_guards, sorted_guards};
+pub(crate) use guard::settle_handles;
 pub(crate) use object::{Pinned, describe};
 pub(crate) use order::record_into;

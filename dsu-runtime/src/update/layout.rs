@@ -207,9 +207,17 @@ impl<'a> TupleLayout<'a> {
     pub(super) fn plan(&self, forward: bool, target: Tag) -> Plan {
         let groups = self.groups.iter();
         let grouped = groups.clone().map(|group| group.step(forward));
-        let steps = grouped.chain(self.pairs.iter().map(|pair| pair.step(forward)));
-        let names = groups.clone().map(Group::name);
-        let names = names.chain(self.pairs.iter().map(|pair| pair.name.to_owned()));
+        let of_pairs = self
+            .pairs
+            .iter()
+            .map(|pair| (pair.step(forward), pair.name.to_owned()));
+        let mut steps: Vec<_> = grouped
+            .zip(groups.clone().map(Group::name))
+            .chain(of_pairs)
+            .collect();
+        // What is made may be made of the others: last, in the order of its declaration.
+        steps.sort_by_key(|(step, _)| matches!(step, Step::Make { .. }));
+        let (steps, names) = steps.into_iter().unzip();
         // A part is in the complement only while its item is not in the tuple.
         let kept = self
             .pairs
@@ -223,8 +231,8 @@ impl<'a> TupleLayout<'a> {
             .copied()
             .collect();
         Plan {
-            steps: steps.collect(),
-            names: names.collect(),
+            steps,
+            names,
             parts,
             complement_size: self.complement_size,
             target,

@@ -10,6 +10,7 @@ mod check;
 mod events;
 mod layout;
 mod life;
+mod nodes;
 mod objects;
 #[cfg(test)]
 mod simulation;

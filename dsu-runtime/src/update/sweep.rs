@@ -2,12 +2,13 @@
 //! guards reach, then the objects made at run time, each under its own lock and no other.
 
 use super::bind::walk_as_this_library;
+use super::nodes;
 use super::objects::{Objects, own_form};
 use super::walk::Trail;
 use crate::abi::{GuardCell, Parked, WorkerContext};
 use crate::error::{AccessError, LockError};
-use crate::heap::{self, Visitor};
-use crate::ids::{SweepId, Tag};
+use crate::heap::{self, NodeHandle, NodePtr, Visitor, rc};
+use crate::ids::{GuardIndex, SweepId, Tag};
 use crate::sync::{self, Guard, GuardSlot};
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
@@ -225,6 +226,7 @@ impl Pass {
         let visit = sweep_one(
             name,
             || lock(self.patience),
+            (self.sweep, slot.index()),
             &mut self.trail,
             self.parked,
             deadline,
@@ -247,6 +249,7 @@ impl Pass {
 fn sweep_one<'g>(
     name: &dyn Fn() -> String,
     lock: impl FnOnce() -> Result<Guard<'g, ()>, LockError>,
+    (sweep, index): (SweepId, GuardIndex),
     trail: &mut Trail,
     parked: Parked,
     deadline: Nanos,
@@ -270,12 +273,21 @@ fn sweep_one<'g>(
                 in_element: 0,
                 to_take_out: 0,
                 found_lone: false,
+                guard: index,
+                found_misplaced: None,
                 deadline,
                 until_look: Cell::new(0),
                 is_spent: Cell::new(false),
             };
             guard.drop_outdated();
-            guard.visit(&mut sweeper);
+            sweeper.walk(&mut guard, sweep);
+            if let Some(node) = sweeper.found_misplaced {
+                tracing::error!(
+                    guard = name(),
+                    node = format!("{:#x}", node.address()),
+                    "a shared node is reached from this guard and belongs to another: it is not swept here"
+                );
+            }
             if sweeper.found_lone {
                 sweeper.slice.failed += 1;
                 tracing::error!(
@@ -313,9 +325,75 @@ struct Sweeper<'a> {
     to_take_out: u64,
     /// Whether there was one that goes with nothing.
     found_lone: bool,
+    /// Behind which it is.
+    guard: GuardIndex,
+    /// A node that belongs to another guard.
+    found_misplaced: Option<NodePtr>,
     deadline: Nanos,
     until_look: Cell<u32>,
     is_spent: Cell<bool>,
+}
+
+impl Sweeper<'_> {
+    /// The items, from where the trail is, then the nodes that they led to.
+    fn walk(&mut self, guard: &mut Guard<'_, ()>, sweep: SweepId) {
+        if !self.trail.is_resumed() {
+            rc::begin(self.guard, sweep);
+        }
+        let place = self.trail.enter();
+        if place == nodes::IN_ITEMS {
+            guard.visit(self);
+            if self.trail.has_stopped() {
+                return self.trail.leave(Some(nodes::IN_ITEMS));
+            }
+        }
+        let stopped_at = self.walk_nodes(place);
+        self.trail.leave(stopped_at);
+    }
+
+    /// The nodes that were met, until none is left or time is up: where it stopped. `place` is where the
+    /// slice before did.
+    fn walk_nodes(&mut self, place: u64) -> Option<u64> {
+        let mut resumed = place;
+        while let Some(node) = rc::next(self.guard) {
+            if std::mem::replace(&mut resumed, nodes::BETWEEN_NODES) != node.place() {
+                self.trail.begin_anew();
+                if self.parked == Parked::Kept {
+                    self.count(node.bring());
+                }
+            }
+            node.show(self);
+            if self.trail.has_stopped() {
+                let place = node.place();
+                node.put_back();
+                return Some(place);
+            }
+            if self.is_spent() {
+                return Some(nodes::BETWEEN_NODES);
+            }
+        }
+        None
+    }
+
+    /// What came of bringing a node's value into this version's form.
+    fn count(&mut self, brought: Option<Result<bool, AccessError>>) {
+        match brought {
+            None => {}
+            Some(Ok(was_converted)) => self.slice.converted += u64::from(was_converted),
+            Some(Err(AccessError::Foreign)) => self.slice.parked += 1,
+            Some(Err(_)) => self.slice.failed += 1,
+        }
+    }
+
+    /// A value without a form here is to go with the element that it lies in (R13).
+    fn discard(&mut self) {
+        if self.depth == 0 {
+            self.found_lone = true;
+        } else {
+            self.in_element += 1;
+            self.to_take_out += 1;
+        }
+    }
 }
 
 impl Visitor for Sweeper<'_> {
@@ -327,19 +405,30 @@ impl Visitor for Sweeper<'_> {
             Err(AccessError::Foreign) => {
                 self.slice.parked += 1;
                 if self.parked == Parked::Discarded {
-                    if self.depth == 0 {
-                        self.found_lone = true;
-                    } else {
-                        self.in_element += 1;
-                        self.to_take_out += 1;
-                    }
-                    return;
+                    return self.discard();
                 }
             }
             // Each kind of failure has been reported, not too often (R28).
             Err(_) => self.slice.failed += 1,
         }
         heap::show_boxes_inside(*word, self);
+    }
+
+    fn node(&mut self, handle: NodeHandle) {
+        if !handle.is_found_behind(self.guard) {
+            self.found_misplaced = Some(handle.node());
+            return;
+        }
+        if self.parked == Parked::Kept {
+            handle.meet(self.guard);
+            return;
+        }
+        // What it leads to goes with the element that the handle is in: this one, and those to come.
+        let brought = handle.meet_and_bring(self.guard);
+        self.count(brought);
+        if handle.keeps_foreign() {
+            self.discard();
+        }
     }
 
     fn wants_boxes_only(&self) -> bool {

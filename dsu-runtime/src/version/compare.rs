@@ -74,6 +74,21 @@ pub struct Comparison {
 /// # Errors
 /// Everything that stands in the way.
 pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompatibilities> {
+    let (comparison, wrong) = survey(running, new)?;
+    match wrong.is_empty() {
+        true => Ok(comparison),
+        false => Err(Incompatibilities(wrong)),
+    }
+}
+
+/// All that passes between two versions, and all that stands in the way.
+///
+/// # Errors
+/// Why the two are no neighbours.
+pub fn survey(
+    running: &Manifest,
+    new: &Manifest,
+) -> Result<(Comparison, Vec<Incompatible>), Incompatibilities> {
     if running.app != new.app {
         let (running, new) = (running.app.clone(), new.app.clone());
         return Err(Incompatible::OtherApplication { running, new }.into());
@@ -98,6 +113,7 @@ pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompa
     pair.frozen();
     pair.element_types();
     pair.wrong.extend(keys::differing(older, newer));
+    pair.functions();
     let carry = pair.carry();
     let advice = pair.advice(direction);
     let Pair {
@@ -107,16 +123,14 @@ pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompa
         ..
     } = pair;
     wrong.dedup();
-    match wrong.is_empty() {
-        true => Ok(Comparison {
-            direction,
-            items,
-            elements,
-            carry,
-            advice,
-        }),
-        false => Err(Incompatibilities(wrong)),
-    }
+    let comparison = Comparison {
+        direction,
+        items,
+        elements,
+        carry,
+        advice,
+    };
+    Ok((comparison, wrong))
 }
 
 struct Pair<'a> {
@@ -128,7 +142,7 @@ struct Pair<'a> {
 }
 
 /// The lenses of `newer` between tuples of items of one guard, as it was and as it is (R3).
-pub(super) fn regroupings<'a>(
+pub(crate) fn regroupings<'a>(
     newer: &'a Manifest,
     before: &GuardManifest,
     after: &GuardManifest,
@@ -396,6 +410,36 @@ impl<'a> Pair<'a> {
             };
             self.elements
                 .extend(passage.map(|passage| Part { name, passage }));
+        }
+    }
+
+    /// What the older version's values may name, the newer one has as well (R4). What only the newer one
+    /// has is an error when the older one calls it.
+    fn functions(&mut self) {
+        let (older, newer) = (self.older, self.newer);
+        for function in &older.functions {
+            let name = &function.name;
+            if self.is_removed(&format!("fn {name}")) {
+                continue;
+            }
+            let found = newer.functions.iter().find(|other| other.name == *name);
+            let wrong = match found {
+                Some(other) if other.signature == function.signature => continue,
+                Some(other) => Incompatible::FunctionChanged {
+                    function: name.clone(),
+                    older: function.signature.clone(),
+                    newer: other.signature.clone(),
+                },
+                None => {
+                    let is_new = |name: &&str| older.functions.iter().all(|f| f.name != *name);
+                    let names = newer.functions.iter().map(|f| f.name.as_str());
+                    Incompatible::FunctionGone {
+                        function: name.clone(),
+                        near: nearest(name, names.filter(is_new)).map(str::to_owned),
+                    }
+                }
+            };
+            self.wrong.push(wrong);
         }
     }
 

@@ -84,6 +84,15 @@ pub enum Incompatible {
     OneWay {
         name: String,
     },
+    FunctionGone {
+        function: String,
+        near: Option<String>,
+    },
+    FunctionChanged {
+        function: String,
+        older: String,
+        newer: String,
+    },
 }
 
 /// What a key type does otherwise than before (R15).
@@ -191,7 +200,8 @@ impl fmt::Display for Incompatible {
                 )?;
                 f.write_str(&compared(older, newer))?;
                 f.write_str(&indented(&frozen_stub(&older.schema, older.version)))?;
-                f.write_str(&indented(&lens_stub(&older.schema, &newer.schema)))
+                let older = (&*older.schema, older.version);
+                f.write_str(&indented(&lens_stub(older, &newer.schema)))
             }
             FrozenDiffers { stated, frozen } => {
                 writeln!(
@@ -241,6 +251,19 @@ impl fmt::Display for Incompatible {
                 )?;
                 f.write_str(&compared(older, newer))
             }
+            FunctionGone { function, near } => write!(
+                f,
+                "function {function} is gone without a word{}: write removed!(\"fn {function}\"), or keep its name with #[dsu::function(name = \"{function}\")]",
+                Near(near)
+            ),
+            FunctionChanged {
+                function,
+                older,
+                newer,
+            } => write!(
+                f,
+                "function {function} changes from {older} to {newer}: give the new one another name, or write removed!(\"fn {function}\")"
+            ),
             OneWay { name } => write!(
                 f,
                 "one-way: {name}: its lens goes forward only, restore a snapshot to go back"

@@ -17,6 +17,7 @@ mod manifest;
 pub mod probe;
 mod refusal;
 mod registry;
+mod report;
 #[cfg(test)]
 mod samples;
 mod similar;
@@ -27,17 +28,19 @@ pub use binding::{Binding, GuardBinding, RepresentationBinding};
 pub use build_id::at_address as build_id_at;
 pub use collect::{CollectError, collect};
 pub use compare::{Advice, Comparison, Direction, Part, Passage, compare};
-pub(crate) use compare::{fields, is_tuple_of};
+pub(crate) use compare::{fields, is_tuple_of, regroupings};
 pub use copy::{Copied, copy};
 pub use digest::digest;
 pub use incompatible::{Incompatibilities, Incompatible, Side};
 pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
+pub use layout_text::beside;
 pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
     CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, PrivateStatic,
-    RegroupedManifest, StaticsManifest, TypeManifest,
+    RegroupedManifest, StaticsManifest, TypeManifest, TypePath,
 };
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
+pub use report::{Kind, Layouts, Report, Row, Way, report};
 pub use statics::{Statics, WritableStatic, find as writable_statics};
-pub use xfgen::xfgen;
+pub use xfgen::{Difference, Differences, differences, xfgen};

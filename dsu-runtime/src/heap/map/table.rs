@@ -9,7 +9,7 @@
 //! is complete. Knows nothing of elements beyond moving them.
 #![allow(unsafe_code)] // segments by address
 
-use super::super::{alloc, block};
+use super::super::{alloc, block, prefetch};
 use super::segment::{Segment, Slot, load};
 use super::sip::Sip13;
 use crate::abi::WorkerContext;
@@ -79,6 +79,16 @@ impl<K, C> Table<K, C> {
         // SAFETY: the directory has 2^depth entries, each the address of a live segment.
         let address = unsafe { root.cast::<u64>().add(self.index(hash)).read() };
         NonNull::new(address as *mut u8).map(Segment::at)
+    }
+
+    /// Asks for the place that says where the segment of a hash is.
+    #[inline]
+    pub(super) fn prefetch_place(&self, hash: u64) {
+        if let Some(root) = self.root()
+            && self.depth > 0
+        {
+            prefetch::line(root.cast::<u64>().as_ptr().wrapping_add(self.index(hash)));
+        }
     }
 
     #[inline]
@@ -183,6 +193,61 @@ impl<K, C> Table<K, C> {
             // SAFETY: forgotten above.
             unsafe { alloc::deallocate(directory.cast(), layout) };
         }
+    }
+
+    /// Takes the last segment out and frees it, its entries go to `entry`; false where there is none. What
+    /// is left is good for nothing but this, to be walked and to be cleared, until it is empty.
+    pub(super) fn pop_segment(
+        &mut self,
+        mut entry: impl FnMut(Slot<K, C>),
+    ) -> Result<bool, HeapFull> {
+        let Some(root) = self.root() else {
+            return Ok(false);
+        };
+        self.own_directory()?;
+        let segment = match self.directory() {
+            None => {
+                self.root = 0;
+                Segment::at(root)
+            }
+            Some((directory, layout)) => {
+                // Addresses stand in front, zeros behind.
+                let all = 1usize << self.depth;
+                // SAFETY: within the 2^depth entries.
+                let at = |index: usize| unsafe { directory.add(index).read() };
+                let (mut low, mut high) = (0, all);
+                while low < high {
+                    let middle = usize::midpoint(low, high);
+                    match at(middle) {
+                        0 => high = middle,
+                        _ => low = middle + 1,
+                    }
+                }
+                let Some(last) = low.checked_sub(1) else {
+                    self.root = 0;
+                    self.depth = 0;
+                    // SAFETY: forgotten just now.
+                    unsafe { alloc::deallocate(directory.cast(), layout) };
+                    return Ok(false);
+                };
+                let block = NonNull::new(at(last) as *mut u8).expect("found as one that is not 0");
+                let segment = Segment::<K, C>::at(block);
+                let spread = self.depth - segment.head().depth;
+                for index in (last >> spread << spread)..=last {
+                    // SAFETY: as above; the directory may be written.
+                    unsafe { directory.add(index).write(0) };
+                }
+                segment
+            }
+        };
+        self.len -= u64::from(segment.head().len);
+        for index in segment.used() {
+            // SAFETY: each used slot is moved out once, of a segment that nobody finds any more.
+            entry(unsafe { segment.slot(index).read() });
+        }
+        // SAFETY: emptied and forgotten.
+        unsafe { segment.free() };
+        Ok(true)
     }
 
     /// The same bytes once more, for an owner that forgets this one.
@@ -300,7 +365,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     /// Splits segments until there are enough for `additional` more entries, spread well.
     pub(super) fn reserve(&mut self, additional: usize) -> Result<(), HeapFull> {
         let needed = self.len().checked_add(additional).ok_or(HeapFull)?;
-        let largest = Segment::<K, C>::largest();
+        let largest = Segment::<K, C>::LARGEST;
         let per_segment = load(largest) / 4 * 3;
         let depth = needed.div_ceil(per_segment).next_power_of_two().ilog2();
         if self.root().is_none() {
@@ -451,7 +516,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
             if head.depth > 0
                 && let Some(buddy) = self.segment(hash ^ 1 << (64 - head.depth))
                 && buddy.head().depth == head.depth
-                && len + buddy.head().len as usize <= Segment::<K, C>::largest() / 4
+                && len + buddy.head().len as usize <= Segment::<K, C>::LARGEST / 4
             {
                 if self.merge(hash, segment, buddy).is_err() {
                     return;

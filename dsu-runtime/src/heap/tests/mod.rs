@@ -9,7 +9,7 @@ mod crashes;
 mod cursor;
 mod everything;
 mod frozen;
-mod lenses;
+pub(in crate::heap) mod lenses;
 mod models;
 mod ordered;
 mod ordered_trees;
@@ -17,7 +17,7 @@ mod taken_out;
 
 use super::account::{Activity, HeapAccount};
 use super::testing::{ROOMY, failing_after, test_name, with_regions};
-use super::{BlockMap, Shared, Visitor, live, release_scratch, visit_box};
+use super::{BlockMap, NodeHandle, NodePtr, Shared, Visitor, live, release_scratch, visit_box};
 use crate::abi::WorkerContext;
 use crate::ids::{Tag, WorkerSlot};
 use proptest::prelude::Strategy;
@@ -26,7 +26,7 @@ use std::alloc::Layout;
 use std::ptr::NonNull;
 
 /// Runs `body` as the worker of a fresh heap, which must be empty again afterwards.
-fn as_worker(name: &str, body: impl FnOnce()) {
+pub(in crate::heap) fn as_worker(name: &str, body: impl FnOnce()) {
     with_regions(name, ROOMY, || {
         WorkerContext::current().attach(WorkerSlot(0));
         body();
@@ -41,7 +41,7 @@ fn as_worker(name: &str, body: impl FnOnce()) {
 }
 
 /// Runs `test` as a worker on `cases` values of the strategy; each must leave the heap as it was.
-fn for_all<S: Strategy>(
+pub(in crate::heap) fn for_all<S: Strategy>(
     name: &str,
     cases: u32,
     strategy: S,
@@ -65,7 +65,7 @@ fn for_all<S: Strategy>(
 }
 
 /// All allocated blocks: address and bytes. Fails where the allocator's books are not in order.
-fn allocated() -> Vec<(NonNull<u8>, usize)> {
+pub(in crate::heap) fn allocated() -> Vec<(NonNull<u8>, usize)> {
     let account = HeapAccount::take(Activity::Quiescent);
     assert_eq!(account.findings, [""; 0]);
     BlockMap::new().unreached()
@@ -77,9 +77,19 @@ pub(crate) struct Owned {
     blocks: Vec<(NonNull<u8>, Layout)>,
     damage: Vec<String>,
     reached: BlockMap,
+    nodes: Vec<NodePtr>,
 }
 
 impl Visitor for Owned {
+    fn node(&mut self, handle: NodeHandle) {
+        if !self.nodes.contains(&handle.node()) {
+            self.nodes.push(handle.node());
+            let (block, layout) = handle.node().shown_block();
+            self.block(block, layout);
+            handle.node().show_value(self);
+        }
+    }
+
     fn block(&mut self, pointer: NonNull<u8>, layout: Layout) {
         self.blocks.push((pointer, layout));
         self.damage
@@ -104,7 +114,7 @@ impl Owned {
 
     /// What `value` owns; fails where something is damaged, or a block is not allocated or has two
     /// owners.
-    fn of<T: Shared>(value: &mut T) -> Owned {
+    pub(in crate::heap) fn of<T: Shared>(value: &mut T) -> Owned {
         let mut owned = Owned::default();
         value.visit(&mut owned);
         assert_eq!(owned.damage, [""; 0]);

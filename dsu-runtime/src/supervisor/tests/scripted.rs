@@ -45,6 +45,7 @@ impl Libraries for Scripted {
             frozen: Vec::new(),
             lenses: Vec::new(),
             keys: Vec::new(),
+            functions: Vec::new(),
             removed: Vec::new(),
             update_points: vec!["loop".to_owned()],
             carry: CarryManifest {
@@ -54,6 +55,7 @@ impl Libraries for Scripted {
             },
             carry_lenses: Vec::new(),
             statics: Default::default(),
+            paths: Vec::new(),
         };
         let statics = Statics::of(Ok(Vec::new()), &manifest.statics);
         Ok(Box::new(Read(Some(Ok(Candidate {
@@ -90,10 +92,6 @@ impl Libraries for Scripted {
             older: None,
             forgets: Vec::new(),
         })
-    }
-
-    fn frozen_types(&self, _: &Manifest, _: &Manifest) -> Result<String, String> {
-        Err("nothing to freeze".to_owned())
     }
 }
 

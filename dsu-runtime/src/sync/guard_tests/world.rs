@@ -166,7 +166,8 @@ pub const GROWN: GuardIndex = GuardIndex(6);
 pub const SPLIT: GuardIndex = GuardIndex(7);
 pub const PARKED: GuardIndex = GuardIndex(8);
 pub const LONE: GuardIndex = GuardIndex(9);
-pub const GUARDS: u32 = 10;
+pub const GRAPH: GuardIndex = GuardIndex(10);
+pub const GUARDS: u32 = 11;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -206,6 +207,8 @@ fn bind() {
         new_parked,
         old_lone,
         new_lone,
+        old_graph,
+        new_graph,
     ] = [
         "PARTS_OLD",
         "PARTS_NEW",
@@ -217,6 +220,8 @@ fn bind() {
         "PARKED_NEW",
         "LONE_OLD",
         "LONE_NEW",
+        "GRAPH_OLD",
+        "GRAPH_NEW",
     ]
     .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
@@ -239,6 +244,8 @@ fn bind() {
                 "PARKED_NEW" => new_parked,
                 "LONE_OLD" => old_lone,
                 "LONE_NEW" => new_lone,
+                "GRAPH_OLD" => old_graph,
+                "GRAPH_NEW" => new_graph,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -250,6 +257,7 @@ fn bind() {
                 "SPLIT_OLD" | "SPLIT_NEW" => SPLIT,
                 "PARKED_OLD" | "PARKED_NEW" => PARKED,
                 "LONE_OLD" | "LONE_NEW" => LONE,
+                "GRAPH_OLD" | "GRAPH_NEW" => GRAPH,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -286,6 +294,7 @@ fn version_1() -> Manifest {
             "SPLIT_OLD",
             "PARKED_OLD",
             "LONE_OLD",
+            "GRAPH_OLD",
         ]
         .into_iter()
         .map(|name| GuardManifest {
@@ -299,6 +308,7 @@ fn version_1() -> Manifest {
         frozen: Vec::new(),
         lenses: Vec::new(),
         keys: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: Vec::new(),
         carry: CarryManifest {
@@ -308,6 +318,7 @@ fn version_1() -> Manifest {
         },
         carry_lenses: Vec::new(),
         statics: Default::default(),
+        paths: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pairs of manifests that do and do not go together.
 
 use super::*;
+use crate::version::manifest::FunctionManifest;
 use crate::version::manifest::KeyManifest;
 use crate::version::samples::*;
 
@@ -178,6 +179,42 @@ fn gone_guards_and_items_need_a_word() {
     );
     two.guards.remove(1);
     assert!(compare(&one, &two).is_ok());
+}
+
+// R4
+#[test]
+fn functions_that_values_may_name_are_there_in_the_next_version_or_gone_with_a_word() {
+    let function = |name: &str, signature: &str| FunctionManifest {
+        name: name.into(),
+        signature: signature.into(),
+    };
+    let (mut one, mut two) = (version(1, &["value"]), version(2, &["value"]));
+    one.functions = vec![function("greet", "fn(u64)"), function("leave", "fn(u64)")];
+    two.functions = vec![function("greets", "fn(u64)"), function("leave", "fn(u32)")];
+    let gone = Incompatible::FunctionGone {
+        function: "greet".into(),
+        near: Some("greets".into()),
+    };
+    let changed = Incompatible::FunctionChanged {
+        function: "leave".into(),
+        older: "fn(u64)".into(),
+        newer: "fn(u32)".into(),
+    };
+    let texts = [
+        "function greet is gone without a word (did you mean greets?): write removed!(\"fn greet\"), or keep its name with #[dsu::function(name = \"greet\")]",
+        "function leave changes from fn(u64) to fn(u32): give the new one another name, or write removed!(\"fn leave\")",
+    ];
+    assert_eq!([gone.to_string(), changed.to_string()], texts);
+    let both = [gone, changed];
+    assert_eq!(wrong(&one, &two), both);
+    assert_eq!(wrong(&two, &one), both, "whichever of them runs");
+    two.removed = vec!["fn greet".into(), "fn leave".into()];
+    assert!(compare(&one, &two).is_ok());
+    two.functions = one.functions.clone();
+    two.removed.clear();
+    assert!(compare(&one, &two).is_ok());
+    one.functions.clear();
+    assert!(compare(&one, &two).is_ok(), "new ones are nobody's loss");
 }
 
 #[test]
