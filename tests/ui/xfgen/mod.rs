@@ -71,6 +71,7 @@ fn manifest(number: u32, types: Vec<TypeSchema>, carry: TypeSchema) -> Manifest 
             .collect(),
         frozen: Vec::new(),
         lenses: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: Vec::new(),
         carry: CarryManifest {
