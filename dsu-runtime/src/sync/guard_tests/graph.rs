@@ -1,7 +1,7 @@
 //! A graph of people in two versions: items whose lens counts handles, nodes with a lens of their own.
 #![allow(unsafe_code)] // handles under the types of both versions
 
-use super::world::{GRAPH, LABEL};
+use super::world::{GRAPH, LABEL, play, with_world};
 use crate::abi::{GuardCell, Parked};
 use crate::error::RcError;
 use crate::heap::live;
@@ -357,4 +357,56 @@ pub fn counts() -> [i64; 2] {
 /// Empties the town, whoever knows it.
 pub fn leave_town(cx: &Worker) {
     GRAPH_NEW.lock(cx).expect("free and sound").town = NewTown::default();
+}
+
+pub type Node = SharedRc<NewPerson>;
+
+pub fn node(id: u64) -> Node {
+    SharedRc::new(NewPerson::make(id)).expect("room")
+}
+
+/// Runs `body` as one worker, whose graph must be empty and sound at the end.
+pub fn in_world(name: &str, body: impl FnOnce(&Worker)) {
+    with_world(name, || {
+        play(0, |cx| {
+            drop(GRAPH_NEW.lock(cx).expect("free and sound"));
+            body(cx);
+            leave_town(cx);
+            assert_eq!(findings(true), [""; 0]);
+            assert_eq!(counts(), [0, 0]);
+        });
+    });
+}
+
+/// A town of people who all know each other, each a root.
+pub fn make_circle(cx: &Worker, people: u64) {
+    let mut guard = GRAPH_NEW.lock(cx).expect("free and sound");
+    let roots = &mut guard.town.roots;
+    for id in 0..people {
+        roots.push(node(id)).expect("room");
+    }
+    for one in 0..people as usize {
+        for other in 0..people as usize {
+            let link = roots.get(other).expect("inline").expect("there");
+            let (link, weak) = (link.try_clone(), link.downgrade());
+            let one = roots.get(one).expect("inline").expect("there");
+            one.edit(|value| {
+                value.links.push(link.expect("held"))?;
+                value.weak.push(weak.expect("held"))
+            })
+            .expect("its own form")
+            .expect("room");
+        }
+    }
+}
+
+/// Opens all circles, so that the people go with the town.
+pub fn open_circles(cx: &Worker) {
+    NewPerson::in_town(cx, |roots| {
+        for person in everybody(roots).values() {
+            person
+                .edit(|value| value.links.clear())
+                .expect("has a form");
+        }
+    });
 }

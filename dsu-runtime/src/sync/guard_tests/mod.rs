@@ -6,6 +6,7 @@ mod crashes;
 mod death;
 mod flips;
 mod graph;
+mod graph_guards;
 mod graph_model;
 mod graph_rules;
 mod object_conversions;
