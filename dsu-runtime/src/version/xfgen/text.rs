@@ -42,7 +42,7 @@ pub fn type_ident(text: &str) -> String {
     }
 }
 
-/// Of the words in `text`, those that stand between `before` and the next line of another `indent`.
+/// A sentence as a string literal, `indent` columns from the margin, over as many lines as it takes.
 fn literal(sentence: &str, indent: usize) -> String {
     let escaped = sentence.replace('\\', "\\\\").replace('"', "\\\"");
     let pad = " ".repeat(indent);
@@ -130,8 +130,8 @@ pub fn statement(indent: usize, head: &str, ty: &str) -> String {
     format!("{pad}{head} {};\n", broken(ty, column, indent))
 }
 
-/// `let name = Path { … };`, in one line if what is inside is short. Each line stands for itself where
-/// it is none of `name: value`.
+/// `let name = Path { … };`, in one line if what is inside is short; `asked` are lines of fields whose
+/// values are questions.
 pub fn let_literal(
     indent: usize,
     name: &str,
