@@ -410,7 +410,13 @@ pub(super) const fn assert_words<C, D>() {
 
 const _: () = assert_words::<Inline<Weak>, TwinWord>();
 
-/// A value in a cell of boxes.
+/// A value that containers hold in a box: what they share is its word.
+#[diagnostic::on_unimplemented(
+    message = "a container of `{Self}` cannot be kept in two shapes at once",
+    label = "its elements lie in the container itself",
+    note = "both shapes have the words of the same boxes: take a type with `#[derive(Shared)]`, without `#[shared(inline)]`"
+)]
 pub trait Boxed: Element + Shared<Cell = Versioned<Self>> {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Element + Shared<Cell = Versioned<T>>> Boxed for T {}

@@ -17,7 +17,7 @@ use crate::sys::time::Nanos;
 use std::mem::ManuallyDrop;
 
 /// Entries between two looks at the clock.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
 
 /// How far the first walk over a map is.
 #[repr(C)]

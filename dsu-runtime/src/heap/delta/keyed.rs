@@ -73,7 +73,7 @@ body! {
 }
 
 /// Elements between two looks at the clock.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 
 impl<K: ListKey> Index<K> {
     fn place_of(&self, key: &K) -> Option<usize> {

@@ -351,14 +351,14 @@ fn a_fill_ends_under_writes_of_the_side_that_has_the_container() {
         // Each slice is as short as can be: one look at the clock.
         while ToOrdered::prepare_forward(&mut map, Nanos(0)) == Ok(Progress::More) {
             slices += 1;
-            for n in 0..20 {
+            for n in 0..8 {
                 let at = (slices * 7 + n * 131) % ELEMENTS;
                 match n % 3 {
                     0 => assert!(map.erase(at)),
                     _ => assert!(map.put(at, slices, 0)),
                 }
             }
-            assert!(slices < 200, "the fill does not come to its end");
+            assert!(slices < 600, "the fill does not come to its end");
         }
         let rows = map.rows();
         let (ordered, ()) = ToOrdered::default().forward(map, None).expect("room");
@@ -414,4 +414,37 @@ fn rebinding_a_container_with_a_twin_takes_the_twin_along() {
         assert_eq!(ordered.rows()[&1], Some((1, Some(7))));
         assert_eq!((live::count(OLD), map.len()), (11, 10));
     });
+}
+
+#[test]
+fn a_container_with_half_a_twin_is_dropped_with_all_of_it() {
+    with_all(
+        test_name!("a_container_with_half_a_twin_is_dropped_with_all_of_it"),
+        || {
+            for discards in [false, true] {
+                for is_ordered in [false, true] {
+                    let mut map = old_map(0..3_000);
+                    let until = if discards { END } else { Nanos(0) };
+                    let again = |progress| assert_eq!(progress, Ok(Progress::More));
+                    if is_ordered {
+                        let (mut map, ()) = ToOrdered::default().forward(map, None).expect("room");
+                        if !discards {
+                            assert!(ToOrdered::discard_right(&mut map, END).is_ok());
+                        }
+                        let _whole = ToOrdered::prepare_backward(&mut map, until);
+                        if discards {
+                            again(ToOrdered::discard_right(&mut map, Nanos(0)));
+                        }
+                        drop(map);
+                    } else {
+                        let _whole = ToOrdered::prepare_forward(&mut map, until);
+                        if discards {
+                            again(ToOrdered::discard_left(&mut map, Nanos(0)));
+                        }
+                        drop(map);
+                    }
+                }
+            }
+        },
+    );
 }

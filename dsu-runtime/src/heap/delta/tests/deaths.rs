@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 const LEFT: Tag = Tag(350);
 const RIGHT: Tag = Tag(351);
-const KEYS: u64 = 8;
+const KEYS: u64 = 5;
 const END: Nanos = Nanos(u64::MAX);
 
 /// What the judges see of the worker's mind.
@@ -209,7 +209,7 @@ fn try_every_death<L: Tested>(name: &str) {
             || {
                 let word = || plan.word.load(SeqCst);
                 prepare::<L>(word());
-                write::<L>(plan, KEYS - 3, 2);
+                write::<L>(plan, KEYS - 2, 2);
                 prepare::<L>(word());
                 flip(plan);
                 write::<L>(plan, KEYS, 3);
