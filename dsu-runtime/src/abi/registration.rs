@@ -1,6 +1,6 @@
 //! What the macros register inside a library, gathered with `inventory` when it is bound.
 
-use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
+use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, TwinTask, VisitFn};
 use super::fleet::FleetWord;
 use super::schema::TypeSchema;
 use crate::ids::{Tag, VersionId};
@@ -253,11 +253,8 @@ pub enum PrepareStatus {
 /// of an array with the address of each item, in the order of the lens's tuple. Writes in place: not
 /// while a conversion is open; the caller holds the guard. Whoever dies in it leaves the value sound, and
 /// at worst loses the twin's blocks.
-pub type PrepareFn = unsafe extern "C" fn(
-    value: *mut u8,
-    until_ns: u64,
-    error: &mut ErrorText,
-) -> PrepareStatus;
+pub type PrepareFn =
+    unsafe extern "C" fn(value: *mut u8, until_ns: u64, error: &mut ErrorText) -> PrepareStatus;
 
 /// What a lens over containers can do before a flip, so that the flip costs what was changed and not
 /// what is there.
@@ -271,6 +268,24 @@ pub struct PrepareCalls {
     pub discard_left: PrepareFn,
     /// Empties and drops the twin of a right value.
     pub discard_right: PrepareFn,
+}
+
+impl PrepareCalls {
+    /// What does this with the twin of a left value.
+    pub fn on_left(&self, task: TwinTask) -> PrepareFn {
+        match task {
+            TwinTask::Prepare => self.forward,
+            TwinTask::Discard => self.discard_left,
+        }
+    }
+
+    /// What does this with the twin of a right value.
+    pub fn on_right(&self, task: TwinTask) -> PrepareFn {
+        match task {
+            TwinTask::Prepare => self.backward,
+            TwinTask::Discard => self.discard_right,
+        }
+    }
 }
 
 /// Names of types that are twins begin so. Twins are of the newer version; when an update ends, either

@@ -91,6 +91,7 @@ pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
         "strategy": advice.as_ref().map(|advice| if advice.barrier.is_some() { "barrier" } else { "rolling" }),
         "why": advice.as_ref().and_then(|advice| advice.barrier.clone()),
         "one_way": advice.as_ref().and_then(|advice| advice.one_way.clone()),
+        "filled": advice.as_ref().map(|advice| advice.filled.clone()).unwrap_or_default(),
         "notes": advice.map(|advice| advice.notes).unwrap_or_default(),
     });
     printer.answer(Verdict::Accepted, &text, &data)
@@ -121,6 +122,12 @@ fn advice_text(advice: &Advice) -> String {
     if let Some(item) = &advice.one_way {
         text.push_str(&format!(
             "\nno way back once it has crossed: one-way: {item}"
+        ));
+    }
+    if !advice.filled.is_empty() {
+        text.push_str(&format!(
+            "\nfilled before workers cross: {}",
+            advice.filled.join(", ")
         ));
     }
     for note in &advice.notes {

@@ -113,6 +113,7 @@ impl Supervisor {
         let (forgets, version) = (new.build.binding.forgets.clone(), new.build.version);
         let (plan, strategy) = plan(&underway.asked, target, &advice, self.config.workers)?;
         underway.record.strategy.clone_from(&strategy);
+        underway.record.filled.clone_from(&advice.filled);
         for note in advice.notes.iter().chain([&strategy]) {
             self.progress(note);
         }

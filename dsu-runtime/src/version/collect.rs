@@ -111,6 +111,7 @@ pub fn collect() -> Result<Manifest, CollectError> {
         both_ways: (lens.directions)() == LensDirections::Both,
         unrepresentable: (lens.policy)(),
         items: lens.items.map(regrouped),
+        prepared: lens.prepare.is_some(),
     });
     let carry_lenses = inventory::iter::<CarryLensRegistration>().map(|lens| CarryLensManifest {
         left: (lens.left)(),

@@ -76,6 +76,8 @@ pub struct LensManifest {
     pub unrepresentable: LensPolicy,
     /// Of a lens between tuples of items of a guard, which (R3).
     pub items: Option<RegroupedManifest>,
+    /// Whether its other form is filled before the first worker crosses.
+    pub prepared: bool,
 }
 
 /// The items between which a lens over tuples of items leads.

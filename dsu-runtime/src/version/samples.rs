@@ -76,6 +76,7 @@ pub fn lens(left: &TypeSchema, right: &TypeSchema) -> LensManifest {
         complement: leaf("()", 0),
         both_ways: true,
         unrepresentable: LensPolicy::Foreign,
+        prepared: false,
         items: None,
     }
 }
