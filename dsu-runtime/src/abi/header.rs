@@ -3,7 +3,7 @@
 /// Changes with every change of `abi`, `sync` or the allocator's metadata.
 pub const RUNTIME_ABI: u32 = 4;
 /// Changes with the layout of a shared container or of a box.
-pub const CONTAINER_ABI: u32 = 2;
+pub const CONTAINER_ABI: u32 = 3;
 /// Name of the ELF section that holds the [`LibraryHeader`].
 pub const HEADER_SECTION: &str = ".dsu.header";
 

@@ -476,6 +476,10 @@ unsafe impl Shared for SharedBytes {
         }
     }
 
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        Some(self.try_clone())
+    }
+
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         match (self.raw[15], self.block()) {
             (..IN_BLOCK, _) => {}

@@ -3,6 +3,7 @@
 
 use super::shared::{Inline, Shared, Visitor, visit_parts};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
+use crate::error::HeapFull;
 use std::mem::offset_of;
 
 macro_rules! leaf {
@@ -16,6 +17,10 @@ macro_rules! leaf {
             }
 
             fn visit(&mut self, _visitor: &mut dyn Visitor) {}
+
+            fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+                Some(Ok(*self))
+            }
         }
     )*};
 }
@@ -86,6 +91,13 @@ unsafe impl<T: Shared> Shared for Option<T> {
             }
         }
     }
+
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        match self {
+            None => Some(Ok(None)),
+            Some(content) => Some(content.duplicate()?.map(Some)),
+        }
+    }
 }
 
 macro_rules! tuple {
@@ -111,6 +123,12 @@ macro_rules! tuple {
                     $($index => self.$index.visit(visitor),)*
                     _ => {}
                 });
+            }
+
+            fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+                let parts = ($(self.$index.duplicate()?,)*);
+                let copy = || Ok(($(parts.$index?,)*));
+                Some(copy())
             }
         }
     };

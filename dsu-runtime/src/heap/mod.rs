@@ -41,6 +41,7 @@ mod shared_alloc;
 mod string;
 mod superblock;
 mod transaction;
+mod twin;
 mod vec;
 mod versioned;
 

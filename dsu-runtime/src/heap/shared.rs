@@ -36,6 +36,13 @@ pub unsafe trait Shared: Sized + 'static {
     /// Asks the processor for memory that the value refers to and that will be read soon.
     #[inline]
     fn prefetch(&self) {}
+
+    /// A second value that is equal, of types that keys are made of (`heap::delta::DeltaKey`); `None`
+    /// where there is no such thing.
+    #[doc(hidden)]
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        None
+    }
 }
 
 /// How a container holds an element: element access is fallible for all of them (R11).

@@ -126,6 +126,10 @@ unsafe impl Shared for SharedString {
         }
     }
 
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        Some(self.try_clone())
+    }
+
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         self.0.visit(visitor);
     }

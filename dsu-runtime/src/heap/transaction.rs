@@ -176,6 +176,25 @@ pub fn release_scratch() {
     }
 }
 
+/// While this lives, converted copies are made for nobody but who made it: they are freed with it, and
+/// not at the section's end.
+pub(super) struct ScratchScope(usize);
+
+impl ScratchScope {
+    pub(super) fn begin() -> ScratchScope {
+        ScratchScope(journal().scratch.len())
+    }
+}
+
+impl Drop for ScratchScope {
+    fn drop(&mut self) {
+        if journal().scratch.len() > self.0 {
+            copies::forget();
+            free_down_to(&journal().scratch, self.0, free_fresh);
+        }
+    }
+}
+
 /// Notes a block that was allocated while a conversion is open; frees it if that is not possible.
 #[cold]
 pub(super) fn note_fresh(

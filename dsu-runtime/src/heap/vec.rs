@@ -5,8 +5,10 @@
 #![allow(unsafe_code)] // cells in raw blocks
 
 use super::buffer::Buffer;
+use super::map::SharedMap;
 use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
+use super::twin::{self, TwinWord};
 use super::versioned::Versioned;
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -22,6 +24,7 @@ use std::ptr;
 pub struct SharedVec<T: Shared> {
     buffer: Buffer<T::Cell>,
     len: u64,
+    twin: TwinWord,
 }
 
 impl<T: Shared> SharedVec<T> {
@@ -30,6 +33,7 @@ impl<T: Shared> SharedVec<T> {
         SharedVec {
             buffer: Buffer::EMPTY,
             len: 0,
+            twin: TwinWord::NONE,
         }
     }
 
@@ -58,6 +62,7 @@ impl<T: Shared> SharedVec<T> {
     /// `HeapFull` inside a transformer.
     pub fn cells_mut(&mut self) -> Result<&mut [T::Cell], HeapFull> {
         self.make_room(0)?;
+        self.twin.mark_from(0);
         if self.len == 0 {
             return Ok(&mut []);
         }
@@ -79,13 +84,26 @@ impl<T: Shared> SharedVec<T> {
     /// # Errors
     /// See [`AccessError`]; the element is untouched then.
     pub fn get_mut(&mut self, index: usize) -> Result<Option<&mut T>, AccessError> {
-        let cell = self.cells_mut()?.get_mut(index);
-        cell.map(Cell::get_mut).transpose()
+        self.get_cell_mut(index)?.map(Cell::get_mut).transpose()
     }
 
     /// The cell at `index`.
     pub fn get_cell(&self, index: usize) -> Option<&T::Cell> {
         self.cells().get(index)
+    }
+
+    /// The cell at `index`, to change.
+    ///
+    /// # Errors
+    /// `HeapFull` inside a transformer.
+    pub fn get_cell_mut(&mut self, index: usize) -> Result<Option<&mut T::Cell>, HeapFull> {
+        self.make_room(0)?;
+        if index >= self.len() {
+            return Ok(None);
+        }
+        self.twin.mark_place(index);
+        // SAFETY: an initialised cell in a block that may be written, borrowed as `self` is.
+        Ok(Some(unsafe { &mut *self.buffer.start().add(index) }))
     }
 
     /// The elements in order, foreign ones as errors.
@@ -133,6 +151,7 @@ impl<T: Shared> SharedVec<T> {
         if self.make_room(1).is_err() {
             return Err(cell);
         }
+        self.twin.mark_from(index);
         // SAFETY: `make_room` left one cell free behind the last, in a block that may be written.
         unsafe {
             let place = self.buffer.start().add(index);
@@ -150,7 +169,7 @@ impl<T: Shared> SharedVec<T> {
     /// `HeapFull`; the value is dropped and the element untouched.
     pub fn replace(&mut self, index: usize, value: T) -> Result<bool, HeapFull> {
         let cell = T::Cell::new(value)?;
-        Ok(self.cells_mut()?.get_mut(index).is_some_and(|old| {
+        Ok(self.get_cell_mut(index)?.is_some_and(|old| {
             *old = cell;
             true
         }))
@@ -189,6 +208,7 @@ impl<T: Shared> SharedVec<T> {
             return Ok(None);
         }
         self.make_room(0)?;
+        self.twin.mark_from(index);
         self.len -= 1;
         // SAFETY: the cell is initialised and leaves the range of initialised cells here.
         unsafe {
@@ -201,6 +221,7 @@ impl<T: Shared> SharedVec<T> {
 
     /// Drops the elements from `len` on.
     pub fn truncate(&mut self, len: usize) {
+        self.twin.mark_from(len);
         while self.len() > len {
             self.len -= 1;
             // SAFETY: the last initialised cell; it is outside the range from here on.
@@ -210,6 +231,7 @@ impl<T: Shared> SharedVec<T> {
 
     /// Drops all elements and gives the block back.
     pub fn clear(&mut self) {
+        self.twin.give_up();
         self.truncate(0);
         self.buffer.free();
     }
@@ -243,7 +265,97 @@ impl<T: Shared<Cell = Versioned<T>> + super::Element> SharedVec<T> {
     pub fn rebind<U: Shared<Cell = Versioned<U>> + super::Element>(self) -> SharedVec<U> {
         // SAFETY: both are the same words; a box of T and one of U differ in the type that they
         // convert to, and the tag in each tells what it holds.
-        unsafe { std::mem::transmute::<SharedVec<T>, SharedVec<U>>(self) }
+        unsafe { self.cast() }
+    }
+}
+
+impl<T: Shared> SharedVec<T> {
+    /// The same vector over cells of another type, which are words too.
+    ///
+    /// # Safety
+    /// Of all vectors with these words at most one is used as one of boxes.
+    pub(super) unsafe fn cast<U: Shared>(self) -> SharedVec<U> {
+        const { twin::assert_words::<T::Cell, U::Cell>() };
+        // SAFETY: equal headers, and cells of one word.
+        unsafe { std::mem::transmute_copy(&ManuallyDrop::new(self)) }
+    }
+
+    /// Drops some elements at the end; false once there are none, and the block is freed.
+    ///
+    /// # Errors
+    /// `HeapFull` inside a transformer.
+    pub(super) fn drop_some(&mut self) -> Result<bool, HeapFull> {
+        const SOME: usize = 256;
+        if self.is_empty() {
+            self.buffer.free();
+            return Ok(false);
+        }
+        self.truncate(self.len().saturating_sub(SOME));
+        Ok(true)
+    }
+
+    /// Where the vector's twin is.
+    pub(super) fn twin(&mut self) -> &mut TwinWord {
+        &mut self.twin
+    }
+}
+
+/// What a vector marks: its twin knows the places below `known`, but those in `changed`.
+#[derive(Default)]
+#[repr(C)]
+pub struct VecMarks {
+    pub(super) known: u64,
+    pub(super) changed: SharedMap<u64, ()>,
+}
+
+// SAFETY: a number and a map.
+unsafe impl Shared for VecMarks {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        TypeSchema {
+            kind: TypeKind::Container(vec![SharedMap::<u64, ()>::schema()]),
+            ..TypeSchema::leaf::<Self>("VecMarks")
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        self.changed.visit(visitor);
+    }
+}
+
+impl TwinWord {
+    /// Notes that the element at a place changes.
+    #[inline]
+    fn mark_place(&mut self, index: usize) {
+        if self.is_set() {
+            self.note_place(index);
+        }
+    }
+
+    /// Notes that elements from a place on come, go or move.
+    #[inline]
+    fn mark_from(&mut self, index: usize) {
+        if self.is_set() {
+            self.note_from(index);
+        }
+    }
+
+    #[cold]
+    fn note_place(&mut self, index: usize) {
+        if let Some(marks) = self.marks::<VecMarks>()
+            && (index as u64) < marks.known
+            && marks.changed.insert(index as u64, ()).is_err()
+        {
+            marks.known = index as u64;
+        }
+    }
+
+    #[cold]
+    fn note_from(&mut self, index: usize) {
+        if let Some(marks) = self.marks::<VecMarks>() {
+            marks.known = marks.known.min(index as u64);
+        }
     }
 }
 
@@ -258,6 +370,8 @@ impl<T: Shared> Drop for SharedVec<T> {
         // A drop writes nothing either: `self` may lie in a block that must stay as it is.
         // SAFETY: the copy is emptied in place of the original, which nobody uses any more.
         let mut copy = unsafe { ManuallyDrop::new(ptr::read(self)) };
+        copy.twin.end();
+        copy.twin = TwinWord::NONE;
         copy.clear();
     }
 }
@@ -279,7 +393,9 @@ unsafe impl<T: Shared> Shared for SharedVec<T> {
         if is_of_no_use::<Self>(visitor) || !self.buffer.visit(self.len(), "a vector", visitor) {
             return;
         }
-        row::visit(self, visitor);
+        self.twin.show(visitor);
+        let mut watch = self.twin.watch(visitor);
+        row::visit(self, &mut watch);
     }
 }
 

@@ -190,6 +190,11 @@ impl<T: Element> Versioned<T> {
         word
     }
 
+    /// The word, which stays the box's.
+    pub(super) fn bits(&self) -> u64 {
+        self.word
+    }
+
     /// The representation that the content is in.
     pub fn tag(&self) -> Tag {
         BoxWord(self.word).tag()

@@ -26,6 +26,7 @@ mod walk;
 
 use super::prefetch;
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
+use super::twin::{self, TwinWord};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -45,9 +46,10 @@ use table::Table;
 ///
 /// Overwrite with [`insert`](SharedMap::insert): the new element has no complement. Edit with
 /// [`get_mut`](SharedMap::get_mut): the complement stays (R6).
-#[repr(transparent)]
+#[repr(C)]
 pub struct SharedMap<K: Shared + Hash + Eq, V: Shared> {
     table: Table<K, V::Cell>,
+    twin: TwinWord,
 }
 
 /// A key's hash in one map: see [`SharedMap::hash_of`].
@@ -90,6 +92,7 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
     pub const fn new() -> Self {
         SharedMap {
             table: Table::EMPTY,
+            twin: TwinWord::NONE,
         }
     }
 
@@ -203,9 +206,13 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let slot = self.table.find_mut(self.table.hash(key), key)?;
+        let Some(mut slot) = self.table.find_mut(self.table.hash(key), key)? else {
+            return Ok(None);
+        };
         // SAFETY: a used slot in a block that may be written, borrowed as `self` is.
-        Ok(slot.map(|mut slot| unsafe { &mut slot.as_mut().cell }))
+        let slot = unsafe { slot.as_mut() };
+        self.twin.mark_key(&slot.key);
+        Ok(Some(&mut slot.cell))
     }
 
     /// Puts in an element without complement (R6); returns the cell that it takes the place of.
@@ -226,6 +233,7 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         key: K,
         cell: V::Cell,
     ) -> Result<Option<V::Cell>, NoRoom<K, V::Cell>> {
+        self.twin.mark_key(&key);
         let hash = self.table.hash_to_insert(&key);
         match self.table.find_mut(hash, &key) {
             Ok(Some(mut slot)) => {
@@ -272,11 +280,16 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
     {
         let hash = self.table.hash_to_insert(key);
         let mut slot = match self.table.find_mut(hash, key)? {
-            Some(slot) => slot,
+            Some(slot) => {
+                // SAFETY: a used slot.
+                self.twin.mark_key(unsafe { &slot.as_ref().key });
+                slot
+            }
             None => {
                 let (key, value) = make()?;
                 let cell = V::Cell::new(value)?;
                 self.table.make_room(hash)?;
+                self.twin.mark_key(&key);
                 self.table.fill(hash, Slot { key, cell })
             }
         };
@@ -310,8 +323,11 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let slot = self.table.take(self.table.hash(key), key)?;
-        Ok(slot.map(|slot| (slot.key, slot.cell)))
+        let Some(slot) = self.table.take(self.table.hash(key), key)? else {
+            return Ok(None);
+        };
+        self.twin.mark_key(&slot.key);
+        Ok(Some((slot.key, slot.cell)))
     }
 
     /// Makes room for a key: its next insertion moves nothing and cannot fail for the map's sake.
@@ -337,6 +353,7 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
 
     /// Drops all entries and gives the blocks back.
     pub fn clear(&mut self) {
+        self.twin.give_up();
         self.table.clear(drop);
     }
 
@@ -377,7 +394,59 @@ where
     pub fn rebind<W: Shared<Cell = Versioned<W>> + Element>(self) -> SharedMap<K, W> {
         // SAFETY: both are the same words; a box of V and one of W differ in the type that they
         // convert to, and the tag in each tells what it holds.
-        unsafe { mem::transmute::<SharedMap<K, V>, SharedMap<K, W>>(self) }
+        unsafe { self.cast() }
+    }
+}
+
+impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
+    /// The same map over cells of another type, which are words too.
+    ///
+    /// # Safety
+    /// Of all maps with these words at most one is used as one of boxes.
+    pub(super) unsafe fn cast<W: Shared>(self) -> SharedMap<K, W> {
+        const { twin::assert_words::<V::Cell, W::Cell>() };
+        // SAFETY: the layout is that of slots, which are `repr(C)`, with cells of one word.
+        unsafe { mem::transmute_copy(&ManuallyDrop::new(self)) }
+    }
+
+    /// Where the map's twin is.
+    pub(super) fn twin(&mut self) -> &mut TwinWord {
+        &mut self.twin
+    }
+
+    /// Drops some entries, those of one segment, and frees it; false once there are none. Until then
+    /// nothing may be put in.
+    ///
+    /// # Errors
+    /// `HeapFull` inside a transformer.
+    pub(super) fn drop_some(&mut self) -> Result<bool, HeapFull> {
+        self.table.pop_segment(drop)
+    }
+}
+
+impl TwinWord {
+    /// Notes that the element of a key changes, comes or goes.
+    #[inline]
+    fn mark_key<K: Shared + Hash + Eq>(&mut self, key: &K) {
+        if self.is_set() {
+            self.note_key(key);
+        }
+    }
+
+    #[cold]
+    fn note_key<K: Shared + Hash + Eq>(&mut self, key: &K) {
+        let Some(marks) = self.marks::<SharedMap<K, ()>>() else {
+            return;
+        };
+        if marks.contains(key) {
+            return;
+        }
+        let noted = key
+            .duplicate()
+            .is_some_and(|copy| copy.and_then(|key| marks.insert(key, ())).is_ok());
+        if !noted {
+            self.give_up();
+        }
     }
 }
 
@@ -390,6 +459,7 @@ impl<K: Shared + Hash + Eq, V: Shared> Default for SharedMap<K, V> {
 impl<K: Shared + Hash + Eq, V: Shared> Drop for SharedMap<K, V> {
     fn drop(&mut self) {
         // A drop writes nothing: `self` may lie in a block that must stay as it is.
+        self.twin.end();
         ManuallyDrop::new(self.table.bits()).clear(drop);
     }
 }
@@ -410,10 +480,12 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
         if is_of_no_use::<Self>(visitor) {
             return;
         }
+        self.twin.show(visitor);
+        let mut watch = self.twin.watch(visitor);
         // Keys can own boxes only where their schema says so, and then are never left out.
-        let shows_keys = !visitor.wants_boxes_only() || K::schema().holds_boxes();
+        let shows_keys = !watch.wants_boxes_only() || K::schema().holds_boxes();
         self.table.visit(
-            visitor,
+            &mut watch,
             shows_keys,
             |key, to| key.visit(to),
             |cell, to| cell.visit(to),

@@ -185,6 +185,61 @@ impl<K, C> Table<K, C> {
         }
     }
 
+    /// Takes the last segment out and frees it, its entries go to `entry`; false where there is none. What
+    /// is left is good for nothing but this, to be walked and to be cleared, until it is empty.
+    pub(super) fn pop_segment(
+        &mut self,
+        mut entry: impl FnMut(Slot<K, C>),
+    ) -> Result<bool, HeapFull> {
+        let Some(root) = self.root() else {
+            return Ok(false);
+        };
+        self.own_directory()?;
+        let segment = match self.directory() {
+            None => {
+                self.root = 0;
+                Segment::at(root)
+            }
+            Some((directory, layout)) => {
+                // Addresses stand in front, zeros behind.
+                let all = 1usize << self.depth;
+                // SAFETY: within the 2^depth entries.
+                let at = |index: usize| unsafe { directory.add(index).read() };
+                let (mut low, mut high) = (0, all);
+                while low < high {
+                    let middle = usize::midpoint(low, high);
+                    match at(middle) {
+                        0 => high = middle,
+                        _ => low = middle + 1,
+                    }
+                }
+                let Some(last) = low.checked_sub(1) else {
+                    self.root = 0;
+                    self.depth = 0;
+                    // SAFETY: forgotten just now.
+                    unsafe { alloc::deallocate(directory.cast(), layout) };
+                    return Ok(false);
+                };
+                let block = NonNull::new(at(last) as *mut u8).expect("found as one that is not 0");
+                let segment = Segment::<K, C>::at(block);
+                let spread = self.depth - segment.head().depth;
+                for index in (last >> spread << spread)..=last {
+                    // SAFETY: as above; the directory may be written.
+                    unsafe { directory.add(index).write(0) };
+                }
+                segment
+            }
+        };
+        self.len -= u64::from(segment.head().len);
+        for index in segment.used() {
+            // SAFETY: each used slot is moved out once, of a segment that nobody finds any more.
+            entry(unsafe { segment.slot(index).read() });
+        }
+        // SAFETY: emptied and forgotten.
+        unsafe { segment.free() };
+        Ok(true)
+    }
+
     /// The same bytes once more, for an owner that forgets this one.
     pub(super) fn bits(&self) -> Self {
         // SAFETY: plain words; `Table` has no `Drop`, so two of them do no harm by themselves.

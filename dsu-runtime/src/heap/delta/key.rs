@@ -1,0 +1,85 @@
+//! Keys of which each form of a container has its own.
+
+use crate::error::{AccessError, HeapFull};
+use crate::heap::{Inline, Shared, SharedBytes, SharedString};
+use std::fmt::Debug;
+
+/// A key that can be copied into the other form of its container: numbers, `bool`, `char`, texts, and
+/// tuples of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key of two containers at once",
+    note = "use numbers, `SharedString`, `SharedBytes`, or a tuple of them"
+)]
+pub trait DeltaKey: Shared<Cell = Inline<Self>> + Eq + Debug {
+    /// An equal key.
+    ///
+    /// # Errors
+    /// `HeapFull`.
+    fn copy(&self) -> Result<Self, HeapFull>;
+}
+
+macro_rules! plain {
+    ($($ty:ty),*) => {$(
+        impl DeltaKey for $ty {
+            fn copy(&self) -> Result<Self, HeapFull> {
+                Ok(*self)
+            }
+        }
+    )*};
+}
+
+plain!(
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    bool,
+    char,
+    ()
+);
+
+impl DeltaKey for SharedBytes {
+    fn copy(&self) -> Result<Self, HeapFull> {
+        self.try_clone()
+    }
+}
+
+impl DeltaKey for SharedString {
+    fn copy(&self) -> Result<Self, HeapFull> {
+        self.try_clone()
+    }
+}
+
+macro_rules! tuple {
+    ($($ty:ident $index:tt),*) => {
+        impl<$($ty: DeltaKey),*> DeltaKey for ($($ty,)*) {
+            fn copy(&self) -> Result<Self, HeapFull> {
+                Ok(($(self.$index.copy()?,)*))
+            }
+        }
+    };
+}
+
+tuple!(A 0);
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+
+/// Says which element it was.
+pub(super) fn of_key(key: &impl Debug, error: AccessError) -> AccessError {
+    match error {
+        AccessError::HeapFull => AccessError::HeapFull,
+        AccessError::Foreign => AccessError::Failed(format!(
+            "the element of key {key:?} has no form in the newer version, which has to read it"
+        )),
+        AccessError::Failed(reason) => AccessError::Failed(format!("key {key:?}: {reason}")),
+    }
+}

@@ -1,0 +1,495 @@
+//! One map becomes several, each element in the one that a function names, and back.
+//!
+//! Owns the lenses: into an array that is one item, and into several items of a guard. The twin of the
+//! one map has all parts. Of the several, each has a twin with its own marks, and the first one's has the
+//! one map as well; a number that all of them share says that they belong together, since an application
+//! may put another map in the place of one.
+#![allow(unsafe_code)] // words change their owner
+
+use super::body::body;
+use super::follow::{Fill, Peek, agree, catch_up, look_at};
+use super::key::DeltaKey;
+use super::prepare::{Items, Prepare, PrepareItems, Progress};
+use super::shape::{Emptied, MapShape};
+use super::twins::{WITHOUT_END, body_of, can_be, discard, empty, ensure, hang, take_up, work};
+use super::{failed, unit};
+use crate::abi::{TypeKind, TypeSchema};
+use crate::error::{AccessError, HeapFull};
+use crate::heap::twin::{Boxed, Twin, Weak, WordCell};
+use crate::heap::{Inline, Shared, Visitor};
+use crate::sys::time::Nanos;
+use std::array;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::marker::PhantomData;
+use xform::{Lens, LensError};
+
+/// Which of several maps an element belongs to.
+pub trait Route<K, V: Boxed> {
+    /// The number of the map, from 0. May look at the element; an element that changes is asked for
+    /// again, whoever changed it.
+    ///
+    /// # Errors
+    /// What [`Peek::get`] says.
+    fn part(key: &K, element: &Peek<'_, V>) -> Result<usize, AccessError>;
+}
+
+/// One map of shape `S` becomes `N` in an array, as `R` says. A key that the newer version keeps in two
+/// of them has no place in the older one's map, and the error names it.
+pub struct Partitioned<R, S, K, V1, V2, const N: usize>(PhantomData<fn() -> (R, S, K, V1, V2)>);
+
+/// As [`Partitioned`], of one item of a guard that becomes `N` items: the lens leads from a tuple of one
+/// to a tuple of `N`, two to four.
+pub struct PartitionedItems<R, S, K, V1, V2, const N: usize>(
+    PhantomData<fn() -> (R, S, K, V1, V2)>,
+);
+
+macro_rules! defaults {
+    ($($name:ident),*) => {$(
+        impl<R, S, K, V1, V2, const N: usize> Default for $name<R, S, K, V1, V2, N> {
+            fn default() -> Self {
+                $name(PhantomData)
+            }
+        }
+    )*};
+}
+defaults!(Partitioned, PartitionedItems);
+
+/// An array of parts of a twin.
+#[repr(transparent)]
+pub struct Several<T, const N: usize>(pub(super) [T; N]);
+
+impl<T: Default, const N: usize> Default for Several<T, N> {
+    fn default() -> Self {
+        Several(array::from_fn(|_| T::default()))
+    }
+}
+
+impl<T: Emptied, const N: usize> Emptied for Several<T, N> {
+    fn drop_some(&mut self) -> Result<bool, HeapFull> {
+        for part in &mut self.0 {
+            if part.drop_some()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+// SAFETY: an array of shared values.
+unsafe impl<T: Shared, const N: usize> Shared for Several<T, N> {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        TypeSchema {
+            kind: TypeKind::Container(vec![<[T; N]>::schema()]),
+            ..TypeSchema::leaf::<Self>("Several")
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        self.0.visit(visitor);
+    }
+}
+
+body! {
+    /// Hangs on the one map.
+    pub struct Apart<S: MapShape<K>, K: DeltaKey> [const N] {
+        parts: Several<S::Map<Weak>, N>,
+        fill: Fill<S::Place>,
+    }
+}
+
+body! {
+    /// Hangs on one of several.
+    pub struct Together<S: MapShape<K>, K: DeltaKey> {
+        joined: S::Map<Weak>,
+        fill: Fill<S::Place>,
+        place: Place,
+    }
+}
+
+/// Which of which several maps a twin is of.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Place {
+    family: u64,
+    index: u64,
+}
+
+impl Emptied for Place {
+    fn drop_some(&mut self) -> Result<bool, HeapFull> {
+        *self = Place::default();
+        Ok(false)
+    }
+}
+
+// SAFETY: two numbers.
+unsafe impl Shared for Place {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        TypeSchema::leaf::<Self>("Place")
+    }
+
+    fn visit(&mut self, _: &mut dyn Visitor) {}
+}
+
+type OfOne<S, K, const N: usize> = Twin<<S as MapShape<K>>::Map<()>, Apart<S, K, N>>;
+type OfPart<S, K> = Twin<<S as MapShape<K>>::Map<()>, Together<S, K>>;
+
+/// From the one map to its parts.
+fn divide<R, S, K, V, W, const N: usize>(
+    map: &S::Map<V>,
+    until: Nanos,
+) -> impl FnOnce(&mut S::Map<()>, &mut Apart<S, K, N>) -> Result<Progress, AccessError>
+where
+    R: Route<K, W>,
+    S: MapShape<K>,
+    K: DeltaKey,
+    V: Boxed,
+    W: Boxed,
+{
+    move |marks, body| {
+        let Apart { parts, fill } = body;
+        catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+            let part = cell.map(|cell| R::part(key, &Peek::of(cell))).transpose()?;
+            if let Some(beyond) = part.filter(|part| *part >= N) {
+                return Err(AccessError::Failed(format!(
+                    "it belongs to part {beyond} of {N}"
+                )));
+            }
+            let word = cell.map(WordCell::word);
+            for (index, map) in parts.0.iter_mut().enumerate() {
+                agree::<S, K>(map, key, word.filter(|_| part == Some(index)))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The word of a key that is in one of the parts.
+fn one_of<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
+    parts: &[&S::Map<V>; N],
+    key: &K,
+) -> Result<Option<u64>, AccessError> {
+    let mut found = parts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, map)| Some((index, S::cell::<V>(map, key)?.word())));
+    match (found.next(), found.next()) {
+        (Some((one, _)), Some((other, _))) => Err(AccessError::Failed(format!(
+            "the older version's map has room for one element of a key, and parts {one} and {other} have one each"
+        ))),
+        (first, _) => Ok(first.map(|(_, word)| word)),
+    }
+}
+
+/// From parts to the one map, with a mark's set and a walk for each.
+fn join<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
+    parts: &[&S::Map<V>; N],
+    joined: &mut S::Map<Weak>,
+    followed: [(&mut S::Map<()>, &mut Fill<S::Place>); N],
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    for (map, (marks, fill)) in parts.iter().zip(followed) {
+        let progress = catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+            let is_new = S::cell::<Weak>(joined, key).is_none();
+            let word = match cell {
+                Some(cell) if is_new => Some(cell.word()),
+                _ => one_of::<S, K, V, N>(parts, key)?,
+            };
+            Ok(agree::<S, K>(joined, key, word)?)
+        })?;
+        if progress == Progress::More {
+            return Ok(Progress::More);
+        }
+    }
+    Ok(Progress::Done)
+}
+
+/// A number that no other family has.
+fn new_family() -> u64 {
+    RandomState::new().hash_one(0u64) | 1
+}
+
+fn prepare_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
+    maps: [&mut S::Map<V>; N],
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    let seen = maps.each_ref().map(|map| look_at::<S::Map<V>>(map));
+    let mut twins: Vec<&mut OfPart<S, K>> = Vec::with_capacity(N);
+    for map in maps {
+        match ensure(S::twin::<V>(map))? {
+            Some(twin) => twins.push(twin),
+            None => return Ok(Progress::Done),
+        }
+    }
+    let family = twins.first().map_or(0, |twin| twin.body.place.family);
+    let belongs = |(index, twin): (usize, &&mut OfPart<S, K>)| {
+        let index = index as u64;
+        !twin.is_discarding() && family != 0 && twin.body.place == Place { family, index }
+    };
+    if !twins.iter().enumerate().all(belongs) {
+        // One begins anew, and so do all.
+        twins.iter_mut().for_each(|twin| twin.discard());
+        for twin in &mut twins {
+            if empty(twin, until)? == Progress::More {
+                return Ok(Progress::More);
+            }
+        }
+        let family = new_family();
+        for (index, twin) in (0..).zip(&mut twins) {
+            twin.body.place = Place { family, index };
+            twin.follow();
+        }
+    }
+    let mut busy = Vec::with_capacity(N);
+    let (mut followed, mut joined) = (Vec::with_capacity(N), None);
+    for twin in twins {
+        let (at_work, marks, body) = twin.work();
+        busy.push(at_work);
+        followed.push((marks, &mut body.fill));
+        joined.get_or_insert(&mut body.joined);
+    }
+    let (Ok(followed), Some(joined)) = (followed.try_into(), joined) else {
+        return Ok(Progress::Done);
+    };
+    join::<S, K, V, N>(&seen.each_ref().map(|map| &**map), joined, followed, until)
+}
+
+/// The one map out of its parts, on which they hang then.
+fn unite<S: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed, const N: usize>(
+    mut parts: [S::Map<V>; N],
+) -> Result<S::Map<W>, AccessError> {
+    let joined = if can_be::<S::Map<()>, Together<S, K>>() {
+        prepare_parts::<S, K, V, N>(parts.each_mut(), WITHOUT_END)?;
+        let bodies = parts.each_mut().map(|map| {
+            // SAFETY: made or found by `prepare_parts`, and complete.
+            unsafe { body_of::<S::Map<()>, Together<S, K>>(S::twin::<V>(map)) }
+        });
+        let first = bodies.into_iter().next();
+        first.map(|body| body.joined).unwrap_or_default()
+    } else {
+        parts
+            .iter_mut()
+            .for_each(|map| S::twin::<V>(map).drop_now());
+        let (mut joined, mut marks) = (
+            S::Map::<Weak>::default(),
+            [(); N].map(|()| S::Map::default()),
+        );
+        let mut fills = [(); N].map(|()| Fill::default());
+        let mut fill = fills.iter_mut();
+        let followed = marks
+            .each_mut()
+            .map(|marks| (marks, fill.next().expect("as many of one as of the other")));
+        join::<S, K, V, N>(&parts.each_ref(), &mut joined, followed, WITHOUT_END)?;
+        joined
+    };
+    // SAFETY: here the words change their owner.
+    let (mut map, parts) = unsafe {
+        let map = S::cast::<Weak, W>(joined);
+        (map, parts.map(|part| S::cast::<V, Weak>(part)))
+    };
+    let body = Apart::<S, K, N> {
+        parts: Several(parts),
+        fill: Fill::done(),
+    };
+    hang::<S::Map<()>, _>(S::twin::<W>(&mut map), body)?;
+    Ok(map)
+}
+
+/// The parts of a map, which hangs on them then.
+fn separate<R, S, K, V, W, const N: usize>(
+    mut map: S::Map<V>,
+) -> Result<[S::Map<W>; N], AccessError>
+where
+    R: Route<K, W>,
+    S: MapShape<K>,
+    K: DeltaKey,
+    V: Boxed,
+    W: Boxed,
+{
+    let seen = look_at(&map);
+    let step = divide::<R, S, K, V, W, N>(&seen, WITHOUT_END);
+    let body = take_up(S::twin::<V>(&mut map), step)?;
+    // SAFETY: here the words change their owner.
+    let (mut parts, map) = unsafe {
+        let parts = body.parts.0.map(|part| S::cast::<Weak, W>(part));
+        (parts, S::cast::<V, Weak>(map))
+    };
+    let family = new_family();
+    let mut whole = Some(map);
+    for (index, part) in (0..).zip(&mut parts) {
+        let body = Together::<S, K> {
+            joined: whole.take().unwrap_or_default(),
+            fill: Fill::done(),
+            place: Place { family, index },
+        };
+        hang::<S::Map<()>, _>(S::twin::<W>(part), body)?;
+    }
+    Ok(parts)
+}
+
+fn discard_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
+    maps: [&mut S::Map<V>; N],
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    for map in maps {
+        let word = S::twin::<V>(map);
+        if discard::<S::Map<()>, Together<S, K>>(word, until)? == Progress::More {
+            return Ok(Progress::More);
+        }
+    }
+    Ok(Progress::Done)
+}
+
+impl<R, S, K, V1, V2, const N: usize> Lens for Partitioned<R, S, K, V1, V2, N>
+where
+    R: Route<K, V2>,
+    S: MapShape<K>,
+    K: DeltaKey,
+    V1: Boxed,
+    V2: Boxed,
+{
+    type Left = S::Map<V1>;
+    type Right = [S::Map<V2>; N];
+    type Complement = ();
+
+    fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
+        separate::<R, S, K, V1, V2, N>(left)
+            .map(unit)
+            .map_err(failed)
+    }
+
+    fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
+        unite::<S, K, V2, V1, N>(right).map(unit).map_err(failed)
+    }
+}
+
+fn prepare_one<R, S, K, V, W, const N: usize>(
+    map: &mut S::Map<V>,
+    until: Nanos,
+) -> Result<Progress, AccessError>
+where
+    R: Route<K, W>,
+    S: MapShape<K>,
+    K: DeltaKey,
+    V: Boxed,
+    W: Boxed,
+{
+    let seen = look_at(map);
+    let step = divide::<R, S, K, V, W, N>(&seen, until);
+    work(S::twin::<V>(map), until, step)
+}
+
+fn discard_one<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
+    map: &mut S::Map<V>,
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    discard::<S::Map<()>, Apart<S, K, N>>(S::twin::<V>(map), until)
+}
+
+impl<R, S, K, V1, V2, const N: usize> Prepare for Partitioned<R, S, K, V1, V2, N>
+where
+    R: Route<K, V2>,
+    S: MapShape<K>,
+    K: DeltaKey,
+    V1: Boxed,
+    V2: Boxed,
+{
+    type LeftTwin = OfOne<S, K, N>;
+    type RightTwin = OfPart<S, K>;
+
+    fn prepare_forward(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
+        prepare_one::<R, S, K, V1, V2, N>(left, until)
+    }
+
+    fn prepare_backward(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
+        prepare_parts::<S, K, V2, N>(right.each_mut(), until)
+    }
+
+    fn discard_left(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
+        discard_one::<S, K, V1, N>(left, until)
+    }
+
+    fn discard_right(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
+        discard_parts::<S, K, V2, N>(right.each_mut(), until)
+    }
+}
+
+macro_rules! map {
+    ($shape:ident $value:ident) => { $shape::Map<$value> };
+}
+
+macro_rules! items {
+    ($count:literal: $($part:ident $map:ident),*) => {
+        impl<R, S, K, V1, V2> Lens for PartitionedItems<R, S, K, V1, V2, $count>
+        where
+            R: Route<K, V2>,
+            S: MapShape<K>,
+            K: DeltaKey,
+            V1: Boxed,
+            V2: Boxed,
+        {
+            type Left = (S::Map<V1>,);
+            type Right = ($($map!(S V2),)*);
+            type Complement = ();
+
+            fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
+                let [$($part),*] = separate::<R, S, K, V1, V2, $count>(left.0).map_err(failed)?;
+                Ok(unit(($($part,)*)))
+            }
+
+            fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
+                let ($($part,)*) = right;
+                let one = unite::<S, K, V2, V1, $count>([$($part),*]).map_err(failed)?;
+                Ok(unit((one,)))
+            }
+        }
+
+        impl<R, S, K, V1, V2> PrepareItems for PartitionedItems<R, S, K, V1, V2, $count>
+        where
+            R: Route<K, V2>,
+            S: MapShape<K>,
+            K: DeltaKey,
+            V1: Boxed,
+            V2: Boxed,
+        {
+            type LeftTwin = OfOne<S, K, $count>;
+            type RightTwin = OfPart<S, K>;
+
+            fn prepare_forward(
+                (left,): <Self::Left as Items>::Refs<'_>,
+                until: Nanos,
+            ) -> Result<Progress, AccessError> {
+                prepare_one::<R, S, K, V1, V2, $count>(left, until)
+            }
+
+            fn prepare_backward(
+                ($($part,)*): <Self::Right as Items>::Refs<'_>,
+                until: Nanos,
+            ) -> Result<Progress, AccessError> {
+                prepare_parts::<S, K, V2, $count>([$($part),*], until)
+            }
+
+            fn discard_left(
+                (left,): <Self::Left as Items>::Refs<'_>,
+                until: Nanos,
+            ) -> Result<Progress, AccessError> {
+                discard_one::<S, K, V1, $count>(left, until)
+            }
+
+            fn discard_right(
+                ($($part,)*): <Self::Right as Items>::Refs<'_>,
+                until: Nanos,
+            ) -> Result<Progress, AccessError> {
+                discard_parts::<S, K, V2, $count>([$($part),*], until)
+            }
+        }
+    };
+}
+
+items!(2: a map, b map);
+items!(3: a map, b map, c map);
+items!(4: a map, b map, c map, d map);
