@@ -30,4 +30,4 @@ pub use fill::{FillSlice, fill};
 pub use life::{Life, Stage, Waiting};
 pub use sweep::{SweepSlice, sweep};
 #[cfg(test)]
-pub(crate) use {check::check_guards, sweep::sweep_guards};
+pub(crate) use {check::check_guards, fill::fill_guards, sweep::sweep_guards};

@@ -166,7 +166,8 @@ pub const GROWN: GuardIndex = GuardIndex(6);
 pub const SPLIT: GuardIndex = GuardIndex(7);
 pub const PARKED: GuardIndex = GuardIndex(8);
 pub const LONE: GuardIndex = GuardIndex(9);
-pub const GUARDS: u32 = 10;
+pub const FILLED: GuardIndex = GuardIndex(10);
+pub const GUARDS: u32 = 11;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -206,6 +207,8 @@ fn bind() {
         new_parked,
         old_lone,
         new_lone,
+        old_filled,
+        new_filled,
     ] = [
         "PARTS_OLD",
         "PARTS_NEW",
@@ -217,6 +220,8 @@ fn bind() {
         "PARKED_NEW",
         "LONE_OLD",
         "LONE_NEW",
+        "FILLED_OLD",
+        "FILLED_NEW",
     ]
     .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
@@ -239,6 +244,8 @@ fn bind() {
                 "PARKED_NEW" => new_parked,
                 "LONE_OLD" => old_lone,
                 "LONE_NEW" => new_lone,
+                "FILLED_OLD" => old_filled,
+                "FILLED_NEW" => new_filled,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -250,6 +257,7 @@ fn bind() {
                 "SPLIT_OLD" | "SPLIT_NEW" => SPLIT,
                 "PARKED_OLD" | "PARKED_NEW" => PARKED,
                 "LONE_OLD" | "LONE_NEW" => LONE,
+                "FILLED_OLD" | "FILLED_NEW" => FILLED,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -286,6 +294,7 @@ fn version_1() -> Manifest {
             "SPLIT_OLD",
             "PARKED_OLD",
             "LONE_OLD",
+            "FILLED_OLD",
         ]
         .into_iter()
         .map(|name| GuardManifest {
