@@ -1,15 +1,23 @@
-//! `SharedMap` beside hashbrown, in one run: nanoseconds an operation, the longest single insertion on
-//! the way to a million entries, bytes an entry.
+//! `SharedMap` beside hashbrown, and `SharedOrderedMap` beside std's `BTreeMap`, in one run: nanoseconds
+//! an operation, the longest single insertion on the way to a million entries, bytes an entry.
 //!
-//! `cargo bench -p dsu-runtime --bench map`. Both maps use SipHash-1-3 and take rounds in turn; a figure
-//! is the median over the rounds with the smallest and the largest.
+//! `cargo bench -p dsu-runtime --bench map`, or one of them with `-- hashed` or `-- ordered`. Both hash
+//! maps use SipHash-1-3; peers take rounds in turn; a figure is the median over the rounds with the
+//! smallest and the largest.
+#![allow(unsafe_code)] // an allocator that counts
 
 use dsu_runtime::abi::WorkerContext;
-use dsu_runtime::heap::{HeapLimits, Regions, Role, Shared, SharedBytes, SharedMap};
+use dsu_runtime::heap::{
+    HeapLimits, Regions, Role, Shared, SharedBytes, SharedMap, SharedOrderedMap,
+};
 use dsu_runtime::ids::WorkerSlot;
 use siphasher::sip::SipHasher13;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::hint::black_box;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 const ROUNDS: usize = 7;
@@ -28,6 +36,31 @@ impl BuildHasher for Sip {
 
 type Peer = hashbrown::HashMap<SharedBytes, u64, Sip>;
 type Ours = SharedMap<SharedBytes, u64>;
+type PeerTree = BTreeMap<SharedBytes, u64>;
+type OurTree = SharedOrderedMap<SharedBytes, u64>;
+
+/// Counts what std's map takes. One thread allocates: no read-modify-write.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: the system's allocator, with a count beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.store(ALLOCATED.load(Relaxed) + layout.size(), Relaxed);
+        // SAFETY: by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.store(ALLOCATED.load(Relaxed) - layout.size(), Relaxed);
+        // SAFETY: by the caller.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;
 
 /// Nanoseconds an operation, and the longest insertion in microseconds.
 #[derive(Default, Clone, Copy)]
@@ -37,6 +70,17 @@ struct Figures {
     hit: f64,
     miss: f64,
     remove: f64,
+    range: f64,
+}
+
+/// How a map is used.
+struct Uses<M> {
+    insert: fn(&mut M, SharedBytes, u64),
+    get: fn(&M, &[u8]) -> Option<u64>,
+    remove: fn(&mut M, &[u8]) -> bool,
+    empty: fn(&mut M),
+    /// Goes through the hundred entries from a key on; how many there were.
+    range: Option<fn(&M, &[u8]) -> usize>,
 }
 
 fn key(n: u64) -> SharedBytes {
@@ -58,33 +102,32 @@ fn each<T>(items: impl IntoIterator<Item = T>, mut call: impl FnMut(T)) -> f64 {
     start.elapsed().as_nanos() as f64 / ENTRIES as f64
 }
 
-fn round<M>(
-    map: &mut M,
-    insert: fn(&mut M, SharedBytes, u64),
-    get: fn(&M, &[u8]) -> Option<u64>,
-    remove: fn(&mut M, &[u8]) -> bool,
-    empty: fn(&mut M),
-) -> Figures {
+fn round<M>(map: &mut M, uses: &Uses<M>) -> Figures {
     let wanted = keys(0);
     let other = keys(ENTRIES);
     let mut longest = 0;
-    let insert_ns = each(keys(0), |key| insert(map, key, 1));
-    let hit = each(&wanted, |key| assert!(get(map, key).is_some()));
-    let miss = each(&other, |key| assert!(get(map, key).is_none()));
-    let remove_ns = each(&wanted, |key| assert!(remove(map, key)));
-    empty(map);
+    let insert = each(keys(0), |key| (uses.insert)(map, key, 1));
+    let hit = each(&wanted, |key| assert!((uses.get)(map, key).is_some()));
+    let miss = each(&other, |key| assert!((uses.get)(map, key).is_none()));
+    let range = uses.range.map_or(0.0, |range| {
+        let starts = wanted.iter().step_by(100);
+        100.0 * each(starts, |key| assert!(range(map, key) <= 100))
+    });
+    let remove = each(&wanted, |key| assert!((uses.remove)(map, key)));
+    (uses.empty)(map);
     for key in keys(0) {
         let start = Instant::now();
-        insert(map, key, 1);
+        (uses.insert)(map, key, 1);
         longest = longest.max(start.elapsed().as_nanos());
     }
     black_box(&map);
     Figures {
-        insert: insert_ns,
+        insert,
         longest: longest as f64 / 1000.0,
         hit,
         miss,
-        remove: remove_ns,
+        remove,
+        range,
     }
 }
 
@@ -108,7 +151,7 @@ fn line(name: &str, rounds: &[(Figures, Figures)], of: fn(&Figures) -> f64) {
 }
 
 /// Bytes of blocks that a map holds, found by walking it.
-fn blocks(map: &mut Ours) -> usize {
+fn blocks(map: &mut impl Shared) -> usize {
     struct Sum(usize);
     impl dsu_runtime::heap::Visitor for Sum {
         fn block(&mut self, _: std::ptr::NonNull<u8>, layout: std::alloc::Layout) {
@@ -146,37 +189,52 @@ fn become_worker() {
     WorkerContext::current().attach(WorkerSlot(0));
 }
 
-fn main() {
-    become_worker();
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        let mut ours = Ours::new();
-        let our_figures = round(
-            &mut ours,
-            |map, key, value| assert!(map.insert(key, value).expect("room").is_none()),
-            |map, key| map.get(key).expect("inline").copied(),
-            |map, key| map.remove(key).expect("inline").is_some(),
-            Ours::clear,
-        );
-        drop(ours);
-        let mut peer = Peer::default();
-        let peer_figures = round(
-            &mut peer,
-            |map, key, value| assert!(map.insert(key, value).is_none()),
-            |map, key| map.get(key).copied(),
-            |map, key| map.remove(key).is_some(),
-            |map| *map = Peer::default(),
-        );
-        rounds.push((our_figures, peer_figures));
+/// Rounds of two maps in turn, each map new.
+fn rounds<A: Default, B: Default>(ours: &Uses<A>, peer: &Uses<B>) -> Vec<(Figures, Figures)> {
+    let both = |_| {
+        let our_figures = round(&mut A::default(), ours);
+        (our_figures, round(&mut B::default(), peer))
+    };
+    (0..ROUNDS).map(both).collect()
+}
+
+fn print(ours: &str, peer: &str, rounds: &[(Figures, Figures)]) {
+    println!("{ENTRIES} entries, {ROUNDS} rounds   {ours:>20} {peer:>20}        ratio");
+    line("insert, growing (ns)", rounds, |f| f.insert);
+    line("longest insert (us)", rounds, |f| f.longest);
+    line("get, there (ns)", rounds, |f| f.hit);
+    line("get, not there (ns)", rounds, |f| f.miss);
+    line("remove (ns)", rounds, |f| f.remove);
+    if rounds.iter().any(|(ours, _)| ours.range > 0.0) {
+        line("range of 100 (ns)", rounds, |f| f.range);
     }
+}
+
+fn bytes_an_entry(order: &str, entries: u64, ours: usize, peer: usize) {
+    let each = |bytes: usize| bytes as f64 / entries as f64;
     println!(
-        "{ENTRIES} entries, {ROUNDS} rounds         SharedMap                 hashbrown        ratio"
+        "bytes an entry at {entries:>9}{order}: {:.1} and {:.1}",
+        each(ours),
+        each(peer)
     );
-    line("insert, growing (ns)", &rounds, |f| f.insert);
-    line("longest insert (us)", &rounds, |f| f.longest);
-    line("get, there (ns)", &rounds, |f| f.hit);
-    line("get, not there (ns)", &rounds, |f| f.miss);
-    line("remove (ns)", &rounds, |f| f.remove);
+}
+
+fn hashed() {
+    let ours = Uses::<Ours> {
+        insert: |map, key, value| assert!(map.insert(key, value).expect("room").is_none()),
+        get: |map, key| map.get(key).expect("inline").copied(),
+        remove: |map, key| map.remove(key).expect("inline").is_some(),
+        empty: Ours::clear,
+        range: None,
+    };
+    let peer = Uses::<Peer> {
+        insert: |map, key, value| assert!(map.insert(key, value).is_none()),
+        get: |map, key| map.get(key).copied(),
+        remove: |map, key| map.remove(key).is_some(),
+        empty: |map| *map = Peer::default(),
+        range: None,
+    };
+    print("SharedMap", "hashbrown", &rounds(&ours, &peer));
     for entries in [1_000, 10_000, 500_000, 700_000, 900_000, 1_000_000] {
         let mut ours = Ours::new();
         let mut peer = Peer::default();
@@ -184,11 +242,65 @@ fn main() {
             ours.insert(key(n), 1).expect("room");
             peer.insert(key(n), 1);
         }
-        let each = |bytes: usize| bytes as f64 / entries as f64;
-        println!(
-            "bytes an entry at {entries:>9}: {:.1} and {:.1}",
-            each(blocks(&mut ours)),
-            each(peer.allocation_size())
-        );
+        bytes_an_entry("", entries, blocks(&mut ours), peer.allocation_size());
+    }
+}
+
+fn ordered() {
+    let ours = Uses::<OurTree> {
+        insert: |map, key, value| assert!(map.insert(key, value).expect("room").is_none()),
+        get: |map, key| map.get(key).expect("inline").copied(),
+        remove: |map, key| map.remove(key).expect("inline").is_some(),
+        empty: OurTree::clear,
+        range: Some(|map, key| {
+            let from = (Bound::Included(key), Bound::Unbounded);
+            let seen = map.range::<[u8]>(from).take(100);
+            seen.filter(|(_, value)| value.0 == 1).count()
+        }),
+    };
+    let peer = Uses::<PeerTree> {
+        insert: |map, key, value| assert!(map.insert(key, value).is_none()),
+        get: |map, key| map.get(key).copied(),
+        remove: |map, key| map.remove(key).is_some(),
+        empty: PeerTree::clear,
+        range: Some(|map, key| {
+            let from = (Bound::Included(key), Bound::Unbounded);
+            let seen = map.range::<[u8], _>(from).take(100);
+            seen.filter(|(_, value)| **value == 1).count()
+        }),
+    };
+    print("SharedOrderedMap", "BTreeMap", &rounds(&ours, &peer));
+    let scattered = |n: u64, entries: u64| n * 7_368_787 % entries;
+    let ascending = |n: u64, _: u64| n;
+    let orders: [(&str, fn(u64, u64) -> u64); 2] =
+        [(", scattered", scattered), (", ascending", ascending)];
+    for (order, place) in orders {
+        for entries in [10, 1_000, 10_000, 1_000_000] {
+            let mut ours = OurTree::new();
+            let mut peer = PeerTree::new();
+            let before = ALLOCATED.load(Relaxed);
+            for n in 0..entries {
+                ours.insert(key(place(n, entries)), 1).expect("room");
+                peer.insert(key(place(n, entries)), 1);
+            }
+            let of_peer = ALLOCATED.load(Relaxed) - before;
+            bytes_an_entry(order, entries, blocks(&mut ours), of_peer);
+        }
+    }
+}
+
+fn main() {
+    become_worker();
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| {
+        let mut names = wanted.iter().filter(|word| !word.starts_with("--"));
+        let is_any = names.clone().next().is_none();
+        is_any || names.any(|word| word == name)
+    };
+    if is_wanted("hashed") {
+        hashed();
+    }
+    if is_wanted("ordered") {
+        ordered();
     }
 }

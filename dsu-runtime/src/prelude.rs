@@ -3,7 +3,8 @@
 pub use crate as dsu;
 pub use crate::error::{AccessError, HeapFull, LockError, MakeError, WorkerError};
 pub use crate::heap::{
-    Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedString, SharedVec, Versioned,
+    Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedString,
+    SharedVec, Versioned,
 };
 pub use crate::ids::VersionId;
 pub use crate::sync::{Guard, GuardFamily, GuardMutex, Guarded, Handle};

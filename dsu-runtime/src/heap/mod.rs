@@ -28,6 +28,7 @@ mod leaves;
 pub mod live;
 mod map;
 pub(crate) mod objects;
+mod ordered;
 mod pending;
 mod prefetch;
 mod private;
@@ -44,6 +45,7 @@ mod transaction;
 mod twin;
 mod vec;
 mod versioned;
+mod watch;
 
 #[cfg(test)]
 mod allocator_tests;
@@ -73,6 +75,7 @@ pub use convert::{convert_box, drop_box, visit_box};
 pub use deque::SharedDeque;
 pub use map::{KeyHash, NoRoom, Reach, SharedMap};
 pub use objects::ObjectId;
+pub use ordered::{OrderedEntries, SharedOrderedMap};
 pub use recovery::{Recovered, recover};
 pub use regions::{HeapLimits, RegionError, RegionFds, Regions, Role};
 pub use shared::{Cell, Inline, Shared, Visitor, visitor_of};

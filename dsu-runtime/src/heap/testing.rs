@@ -117,11 +117,12 @@ pub(crate) fn allocation_point() -> Result<(), HeapFull> {
     }
 }
 
-/// Runs `call` with only `allocations` more blocks to be had.
+/// Runs `call` with only `allocations` more blocks to be had; inside another such call, these count by
+/// themselves.
 pub(crate) fn failing_after<R>(allocations: u64, call: impl FnOnce() -> R) -> R {
-    ALLOCATIONS_LEFT.set(allocations);
+    let outside = ALLOCATIONS_LEFT.replace(allocations);
     let result = call();
-    ALLOCATIONS_LEFT.set(u64::MAX);
+    ALLOCATIONS_LEFT.set(outside);
     result
 }
 

@@ -22,7 +22,7 @@ const BATCH: usize = 64;
 #[repr(C)]
 pub struct Fill<P> {
     place: P,
-    is_done: bool,
+    pub(super) is_done: bool,
 }
 
 impl<P: Default> Default for Fill<P> {

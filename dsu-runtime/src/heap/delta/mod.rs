@@ -9,14 +9,18 @@
 mod body;
 mod follow;
 mod key;
+mod keyed;
 mod partitioned;
 mod prepare;
 mod reshaped;
 mod shape;
 mod twins;
+#[cfg(test)]
+mod tests;
 
 pub use follow::Peek;
 pub use key::DeltaKey;
+pub use keyed::{KeyOf, Keyed};
 pub use partitioned::{Partitioned, PartitionedItems, Route};
 pub use prepare::{Items, Prepare, PrepareItems, Progress};
 pub use reshaped::Reshaped;

@@ -295,7 +295,7 @@ fn unite<S: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed, const N: usize>(
         parts: Several(parts),
         fill: Fill::done(),
     };
-    hang::<S::Map<()>, _>(S::twin::<W>(&mut map), body)?;
+    hang(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
     Ok(map)
 }
 
@@ -326,7 +326,7 @@ where
             fill: Fill::done(),
             place: Place { family, index },
         };
-        hang::<S::Map<()>, _>(S::twin::<W>(part), body)?;
+        hang(S::twin::<W>(part), S::Map::<()>::default(), body)?;
     }
     Ok(parts)
 }

@@ -70,7 +70,7 @@ fn cross<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed>(
         other: left,
         fill: Fill::done(),
     };
-    hang::<T::Map<()>, _>(T::twin::<W>(&mut taken), body)?;
+    hang(T::twin::<W>(&mut taken), T::Map::<()>::default(), body)?;
     Ok(taken)
 }
 

@@ -119,9 +119,13 @@ pub(super) fn can_be<M: Part, B: Part>() -> bool {
 }
 
 /// Hangs the form that was left behind on the one that was taken up. Where there can be no twin it goes.
-pub(super) fn hang<M: Part, B: Part>(word: &mut TwinWord, body: B) -> Result<(), HeapFull> {
+pub(super) fn hang<M: Part, B: Part>(
+    word: &mut TwinWord,
+    marks: M,
+    body: B,
+) -> Result<(), HeapFull> {
     match tag_of::<M, B>() {
-        Some(tag) => word.hang(tag, Twin::new(M::default(), body)),
+        Some(tag) => word.hang(tag, Twin::new(marks, body)),
         None => Ok(()),
     }
 }

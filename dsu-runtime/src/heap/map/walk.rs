@@ -8,10 +8,10 @@
 
 use super::super::block;
 use super::super::shared::{Visitor, visit_parts};
+use super::super::watch::Watch;
 use super::group::{GROUP, tag_of};
 use super::segment::{Segment, Slot, load};
 use super::table::Table;
-use crate::ids::Tag;
 use std::hash::Hash;
 use std::ptr::NonNull;
 
@@ -235,17 +235,14 @@ impl<K: Hash + Eq, C> Table<K, C> {
         if visitor.wants_boxes_only() {
             return true;
         }
-        let mut watch = Watch {
-            visitor,
-            is_damaged: false,
-        };
+        let mut watch = Watch::over(visitor);
         let mut used = 0;
         for index in segment.used() {
             used += 1;
             // SAFETY: a used slot; the walk has the map to itself.
             let key = unsafe { &mut segment.slot(index).as_mut().key };
             visit_key(key, &mut watch);
-            if watch.is_damaged {
+            if watch.has_seen_damage() {
                 return false;
             }
             let hash = self.hash(key);
@@ -260,23 +257,6 @@ impl<K: Hash + Eq, C> Table<K, C> {
                 head.len
             ));
         }
-        !watch.is_damaged
-    }
-}
-
-/// Looks at keys before they are hashed: only damage is passed on.
-struct Watch<'a> {
-    visitor: &'a mut dyn Visitor,
-    is_damaged: bool,
-}
-
-impl Visitor for Watch<'_> {
-    fn block(&mut self, _pointer: NonNull<u8>, _layout: std::alloc::Layout) {}
-
-    fn versioned(&mut self, _word: &mut u64, _expected: Tag) {}
-
-    fn damage(&mut self, what: &str) {
-        self.is_damaged = true;
-        self.visitor.damage(what);
+        !watch.has_seen_damage()
     }
 }

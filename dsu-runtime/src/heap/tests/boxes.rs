@@ -1,7 +1,7 @@
 //! Boxes between two forms of a type and a third: reading, editing, failing, dropping.
 
 use super::super::{
-    Inline, Shared, SharedMap, SharedVec, Versioned, live, release_scratch,
+    Inline, Shared, SharedMap, SharedOrderedMap, SharedVec, Versioned, live, release_scratch,
     transaction::Transaction,
 };
 use super::lenses::{AFTER, After, LAST, Last, NEW, NOTE, New, OLD, Old, bind, new, old, text};
@@ -171,6 +171,56 @@ fn foreign_elements_are_counted_listed_replaced_and_removed() {
             let (key, cell) = map.remove_entry(&6).expect("room").expect("there");
             map.insert_cell(key + 1_000, cell).expect("room");
             assert!(map.contains(&1_006) && !map.contains(&6));
+            Owned::of(&mut map);
+            drop(map);
+            assert_eq!((live::count(OLD), live::count(NEW)), counts);
+        },
+    );
+}
+
+// R11
+#[test]
+fn foreign_elements_of_an_ordered_map_are_counted_listed_replaced_and_removed() {
+    with_lenses(
+        test_name!("foreign_elements_of_an_ordered_map_are_counted_listed_replaced_and_removed"),
+        || {
+            let counts = (live::count(OLD), live::count(NEW));
+            let mut map: SharedOrderedMap<u64, New> = SharedOrderedMap::new();
+            for n in 0..300 {
+                let value = New {
+                    count: n,
+                    name: text("n"),
+                    extra: 666,
+                    note: text(NOTE),
+                };
+                map.insert(n, value).expect("room");
+            }
+            let mut map = map.rebind::<Old>();
+            assert_eq!((map.len(), map.contains(&5)), (300, true));
+            assert_eq!(map.get(&5).map(|_| ()), Err(AccessError::Foreign));
+            assert_eq!(map.remove(&5).map(|_| ()), Err(AccessError::Foreign));
+            assert_eq!(map.pop_first().map(|_| ()), Err(AccessError::Foreign));
+            assert_eq!(map.pop_last().map(|_| ()), Err(AccessError::Foreign));
+            assert_eq!((map.len(), map.rank_of(&5)), (300, Ok(5)));
+            assert!(map.current(&5).is_none());
+            assert_eq!(map.values().filter(Result::is_err).count(), 300);
+            assert_eq!(
+                map.range(10..20).filter(|(_, c)| c.get().is_err()).count(),
+                10
+            );
+            let mine = Old {
+                count: 1,
+                name: text("mine"),
+            };
+            map.replace(&5, mine).expect("room").expect("was there");
+            assert_eq!(map.get(&5).expect("own form").expect("there").count, 1);
+            let (key, cell) = map.remove_entry(&6).expect("room").expect("there");
+            map.insert_cell(key + 1_000, cell).expect("room");
+            assert!(map.contains(&1_006) && !map.contains(&6));
+            let (key, _) = map.remove_nth(6).expect("room").expect("there");
+            assert_eq!(key, 7);
+            map.retain(|key, _| key % 2 == 0).expect("room");
+            assert_eq!(map.len(), 150);
             Owned::of(&mut map);
             drop(map);
             assert_eq!((live::count(OLD), live::count(NEW)), counts);

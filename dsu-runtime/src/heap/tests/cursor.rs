@@ -1,12 +1,15 @@
 //! R29: a cursor stays valid whatever happens to the map between two slices.
 
-use super::super::{Inline, Shared, SharedDeque, SharedMap, SharedVec, Versioned, Visitor};
+use super::super::{
+    Inline, Shared, SharedDeque, SharedMap, SharedOrderedMap, SharedVec, Versioned, Visitor,
+};
 use super::lenses::{NOTE, New, bind, new};
 use super::{as_worker, for_all, test_name};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::ids::Tag;
 use proptest::prelude::*;
 use std::alloc::Layout;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -96,6 +99,18 @@ impl PartialEq for Tagged {
 
 impl Eq for Tagged {}
 
+impl PartialOrd for Tagged {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Tagged {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
 // SAFETY: made of shared types.
 unsafe impl Shared for Tagged {
     type Cell = Inline<Self>;
@@ -166,6 +181,14 @@ fn boxes_in_keys_are_shown_to_who_wants_nothing_else() {
                 1 + 300,
                 "the map and the parts of each entry"
             );
+            let mut map: SharedOrderedMap<Tagged, u64> = SharedOrderedMap::new();
+            for id in 0..300 {
+                let note = new(1, NOTE);
+                map.insert(Tagged { id, note }, 0).expect("room");
+            }
+            let mut boxes = Boxes::default();
+            map.visit(&mut boxes);
+            assert_eq!((boxes.boxes, boxes.containers), (300, 1 + 300));
         },
     );
 }
@@ -178,15 +201,18 @@ fn containers_without_boxes_are_not_walked_by_who_wants_nothing_else() {
         || {
             let mut map: SharedMap<u64, SharedVec<u64>> = SharedMap::new();
             let mut queue: SharedDeque<u64> = SharedDeque::new();
+            let mut ordered: SharedOrderedMap<u64, u64> = SharedOrderedMap::new();
             for n in 0..300 {
                 let mut vec = SharedVec::new();
                 vec.push(n).expect("room");
                 map.insert(n, vec).expect("room");
+                ordered.insert(n, n).expect("room");
                 queue.push_back(n).expect("room");
             }
             let mut boxes = Boxes::default();
             map.visit(&mut boxes);
             queue.visit(&mut boxes);
+            ordered.visit(&mut boxes);
             let vec = map.get_mut(&7).expect("inline").expect("was put in");
             vec.visit(&mut boxes);
             assert_eq!((boxes.containers, boxes.boxes), (0, 0));
@@ -220,7 +246,7 @@ impl Slices {
     fn walk(&mut self, value: &mut impl Shared) -> usize {
         for slices in 1..10_000 {
             value.visit(self);
-            if self.places[0] == 0 {
+            if !self.stopped {
                 return slices;
             }
         }
@@ -290,8 +316,16 @@ fn walk_in_slices_ends_and_reaches_every_nested_container() {
                 vec.push(n).expect("room");
                 map.insert(n, vec).expect("room");
             }
+            let mut ordered: SharedOrderedMap<u64, SharedVec<u64>> = SharedOrderedMap::new();
+            for n in 0..1_000 {
+                let mut vec = SharedVec::new();
+                vec.push(n).expect("room");
+                ordered.insert(n, vec).expect("room");
+            }
             for budget in [1, 2, 17, 100_000] {
                 let rounds = Slices::of(budget).walk(&mut map);
+                assert!(rounds >= 900 / budget);
+                let rounds = Slices::of(budget).walk(&mut ordered);
                 assert!(rounds >= 900 / budget);
             }
         },
@@ -313,6 +347,14 @@ fn walk_in_slices_ends_where_several_containers_lie_side_by_side() {
                 row
             };
             let mut map: SharedMap<u64, (SharedVec<New>, [SharedVec<New>; 2])> = SharedMap::new();
+            for n in 0..20 {
+                map.insert(n, (row(), [row(), row()])).expect("room");
+            }
+            let mut slices = Slices::of(0);
+            slices.walk(&mut map);
+            assert_eq!(slices.seen.len(), 20 * 3 * 4);
+            let mut map: SharedOrderedMap<u64, (SharedVec<New>, [SharedVec<New>; 2])> =
+                SharedOrderedMap::new();
             for n in 0..20 {
                 map.insert(n, (row(), [row(), row()])).expect("room");
             }

@@ -3,8 +3,8 @@
 
 use super::super::testing::in_processes;
 use super::super::{
-    Inline, Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedString, SharedVec,
-    Visitor, live,
+    Inline, Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedString,
+    SharedVec, Visitor, live,
 };
 use super::lenses::{NEW, New, bind};
 use super::{Owned, allocated, as_worker, test_name};
@@ -25,6 +25,8 @@ struct Everything {
     boxes: SharedMap<u64, New>,
     list: SharedVec<New>,
     line: SharedDeque<New>,
+    ordered: SharedOrderedMap<SharedBytes, SharedBytes>,
+    ranked: SharedOrderedMap<u64, New>,
     boxed: Option<SharedBox<SharedBytes>>,
 }
 
@@ -45,6 +47,8 @@ unsafe impl Shared for Everything {
         self.boxes.visit(visitor);
         self.list.visit(visitor);
         self.line.visit(visitor);
+        self.ordered.visit(visitor);
+        self.ranked.visit(visitor);
         self.boxed.visit(visitor);
     }
 }
@@ -59,6 +63,13 @@ fn element(n: u64) -> New {
         note: key(n),
         ..New::default()
     }
+}
+
+/// What has become of one in the ordered map.
+fn element_of(n: u64) -> New {
+    let mut element = element(n);
+    element.name.append(b"ranked").expect("room");
+    element
 }
 
 const MANY: u64 = 1_000;
@@ -80,6 +91,9 @@ fn use_everything(all: &mut Everything) {
         all.boxes.insert(n, element(n)).expect("room");
         all.list.push(element(n)).expect("room");
         all.line.push_back(element(n)).expect("room");
+        assert!(!all.ordered.contains(&key(n)[..]));
+        all.ordered.insert(key(n), key(n)).expect("room");
+        all.ranked.insert(n, element(n)).expect("room");
     }
     assert_eq!(all.map.iter().count() as u64, MANY);
     let removed = all.map.remove(&key(7)[..]);
@@ -125,7 +139,27 @@ fn use_everything(all: &mut Everything) {
     for n in 0..MANY {
         let of_map = all.boxes.get_mut(&n).expect("its own form").expect("there");
         of_map.name.append(b"edited").expect("room");
+        let ranked = all.ranked.get_mut(&n).expect("its own form");
+        ranked.expect("there").name.append(b"ranked").expect("room");
     }
+    let ordered = &mut all.ordered;
+    assert_eq!(ordered.remove(&key(7)[..]).expect("inline"), Some(key(7)));
+    let value = ordered.get_mut(&key(8)[..]).expect("inline");
+    value.expect("there").append(b"!").expect("room");
+    let found = ordered.get_or_insert_with(&b"0"[..], || Ok((key(7), key(7))));
+    assert_eq!(found.expect("room"), &key(7));
+    assert_eq!(
+        ordered.remove_nth(0).expect("room").map(|(k, _)| k),
+        Some(key(7))
+    );
+    ordered.retain(|_, cell| cell.0 != key(5)).expect("room");
+    let (ranked, last) = (&mut all.ranked, MANY - 1);
+    assert_eq!(
+        ranked.pop_last().expect("own form"),
+        Some((last, element_of(last)))
+    );
+    let (_, cell) = ranked.nth_mut(3).expect("room").expect("there");
+    cell.get_mut().expect("its own form").count = 33;
     assert_eq!(all.list.remove(5).expect("its own form"), Some(element(5)));
     let first = all.line.pop_front().expect("its own form");
     assert_eq!(first, Some(element(0)));
@@ -159,7 +193,31 @@ fn must_be_as_left(all: &mut Everything) {
     assert_eq!(all.list.get(5).expect("own form"), Some(&element(6)));
     assert_eq!(all.line.get(0).expect("own form"), Some(&element(1)));
     assert!(all.boxed.as_deref().expect("there").starts_with(&key(1)));
-    assert_eq!(live::count(NEW) as u64, 3 * MANY - 2);
+    assert_eq!(
+        (all.ordered.len() as u64, all.ranked.len() as u64),
+        (MANY - 2, MANY - 1)
+    );
+    assert!(
+        all.ordered.keys().is_sorted() && all.ordered.keys().rev().count() == all.ordered.len()
+    );
+    let eight = all
+        .ordered
+        .get(&key(8)[..])
+        .expect("inline")
+        .expect("there");
+    assert!(eight.ends_with(b"!") && !all.ordered.contains(&key(5)[..]));
+    let counts = all
+        .ranked
+        .values()
+        .take(5)
+        .map(|value| value.expect("own form").count);
+    assert_eq!(counts.collect::<Vec<_>>(), [0, 1, 2, 33, 4]);
+    assert_eq!(
+        all.ranked.range(10..20).rev().map(|(n, _)| *n).sum::<u64>(),
+        145
+    );
+    assert_eq!(all.ranked.rank_of(&500), Ok(500));
+    assert_eq!(live::count(NEW) as u64, 4 * MANY - 3);
 }
 
 fn clear(all: &mut Everything) {
@@ -171,6 +229,8 @@ fn clear(all: &mut Everything) {
     all.boxes.clear();
     all.list.clear();
     all.line.clear();
+    all.ordered.clear();
+    all.ranked.clear();
     all.boxed = None;
     assert!(Owned::of(all).blocks.is_empty());
 }

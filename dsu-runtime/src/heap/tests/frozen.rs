@@ -2,7 +2,8 @@
 //! the last byte.
 
 use super::super::{
-    Inline, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedVec, transaction::Transaction,
+    Inline, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedVec,
+    transaction::Transaction,
 };
 use super::{Owned, failing_after, for_all, test_name};
 use crate::error::HeapFull;
@@ -15,14 +16,18 @@ type Value = (
     SharedDeque<SharedBytes>,
     SharedBytes,
     Option<SharedBox<SharedBytes>>,
+    Ordered,
 );
+
+/// Of elements so wide that its tree has several levels.
+type Ordered = SharedOrderedMap<SharedBytes, (SharedBytes, [u64; 20])>;
 
 fn bytes(n: u16) -> Result<SharedBytes, HeapFull> {
     SharedBytes::from_slice(format!("a text that needs a block of its own {n}").as_bytes())
 }
 
 fn change(value: &mut Value, op: u8, n: u16) -> Option<()> {
-    let (map, deque, text, boxed) = value;
+    let (map, deque, text, boxed, ordered) = value;
     let key = bytes(n).ok()?;
     match op {
         0 | 1 => drop(map.insert(key, SharedVec::new()).ok()?),
@@ -58,10 +63,34 @@ fn change(value: &mut Value, op: u8, n: u16) -> Option<()> {
             );
             deque.remove_cells(one.min(other)..one.max(other)).ok()?;
         }
-        _ if n == 0 => map.clear(),
-        _ => drop(map.try_reserve(n as usize)),
+        19 if n == 0 => map.clear(),
+        19 => drop(map.try_reserve(n as usize)),
+        _ => change_ordered(ordered, op, n)?,
     }
     Some(())
+}
+
+fn change_ordered(map: &mut Ordered, op: u8, n: u16) -> Option<()> {
+    let key = bytes(n).ok()?;
+    match op {
+        20..=22 => drop(map.insert(key, (SharedBytes::new(), [0; 20])).ok()?),
+        23..=24 => drop(map.remove(&key[..]).ok()?),
+        25 => map.get_mut(&key[..]).ok()??.0.append(b"more").ok()?,
+        26 => drop(map.remove_nth(n as usize / 4).ok()?),
+        27 => {
+            let made = || Ok((bytes(n)?, (bytes(n)?, [1; 20])));
+            map.get_or_insert_with(&key[..], made).ok()?.1[3] = 7;
+        }
+        28 => map.nth_mut(n as usize / 4).ok()??.1.0.1[0] = n.into(),
+        _ if n == 0 => map.clear(),
+        _ => map.retain(|_, cell| cell.0.1[0] % 16 != 5).ok()?,
+    }
+    Some(())
+}
+
+/// What makes values rather than takes them apart.
+fn before() -> impl Strategy<Value = u8> {
+    prop_oneof![0..16u8, 20..23u8]
 }
 
 // R20
@@ -71,8 +100,8 @@ fn an_aborted_transformer_leaves_the_old_bytes() {
         test_name!("an_aborted_transformer_leaves_the_old_bytes"),
         150,
         (
-            prop::collection::vec((0..16u8, 0..250u16), 0..400),
-            prop::collection::vec((0..20u8, 0..250u16), 0..200),
+            prop::collection::vec((before(), 0..250u16), 0..400),
+            prop::collection::vec((0..30u8, 0..250u16), 0..200),
             prop_oneof![Just(u64::MAX), 0..60u64],
             any::<bool>(),
         ),
@@ -113,8 +142,8 @@ fn a_committed_transformer_leaves_what_it_made() {
         test_name!("a_committed_transformer_leaves_what_it_made"),
         150,
         (
-            prop::collection::vec((0..16u8, 0..250u16), 0..400),
-            prop::collection::vec((0..18u8, 0..250u16), 0..200),
+            prop::collection::vec((before(), 0..250u16), 0..400),
+            prop::collection::vec((prop_oneof![0..18u8, 20..30u8], 0..250u16), 0..200),
         ),
         |(before, inside)| {
             let (mut value, mut other) = (Value::default(), Value::default());
@@ -139,6 +168,13 @@ fn a_committed_transformer_leaves_what_it_made() {
             prop_assert!(value.1.iter().eq(other.1.iter()));
             prop_assert_eq!(&value.2, &other.2);
             prop_assert_eq!(value.3.as_deref(), other.3.as_deref());
+            let entries = |map: &Ordered| -> Vec<(Vec<u8>, Vec<u8>, [u64; 20])> {
+                let entries = map.iter();
+                let entries =
+                    entries.map(|(key, cell)| (key.to_vec(), cell.0.0.to_vec(), cell.0.1));
+                entries.collect()
+            };
+            prop_assert_eq!(entries(&value.4), entries(&other.4));
 
             Ok(())
         },

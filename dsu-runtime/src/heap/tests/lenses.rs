@@ -6,16 +6,16 @@ use crate::ids::Tag;
 use std::ffi::c_void;
 use std::ptr;
 
-pub(super) const OLD: Tag = Tag(100);
-pub(super) const NEW: Tag = Tag(101);
-pub(super) const LAST: Tag = Tag(102);
-pub(super) const AFTER: Tag = Tag(103);
+pub(in crate::heap) const OLD: Tag = Tag(100);
+pub(in crate::heap) const NEW: Tag = Tag(101);
+pub(in crate::heap) const LAST: Tag = Tag(102);
+pub(in crate::heap) const AFTER: Tag = Tag(103);
 
 macro_rules! element {
     ($ty:ident, $tag:ident, {$($field:ident: $of:ty),*}) => {
         #[derive(Default, PartialEq, Eq, Debug)]
         #[repr(C)]
-        pub(super) struct $ty { $(pub(super) $field: $of),* }
+        pub(in crate::heap) struct $ty { $(pub(in crate::heap) $field: $of),* }
 
         // SAFETY: made of shared types.
         unsafe impl Shared for $ty {
@@ -177,7 +177,7 @@ unsafe extern "C" fn to_after(_: *const c_void, call: &mut Conversion) -> Conver
     }
 }
 
-pub(super) fn bind() {
+pub(in crate::heap) fn bind() {
     const NONE: Converter = Converter {
         target: 0,
         forward: false,
@@ -234,11 +234,11 @@ pub(super) fn bind() {
     entry::<After>(AFTER, [NONE; 4]);
 }
 
-pub(super) fn text(of: &str) -> SharedBytes {
+pub(in crate::heap) fn text(of: &str) -> SharedBytes {
     SharedBytes::from_slice(of.as_bytes()).expect("room")
 }
 
-pub(super) fn new(extra: u32, note: &str) -> Versioned<New> {
+pub(in crate::heap) fn new(extra: u32, note: &str) -> Versioned<New> {
     let name = text("a name that lies in a block of its own (new)");
     Versioned::new(New {
         count: 1,
@@ -249,7 +249,7 @@ pub(super) fn new(extra: u32, note: &str) -> Versioned<New> {
     .expect("room")
 }
 
-pub(super) fn old(name: &str) -> Versioned<Old> {
+pub(in crate::heap) fn old(name: &str) -> Versioned<Old> {
     Versioned::new(Old {
         count: 1,
         name: text(name),
@@ -257,4 +257,4 @@ pub(super) fn old(name: &str) -> Versioned<Old> {
     .expect("room")
 }
 
-pub(super) const NOTE: &str = "what the older version knows nothing of";
+pub(in crate::heap) const NOTE: &str = "what the older version knows nothing of";

@@ -9,8 +9,9 @@ mod crashes;
 mod cursor;
 mod everything;
 mod frozen;
-mod lenses;
+pub(in crate::heap) mod lenses;
 mod models;
+mod ordered;
 mod taken_out;
 
 use super::account::{Activity, HeapAccount};
@@ -24,7 +25,7 @@ use std::alloc::Layout;
 use std::ptr::NonNull;
 
 /// Runs `body` as the worker of a fresh heap, which must be empty again afterwards.
-fn as_worker(name: &str, body: impl FnOnce()) {
+pub(in crate::heap) fn as_worker(name: &str, body: impl FnOnce()) {
     with_regions(name, ROOMY, || {
         WorkerContext::current().attach(WorkerSlot(0));
         body();
@@ -39,7 +40,7 @@ fn as_worker(name: &str, body: impl FnOnce()) {
 }
 
 /// Runs `test` as a worker on `cases` values of the strategy; each must leave the heap as it was.
-fn for_all<S: Strategy>(
+pub(in crate::heap) fn for_all<S: Strategy>(
     name: &str,
     cases: u32,
     strategy: S,
@@ -63,7 +64,7 @@ fn for_all<S: Strategy>(
 }
 
 /// All allocated blocks: address and bytes. Fails where the allocator's books are not in order.
-fn allocated() -> Vec<(NonNull<u8>, usize)> {
+pub(in crate::heap) fn allocated() -> Vec<(NonNull<u8>, usize)> {
     let account = HeapAccount::take(Activity::Quiescent);
     assert_eq!(account.findings, [""; 0]);
     BlockMap::new().unreached()
@@ -102,7 +103,7 @@ impl Owned {
 
     /// What `value` owns; fails where something is damaged, or a block is not allocated or has two
     /// owners.
-    fn of<T: Shared>(value: &mut T) -> Owned {
+    pub(in crate::heap) fn of<T: Shared>(value: &mut T) -> Owned {
         let mut owned = Owned::default();
         value.visit(&mut owned);
         assert_eq!(owned.damage, [""; 0]);

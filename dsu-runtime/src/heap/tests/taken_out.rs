@@ -1,7 +1,7 @@
 //! What a visitor takes out of a container: a panic in the middle leaves what is there, each once.
 
-use super::super::{Activity, HeapAccount, SharedBytes, SharedDeque, SharedMap, SharedVec};
-use super::super::{Inline, Shared, Visitor};
+use super::super::{Activity, HeapAccount, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap};
+use super::super::{Inline, Shared, SharedVec, Visitor};
 use super::{as_worker, test_name};
 use crate::ids::Tag;
 use dsu_macros::Shared;
@@ -123,6 +123,15 @@ fn a_panic_while_elements_are_taken_out_leaves_the_others_once() {
                 map
             },
             |map: &SharedMap<u64, Touchy>| map.iter().map(|(n, _)| *n).collect(),
+        );
+        everywhere(
+            || {
+                // Keys so wide that there are several nodes.
+                let mut map = SharedOrderedMap::new();
+                (0..COUNT).for_each(|n| drop(map.insert([n; 20], touchy(n)).expect("room")));
+                map
+            },
+            |map: &SharedOrderedMap<[u64; 20], Touchy>| map.keys().map(|key| key[0]).collect(),
         );
     });
 }

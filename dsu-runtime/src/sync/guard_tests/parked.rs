@@ -6,7 +6,9 @@ use crate::abi::{GuardCell, Parked};
 use crate::error::AccessError;
 use crate::heap::stepping::at_every_store;
 use crate::heap::testing::test_name;
-use crate::heap::{Element, SharedBytes, SharedDeque, SharedMap, SharedVec, Versioned, live};
+use crate::heap::{
+    Element, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedVec, Versioned, live,
+};
 use crate::ids::{SweepId, WorkerSlot};
 use crate::sync::{GuardSlot, recover_worker};
 use crate::update::{SweepSlice, check_guards, sweep_guards};
@@ -58,6 +60,7 @@ crate::transformer!(ValueLens);
     map: SharedMap<u64, OldValue>,
     list: SharedVec<OldValue>,
     queue: SharedDeque<OldValue>,
+    ordered: SharedOrderedMap<[u64; 16], OldValue>,
     maybe: Option<Versioned<OldValue>>,
     shelf: SharedVec<(Versioned<OldValue>, SharedVec<Piece>, Option<Versioned<Piece>>)>
 )]
@@ -68,6 +71,7 @@ pub static PARKED_OLD: GuardMutex;
     map: SharedMap<u64, NewValue>,
     list: SharedVec<NewValue>,
     queue: SharedDeque<NewValue>,
+    ordered: SharedOrderedMap<[u64; 16], NewValue>,
     maybe: Option<Versioned<NewValue>>,
     shelf: SharedVec<(Versioned<NewValue>, SharedVec<Piece>, Option<Versioned<Piece>>)>,
     renamed_from = "PARKED_OLD"
@@ -301,6 +305,7 @@ fn every_container_drops_what_is_discarded_and_keeps_the_rest_in_order() {
                     _ => text(&n.to_string()),
                 };
                 guard.map.insert(n, value()).expect("room");
+                guard.ordered.insert([n; 16], value()).expect("room");
                 guard.list.push(value()).expect("room");
                 // Around the end of its ring.
                 match n % 2 {
@@ -316,7 +321,7 @@ fn every_container_drops_what_is_discarded_and_keeps_the_rest_in_order() {
             while !pass.is_done {
                 pass.add(sweep_guards(SweepId(1), Parked::Discarded, old_cells, 1));
             }
-            assert_eq!((pass.discarded, pass.failed), (334 * 3 + 1, 0));
+            assert_eq!((pass.discarded, pass.failed), (334 * 4 + 1, 0));
             assert_eq!(parked(), 0, "of {before}");
             is_sound();
             let guard = PARKED_OLD.lock(cx).expect("sound");
@@ -332,6 +337,12 @@ fn every_container_drops_what_is_discarded_and_keeps_the_rest_in_order() {
                 .map(|v| shown(v.expect("a form")))
                 .collect();
             assert_eq!(list, kept);
+            let ordered: Vec<_> = guard
+                .ordered
+                .values()
+                .map(|v| shown(v.expect("a form")))
+                .collect();
+            assert_eq!(ordered, kept);
             assert_eq!(
                 (guard.map.len(), guard.queue.len()),
                 (kept.len(), kept.len())
@@ -461,6 +472,7 @@ fn worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed
                 };
                 guard.map.insert(n, value()).expect("room");
                 guard.queue.push_back(value()).expect("room");
+                guard.ordered.insert([n; 16], value()).expect("room");
             }
         });
         let before = vec![1, 2, 4, 5, 7, 8, 10, 11];
@@ -471,13 +483,20 @@ fn worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed
             || {
                 let cx = &Worker::of_runtime();
                 let pass = sweep_to_old(1, Parked::Discarded);
-                assert_eq!((pass.discarded, pass.failed), (8, 0));
+                assert_eq!((pass.discarded, pass.failed), (12, 0));
                 assert_eq!(queued(cx), before);
                 let mut guard = PARKED_OLD.lock(cx).expect("sound");
                 for (at, number) in [(2, "100"), (6, "101")] {
                     let cell = Versioned::new(old(number)).expect("room");
                     let put = guard.queue.insert_cell(at, cell);
                     put.unwrap_or_else(|_| panic!("no room"));
+                }
+                // So many that nodes divide, and become one again.
+                for n in 0..20 {
+                    guard.ordered.insert([n * 3; 16], old("put")).expect("room");
+                }
+                while guard.ordered.len() > 8 {
+                    guard.ordered.remove_nth(3).expect("room");
                 }
                 drop(guard);
                 let mut guard = PARKED_OLD.lock(cx).expect("sound");
@@ -500,6 +519,8 @@ fn worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed
                     assert!([&before, &put_in, &removed].contains(&&found), "{found:?}");
                     let guard = PARKED_OLD.lock(cx).expect("sound");
                     assert_eq!(guard.map.len(), 8);
+                    let numbers: Vec<u64> = guard.ordered.keys().map(|key| key[0]).collect();
+                    assert!(numbers.is_sorted() && numbers.len() == 8, "{numbers:?}");
                     drop(guard);
                     let cells = PARKED_OLD.cells().iter().collect();
                     let findings = check_guards(cells).findings;
@@ -507,7 +528,7 @@ fn worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed
                     assert!(findings.iter().all(is_lost), "{findings:?}");
                     assert_eq!(parked(), 0, "{findings:?} {found:?}");
                     let old = live::count(OldValue::tag().get());
-                    assert_eq!(old, found.len() as i64 + 8, "{findings:?} {found:?}");
+                    assert_eq!(old, found.len() as i64 + 8 + 8, "{findings:?} {found:?}");
                 });
             },
         );

@@ -1,0 +1,9 @@
+//! Containers that change shape while both sides write: against a model, with slices of any length, flips
+//! that stand or do not, and a heap that fails at any allocation.
+//!
+//! D1: a key that is not marked has in the twin the word that the container has, or both have none, or
+//! the twin has not come there. D2: a twin reads, drops and shows nothing that a word leads to: every
+//! block is reached once. D3: nobody trusts a twin that was given up, or that somebody died in.
+
+mod maps;
+mod world;
