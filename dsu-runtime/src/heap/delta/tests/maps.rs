@@ -53,7 +53,9 @@ impl<V: Version> Side for SharedMap<SharedBytes, V> {
     }
 
     fn rows(&self) -> BTreeMap<u64, Row> {
-        self.iter().map(|(key, cell)| (number(key), row(cell))).collect()
+        self.iter()
+            .map(|(key, cell)| (number(key), row(cell)))
+            .collect()
     }
 }
 
@@ -76,7 +78,11 @@ pub(super) fn check_words(
     is_marked: impl Fn(u64) -> bool,
     is_filled: bool,
 ) {
-    for key in own.keys().chain(twin.keys()).filter(|key| !is_marked(**key)) {
+    for key in own
+        .keys()
+        .chain(twin.keys())
+        .filter(|key| !is_marked(**key))
+    {
         match (own.get(key), twin.get(key)) {
             (Some(_), None) => assert!(!is_filled, "key {key} was forgotten"),
             (own, twin) => assert_eq!(own, twin, "key {key}"),
