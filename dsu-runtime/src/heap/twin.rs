@@ -320,8 +320,8 @@ impl TwinWord {
     }
 
     /// A walk over the container's elements, which notices whether the visitor changed any.
-    pub(super) fn watch<'a>(&self, visitor: &'a mut dyn Visitor) -> Watch<'a> {
-        Watch {
+    pub(super) fn changes<'a>(&self, visitor: &'a mut dyn Visitor) -> Changes<'a> {
+        Changes {
             visitor,
             twin: TwinWord(self.0),
             has_changed: false,
@@ -331,13 +331,13 @@ impl TwinWord {
 
 /// Passes everything on, and gives the twin up where a cell got another word or was taken out: a sweep
 /// changes nearly all, and ends with the twin gone.
-pub(super) struct Watch<'a> {
+pub(super) struct Changes<'a> {
     visitor: &'a mut dyn Visitor,
     twin: TwinWord,
     has_changed: bool,
 }
 
-impl Drop for Watch<'_> {
+impl Drop for Changes<'_> {
     fn drop(&mut self) {
         // In place: no conversion is open in a walk that writes, so the word stays the same.
         if self.has_changed && self.twin.is_following() && !self.twin.is_broken() {
@@ -347,7 +347,7 @@ impl Drop for Watch<'_> {
     }
 }
 
-impl Visitor for Watch<'_> {
+impl Visitor for Changes<'_> {
     fn block(&mut self, pointer: NonNull<u8>, layout: Layout) {
         self.visitor.block(pointer, layout);
     }

@@ -394,8 +394,8 @@ unsafe impl<T: Shared> Shared for SharedVec<T> {
             return;
         }
         self.twin.show(visitor);
-        let mut watch = self.twin.watch(visitor);
-        row::visit(self, &mut watch);
+        let mut changes = self.twin.changes(visitor);
+        row::visit(self, &mut changes);
     }
 }
 

@@ -24,7 +24,7 @@ pub use keyed::{KeyOf, Keyed};
 pub use partitioned::{Partitioned, PartitionedItems, Route};
 pub use prepare::{Items, Prepare, PrepareItems, Progress};
 pub use reshaped::Reshaped;
-pub use shape::{Hashed, MapShape};
+pub use shape::{Hashed, MapShape, Ordered};
 
 use crate::error::AccessError;
 use xform::LensError;

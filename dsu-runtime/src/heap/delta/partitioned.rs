@@ -213,6 +213,13 @@ fn new_family() -> u64 {
     RandomState::new().hash_one(0u64) | 1
 }
 
+/// Whether these are the places of all parts of one family, in their order.
+pub(super) fn belong_together(places: &[Place]) -> bool {
+    let family = places.first().map_or(0, |place| place.family);
+    let expected = (0..).map(|index| Place { family, index });
+    family != 0 && places.iter().copied().eq(expected.take(places.len()))
+}
+
 fn prepare_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
     maps: [&mut S::Map<V>; N],
     until: Nanos,
@@ -225,12 +232,8 @@ fn prepare_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
             None => return Ok(Progress::Done),
         }
     }
-    let family = twins.first().map_or(0, |twin| twin.body.place.family);
-    let belongs = |(index, twin): (usize, &&mut OfPart<S, K>)| {
-        let index = index as u64;
-        !twin.is_discarding() && family != 0 && twin.body.place == Place { family, index }
-    };
-    if !twins.iter().enumerate().all(belongs) {
+    let places: Vec<Place> = twins.iter().map(|twin| twin.body.place).collect();
+    if twins.iter().any(|twin| twin.is_discarding()) || !belong_together(&places) {
         // One begins anew, and so do all.
         twins.iter_mut().for_each(|twin| twin.discard());
         for twin in &mut twins {

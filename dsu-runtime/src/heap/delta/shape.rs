@@ -5,8 +5,9 @@ use super::key::DeltaKey;
 use crate::error::HeapFull;
 use crate::heap::twin::TwinWord;
 use crate::heap::vec::VecMarks;
-use crate::heap::{Shared, SharedMap, SharedVec};
+use crate::heap::{Shared, SharedMap, SharedOrderedMap, SharedVec};
 use std::hash::Hash;
+use std::ops::Bound;
 
 /// What can be dropped a piece at a time.
 pub trait Emptied {
@@ -17,7 +18,7 @@ pub trait Emptied {
     fn drop_some(&mut self) -> Result<bool, HeapFull>;
 }
 
-/// A shape of maps with keys `K`: [`Hashed`], [`Ordered`](super::Ordered).
+/// A shape of maps with keys `K`: [`Hashed`], [`Ordered`].
 ///
 /// What is not documented here is as in the maps' own methods.
 pub trait MapShape<K: DeltaKey>: 'static {
@@ -124,6 +125,77 @@ impl<K: DeltaKey + Hash> MapShape<K> for Hashed {
     unsafe fn cast<V: Shared, W: Shared>(map: SharedMap<K, V>) -> SharedMap<K, W> {
         // SAFETY: by the caller.
         unsafe { map.cast() }
+    }
+}
+
+/// [`SharedOrderedMap`].
+#[derive(Debug)]
+pub struct Ordered;
+
+impl<K: DeltaKey + Ord> MapShape<K> for Ordered {
+    type Map<V: Shared> = SharedOrderedMap<K, V>;
+    /// The last key that was seen.
+    type Place = Option<K>;
+
+    fn len<V: Shared>(map: &SharedOrderedMap<K, V>) -> usize {
+        map.len()
+    }
+
+    fn cell<'m, V: Shared>(map: &'m SharedOrderedMap<K, V>, key: &K) -> Option<&'m V::Cell> {
+        map.get_cell(key)
+    }
+
+    fn cell_mut<'m, V: Shared>(
+        map: &'m mut SharedOrderedMap<K, V>,
+        key: &K,
+    ) -> Result<Option<&'m mut V::Cell>, HeapFull> {
+        map.get_cell_mut(key)
+    }
+
+    fn put<V: Shared>(
+        map: &mut SharedOrderedMap<K, V>,
+        key: K,
+        cell: V::Cell,
+    ) -> Result<(), HeapFull> {
+        Ok(map.insert_cell(key, cell).map(drop)?)
+    }
+
+    fn remove<V: Shared>(map: &mut SharedOrderedMap<K, V>, key: &K) -> Result<(), HeapFull> {
+        map.remove_entry(key).map(drop)
+    }
+
+    fn batch<V: Shared>(
+        map: &SharedOrderedMap<K, V>,
+        place: &Option<K>,
+        most: usize,
+        see: &mut dyn FnMut(&K, &V::Cell),
+    ) -> Result<Option<Option<K>>, HeapFull> {
+        let from = place.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut left = map.range::<K>((from, Bound::Unbounded));
+        let mut last = None;
+        for (key, cell) in left.by_ref().take(most) {
+            see(key, cell);
+            last = Some(key);
+        }
+        match left.next().and(last) {
+            Some(key) => Ok(Some(Some(key.copy()?))),
+            None => Ok(None),
+        }
+    }
+
+    fn twin<V: Shared>(map: &mut SharedOrderedMap<K, V>) -> &mut TwinWord {
+        map.twin()
+    }
+
+    unsafe fn cast<V: Shared, W: Shared>(map: SharedOrderedMap<K, V>) -> SharedOrderedMap<K, W> {
+        // SAFETY: by the caller.
+        unsafe { map.cast() }
+    }
+}
+
+impl<K: Shared + Ord, V: Shared> Emptied for SharedOrderedMap<K, V> {
+    fn drop_some(&mut self) -> Result<bool, HeapFull> {
+        SharedOrderedMap::drop_some(self)
     }
 }
 

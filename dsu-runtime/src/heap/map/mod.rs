@@ -481,11 +481,11 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
             return;
         }
         self.twin.show(visitor);
-        let mut watch = self.twin.watch(visitor);
+        let mut changes = self.twin.changes(visitor);
         // Keys can own boxes only where their schema says so, and then are never left out.
-        let shows_keys = !watch.wants_boxes_only() || K::schema().holds_boxes();
+        let shows_keys = !changes.wants_boxes_only() || K::schema().holds_boxes();
         self.table.visit(
-            &mut watch,
+            &mut changes,
             shows_keys,
             |key, to| key.visit(to),
             |cell, to| cell.visit(to),

@@ -23,6 +23,7 @@ mod walk;
 
 use super::map::NoRoom;
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
+use super::twin::{self, TwinWord};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
@@ -44,15 +45,19 @@ use tree::{Sought, Tree};
 ///
 /// Overwrite with [`insert`](SharedOrderedMap::insert): the new element has no complement. Edit with
 /// [`get_mut`](SharedOrderedMap::get_mut): the complement stays (R6).
-#[repr(transparent)]
+#[repr(C)]
 pub struct SharedOrderedMap<K: Shared + Ord, V: Shared> {
     tree: Tree<K, V::Cell>,
+    twin: TwinWord,
 }
 
 impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     /// An empty map.
     pub const fn new() -> Self {
-        SharedOrderedMap { tree: Tree::EMPTY }
+        SharedOrderedMap {
+            tree: Tree::EMPTY,
+            twin: TwinWord::NONE,
+        }
     }
 
     /// Number of entries, foreign ones included (R11).
@@ -127,9 +132,22 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        let cell = self.tree.find_mut(key)?;
+        let mut path = Path::new();
+        match self.tree.seek(key, &mut path) {
+            Some(Sought::Found) => self.cell_at(&mut path).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The cell of an entry that was found, to change.
+    fn cell_at(&mut self, path: &mut Path<K, V::Cell>) -> Result<&mut V::Cell, HeapFull> {
+        self.tree.own(path)?;
+        let (key, mut cell) = path.entry();
         // SAFETY: an entry in a block that may be written, borrowed as `self` is.
-        Ok(cell.map(|mut cell| unsafe { cell.as_mut() }))
+        unsafe {
+            self.twin.mark_ordered(key.as_ref());
+            Ok(cell.as_mut())
+        }
     }
 
     /// Puts in an element without complement (R6); returns the cell that it takes the place of.
@@ -152,12 +170,12 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     ) -> Result<Option<V::Cell>, NoRoom<K, V::Cell>> {
         let mut path = Path::new();
         match self.tree.seek(&key, &mut path) {
-            Some(Sought::Found) => match self.tree.own(&mut path) {
-                // SAFETY: an entry in a block that may be written; nobody else has the map.
-                Ok(()) => Ok(Some(mem::replace(unsafe { path.entry().1.as_mut() }, cell))),
+            Some(Sought::Found) => match self.cell_at(&mut path) {
+                Ok(old) => Ok(Some(mem::replace(old, cell))),
                 Err(HeapFull) => Err(NoRoom { key, cell }),
             },
             sought => {
+                self.twin.mark_ordered(&key);
                 let mut way = sought.is_some().then_some(&mut path);
                 match self.tree.make_room(way.as_deref_mut()) {
                     Ok(room) => {
@@ -202,13 +220,11 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     {
         let mut path = Path::new();
         let mut cell = match self.tree.seek(key, &mut path) {
-            Some(Sought::Found) => {
-                self.tree.own(&mut path)?;
-                path.entry().1
-            }
+            Some(Sought::Found) => return self.cell_at(&mut path)?.get_mut(),
             sought => {
                 let (key, value) = make()?;
                 let cell = V::Cell::new(value)?;
+                self.twin.mark_ordered(&key);
                 let mut way = sought.is_some().then_some(&mut path);
                 let room = self.tree.make_room(way.as_deref_mut())?;
                 self.tree.fill(way, room, (key, cell))
@@ -245,9 +261,15 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     {
         let mut path = Path::new();
         match self.tree.seek(key, &mut path) {
-            Some(Sought::Found) => self.tree.take(&mut path).map(Some),
+            Some(Sought::Found) => self.take_at(&mut path).map(Some),
             _ => Ok(None),
         }
+    }
+
+    fn take_at(&mut self, path: &mut Path<K, V::Cell>) -> Result<(K, V::Cell), HeapFull> {
+        let (key, cell) = self.tree.take(path)?;
+        self.twin.mark_ordered(&key);
+        Ok((key, cell))
     }
 
     /// Takes key and cell of the entry of this rank, foreign or not, the complement with it; `None` beyond
@@ -257,7 +279,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     /// `HeapFull` inside a transformer.
     pub fn remove_nth(&mut self, rank: usize) -> Result<Option<(K, V::Cell)>, HeapFull> {
         match self.way_to(rank) {
-            Some(mut path) => self.tree.take(&mut path).map(Some),
+            Some(mut path) => self.take_at(&mut path).map(Some),
             None => Ok(None),
         }
     }
@@ -282,10 +304,8 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
 
     /// Takes an entry out, its value in this version's form.
     fn take_value(&mut self, path: &mut Path<K, V::Cell>) -> Result<(K, V), AccessError> {
-        self.tree.own(path)?;
         // Converted in place first: a value that cannot be had is not lost.
-        // SAFETY: an entry in a block that may be written; nobody else has the map.
-        unsafe { path.entry().1.as_mut() }.get_mut()?;
+        self.cell_at(path)?.get_mut()?;
         let (key, cell) = self.tree.take(path)?;
         Ok((key, cell.into_value()?))
     }
@@ -324,7 +344,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
         let Some(mut path) = self.way_to(rank) else {
             return Ok(None);
         };
-        self.tree.own(&mut path)?;
+        self.cell_at(&mut path)?;
         let (key, mut cell) = path.entry();
         // SAFETY: an entry in a block that may be written, borrowed as `self` is.
         Ok(Some(unsafe { (key.as_ref(), cell.as_mut()) }))
@@ -382,6 +402,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
         &mut self,
         mut keep: impl FnMut(&K, &mut V::Cell) -> bool,
     ) -> Result<(), HeapFull> {
+        self.twin.give_up();
         let mut rank = 0;
         while let Some(mut path) = self.way_to(rank) {
             self.tree.own(&mut path)?;
@@ -403,6 +424,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
 
     /// Drops all entries and gives the blocks back.
     pub fn clear(&mut self) {
+        self.twin.give_up();
         self.tree.clear();
     }
 }
@@ -417,7 +439,65 @@ where
     pub fn rebind<W: Shared<Cell = Versioned<W>> + Element>(self) -> SharedOrderedMap<K, W> {
         // SAFETY: both are the same words; a box of V and one of W differ in the type that they
         // convert to, and the tag in each tells what it holds.
-        unsafe { mem::transmute::<SharedOrderedMap<K, V>, SharedOrderedMap<K, W>>(self) }
+        unsafe { self.cast() }
+    }
+}
+
+impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
+    /// The same map over cells of another type, which are words too.
+    ///
+    /// # Safety
+    /// Of all maps with these words at most one is used as one of boxes.
+    pub(super) unsafe fn cast<W: Shared>(self) -> SharedOrderedMap<K, W> {
+        const { twin::assert_words::<V::Cell, W::Cell>() };
+        // SAFETY: nodes are laid out by the sizes of keys and cells, and cells are one word.
+        unsafe { mem::transmute_copy(&ManuallyDrop::new(self)) }
+    }
+
+    /// Where the map's twin is.
+    pub(super) fn twin(&mut self) -> &mut TwinWord {
+        &mut self.twin
+    }
+
+    /// Drops some entries, those of the greatest keys; false once there are none.
+    ///
+    /// # Errors
+    /// `HeapFull` inside a transformer.
+    pub(super) fn drop_some(&mut self) -> Result<bool, HeapFull> {
+        const SOME: usize = 64;
+        for _ in 0..SOME {
+            let Some(mut path) = self.len().checked_sub(1).and_then(|last| self.way_to(last)) else {
+                return Ok(false);
+            };
+            drop(self.tree.take(&mut path)?);
+        }
+        Ok(true)
+    }
+}
+
+impl TwinWord {
+    /// Notes that the element of a key changes, comes or goes.
+    #[inline]
+    fn mark_ordered<K: Shared + Ord>(&mut self, key: &K) {
+        if self.is_set() {
+            self.note_ordered(key);
+        }
+    }
+
+    #[cold]
+    fn note_ordered<K: Shared + Ord>(&mut self, key: &K) {
+        let Some(marks) = self.marks::<SharedOrderedMap<K, ()>>() else {
+            return;
+        };
+        if marks.contains(key) {
+            return;
+        }
+        let noted = key
+            .duplicate()
+            .is_some_and(|copy| copy.and_then(|key| Ok(marks.insert(key, ())?)).is_ok());
+        if !noted {
+            self.give_up();
+        }
     }
 }
 
@@ -430,6 +510,7 @@ impl<K: Shared + Ord, V: Shared> Default for SharedOrderedMap<K, V> {
 impl<K: Shared + Ord, V: Shared> Drop for SharedOrderedMap<K, V> {
     fn drop(&mut self) {
         // A drop writes nothing: `self` may lie in a block that must stay as it is.
+        self.twin.end();
         ManuallyDrop::new(self.tree.bits()).clear();
     }
 }
@@ -451,10 +532,12 @@ unsafe impl<K: Shared + Ord, V: Shared> Shared for SharedOrderedMap<K, V> {
         if is_of_no_use::<Self>(visitor) {
             return;
         }
+        self.twin.show(visitor);
+        let mut changes = self.twin.changes(visitor);
         // Keys can own boxes only where their schema says so, and then are never left out.
-        let shows_keys = !visitor.wants_boxes_only() || K::schema().holds_boxes();
+        let shows_keys = !changes.wants_boxes_only() || K::schema().holds_boxes();
         self.tree.visit(
-            visitor,
+            &mut changes,
             shows_keys,
             |key, to| key.visit(to),
             |cell, to| cell.visit(to),

@@ -166,25 +166,6 @@ impl<K, C> Tree<K, C> {
         path.replace_node(level, node);
     }
 
-    /// The element of a key, in a node that may be written.
-    pub(super) fn find_mut<Q>(&mut self, key: &Q) -> Result<Option<NonNull<C>>, HeapFull>
-    where
-        K: Borrow<Q>,
-        Q: Ord + ?Sized,
-    {
-        if WorkerContext::current().converting.get() == 0 {
-            return Ok(self.find(key).map(|(node, index)| node.cell(index)));
-        }
-        let mut path = Path::new();
-        match self.seek(key, &mut path) {
-            Some(Sought::Found) => {
-                self.own(&mut path)?;
-                Ok(Some(path.entry().1))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Drops all entries and gives the blocks back.
     pub(super) fn clear(&mut self) {
         // Forgotten first: whatever a drop does, it finds an empty map.

@@ -17,7 +17,6 @@ use proptest::test_runner::TestCaseResult;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use xform::Lens;
 
 /// The tags of twins, as a library that was bound has them.
 pub(super) struct TestTwin {
@@ -118,6 +117,7 @@ pub(super) trait Version: Boxed<Refusal = HeapFull> {
     fn make(key: u64, count: u64, extra: u32) -> Self;
     fn row(&self) -> (u64, Option<u32>);
     fn set_count(&mut self, count: u64);
+    fn set_key(&mut self, key: u64);
 }
 
 const SUFFIX: &str = " (new)";
@@ -136,6 +136,10 @@ impl Version for Old {
 
     fn set_count(&mut self, count: u64) {
         self.count = count;
+    }
+
+    fn set_key(&mut self, key: u64) {
+        failing_after(u64::MAX, || self.name = Self::make(key, 0, 0).name);
     }
 }
 
@@ -156,6 +160,10 @@ impl Version for New {
     fn set_count(&mut self, count: u64) {
         self.count = count;
     }
+
+    fn set_key(&mut self, key: u64) {
+        failing_after(u64::MAX, || self.name = Self::make(key, 0, 0).name);
+    }
 }
 
 pub(super) fn row<V: Version>(cell: &Versioned<V>) -> Row {
@@ -170,7 +178,7 @@ pub(super) fn row<V: Version>(cell: &Versioned<V>) -> Row {
 pub(super) trait Side: Shared + Default {
     fn put(&mut self, key: u64, count: u64, extra: u32) -> bool;
     fn edit(&mut self, key: u64, count: u64) -> bool;
-    fn remove(&mut self, key: u64) -> bool;
+    fn erase(&mut self, key: u64) -> bool;
     /// Moves the box, with all that it keeps, to another key.
     fn rename(&mut self, from: u64, to: u64) -> bool;
     fn clear(&mut self);
@@ -320,7 +328,7 @@ impl<L: Tested> World<L> {
                 }
             }
             Deed::Remove(key) => {
-                if side!(it => it.remove(key)) {
+                if side!(it => it.erase(key)) {
                     model.remove(&key);
                 }
             }
