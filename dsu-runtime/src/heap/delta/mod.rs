@@ -14,9 +14,9 @@ mod partitioned;
 mod prepare;
 mod reshaped;
 mod shape;
+mod twins;
 #[cfg(test)]
 mod tests;
-mod twins;
 
 pub use follow::Peek;
 pub use key::DeltaKey;

@@ -96,11 +96,7 @@ pub(super) fn key(number: u64) -> SharedBytes {
 }
 
 fn key_of(number: u64) -> SharedBytes {
-    let pad = if number % 2 == 0 {
-        ""
-    } else {
-        ", which has a block of its own"
-    };
+    let pad = if number % 2 == 0 { "" } else { ", which has a block of its own" };
     text(&format!("key {number:04}{pad}"))
 }
 
@@ -243,9 +239,7 @@ pub(super) fn deeds(keys: u64) -> impl Strategy<Value = Vec<(Deed, u64)>> {
 }
 
 /// A lens over containers, as these tests use it.
-pub(super) trait Tested:
-    Prepare<Left: Side, Right: Side, Complement = ()> + Default
-{
+pub(super) trait Tested: Prepare<Left: Side, Right: Side, Complement = ()> + Default {
     /// Fails where D1 does not hold.
     fn check_left(left: &mut Self::Left);
     fn check_right(right: &mut Self::Right);
@@ -321,10 +315,7 @@ impl<L: Tested> World<L> {
             Deed::Edit(key, count) => {
                 if side!(it => it.edit(key, count)) {
                     assert!(!(is_left && known(key).is_some_and(|e| e.extra == FOREIGN)));
-                    model
-                        .get_mut(&key)
-                        .expect("it was there to be edited")
-                        .count = count;
+                    model.get_mut(&key).expect("it was there to be edited").count = count;
                 }
             }
             Deed::Remove(key) => {
@@ -390,10 +381,7 @@ impl<L: Tested> World<L> {
                 let made = failing_after(limit, || {
                     convert(&left, stands, |left| L::default().forward(left, None))
                 });
-                assert!(
-                    made.is_some() == stands || limit != u64::MAX,
-                    "it can be flipped"
-                );
+                assert!(made.is_some() == stands || limit != u64::MAX, "it can be flipped");
                 match made {
                     Some(right) => {
                         std::mem::forget(left);
@@ -406,10 +394,7 @@ impl<L: Tested> World<L> {
                 let made = failing_after(limit, || {
                     convert(&right, stands, |right| L::default().backward(right, None))
                 });
-                assert!(
-                    made.is_some() == stands || limit != u64::MAX,
-                    "it can be flipped"
-                );
+                assert!(made.is_some() == stands || limit != u64::MAX, "it can be flipped");
                 match made {
                     Some(left) => {
                         std::mem::forget(right);
