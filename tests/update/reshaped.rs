@@ -252,36 +252,43 @@ impl Writer {
     }
 }
 
-/// Somebody who has the stops in hand until this goes.
-struct Hold {
-    path: PathBuf,
-    holder: Option<JoinHandle<()>>,
-}
+/// While this is there, whoever fills the stops stays in the middle of them, and nobody else gets at them.
+struct Hold(PathBuf);
 
 impl Hold {
     fn new(fleet: &Fleet) -> Hold {
-        Hold::by(fleet, Client::new(fleet.address()))
+        let supervisor = fleet.now().data["pid"].as_u64().expect("a number");
+        let path = std::env::temp_dir().join(format!("atlas-{supervisor}.hold"));
+        fs::write(&path, "").expect("a temporary file");
+        let mut client = Client::new(fleet.address());
+        client.ask(&format!("S PUT {TIRESOME} 777"));
+        Hold(path)
     }
 
-    fn by(fleet: &Fleet, mut client: Client) -> Hold {
-        let path = fleet.folder().join("hold");
-        let line = format!("HOLD {}", path.display());
-        let holder = std::thread::spawn(move || {
-            client.ask(&line);
-        });
-        until(|| path.exists().then_some(()));
-        Hold {
-            path,
-            holder: Some(holder),
-        }
+    /// Who stays there.
+    fn worker(&self, fleet: &Fleet) -> u32 {
+        until(|| {
+            let workers = fleet.now().workers;
+            let busy = workers.iter().find(|one| one.state.starts_with("busy"));
+            busy.map(|one| one.pid)
+        })
     }
 
-    fn release(&mut self) {
-        fs::remove_file(&self.path).expect("it is held");
-        let holder = self.holder.take().expect("released once");
-        holder.join().expect("no panic");
+    fn release(self, fleet: &Fleet) {
+        drop(self);
+        let mut client = Client::new(fleet.address());
+        client.ask(&format!("S PUT {TIRESOME} {TIRESOME}"));
     }
 }
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).expect("it is held");
+    }
+}
+
+/// A stop among those that were there before.
+const TIRESOME: u64 = FIRST_FILLED + 99;
 
 fn stage(fleet: &Fleet) -> String {
     fleet.now().stage
@@ -329,8 +336,7 @@ fn containers_that_change_shape_keep_every_write_through_updates_and_rollbacks()
 #[test]
 fn a_filling_shows_how_far_it_is_stands_still_and_is_called_off() {
     let fleet = atlas("filling");
-    let writers = Writers::start(&fleet);
-    let mut hold = Hold::new(&fleet);
+    let hold = Hold::new(&fleet);
     fleet.updated(&version(2), &["--probation", "0"]);
     await_stage(&fleet, "filling");
     // All places and the trails, but not the stops.
@@ -346,10 +352,11 @@ fn a_filling_shows_how_far_it_is_stands_still_and_is_called_off() {
     let before = fleet.now();
     assert!(before.workers.iter().all(|one| one.version == Some(1)));
     fleet.accepted(&["rollback"]);
-    hold.release();
+    hold.release(&fleet);
     assert_eq!(fleet.until_idle().version, 1);
     let history = fleet.ask(&["history"]).text;
     assert!(history.contains("rolled-back"), "{history}");
+    let writers = Writers::start(&fleet);
     writers.await_more(200);
     fleet.updated(&version(2), AT_ONCE);
     writers.await_more(200);
@@ -392,7 +399,6 @@ fn kill_worker(pid: u32) {
 #[test]
 fn a_worker_that_dies_in_a_filling_takes_the_update_back_and_leaves_all_as_it_was() {
     let fleet = atlas("death in a filling");
-    let writers = Writers::start(&fleet);
     let mut client = Client::new(fleet.address());
     // In the hands of a lens, in the middle of the trails.
     let trail = FIRST_FILLED + 1234;
@@ -403,21 +409,18 @@ fn a_worker_that_dies_in_a_filling_takes_the_update_back_and_leaves_all_as_it_wa
     assert_eq!(fleet.until_idle().version, 1);
     // By itself, in a filling that somebody holds up.
     client.ask(&format!("T PUT {trail} {trail}"));
-    let mut hold = Hold::new(&fleet);
+    let hold = Hold::new(&fleet);
     fleet.updated(&version(2), &["--probation", "0"]);
     await_stage(&fleet, "filling");
-    let workers = fleet.now().workers;
-    let mut idle = Client::new(fleet.address());
-    let pid: u32 = idle.ask("PID").parse().expect("a number");
-    assert!(workers.iter().any(|one| one.pid == pid));
-    kill_worker(pid);
-    hold.release();
+    kill_worker(hold.worker(&fleet));
+    hold.release(&fleet);
     assert_eq!(fleet.until_idle().version, 1);
     fleet.until_serving(3);
+    let writers = Writers::start(&fleet);
     writers.await_more(200);
     fleet.updated(&version(2), AT_ONCE);
     writers.finish(&fleet);
-    fleet.finish();
+    fleet.finish_after_deaths();
 }
 
 // R5, R28, I5: in the preparation before a flip, which drains what was marked since.
@@ -439,7 +442,7 @@ fn a_canary_that_dies_in_the_preparation_before_a_flip_leaves_the_older_form() {
     writers.await_more(300);
     fleet.updated(&version(2), AT_ONCE);
     writers.finish(&fleet);
-    fleet.finish();
+    fleet.finish_after_deaths();
 }
 
 // R5: said before anything runs.
