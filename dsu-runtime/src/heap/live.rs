@@ -135,8 +135,12 @@ pub fn keep(mark: Mark) {
     journal.depth.set(journal.depth.get() - 1);
     journal.base.set(mark.0);
     if journal.depth.get() == 0 {
-        for change in &journal.entries[..journal.len.get() as usize] {
-            apply(Tag(change.tag.get()), change.delta.get());
+        let changes = &journal.entries[..journal.len.get() as usize];
+        // What came before what went: whoever dies in the middle leaves too many in the books and not too
+        // few, so that an update looks once more instead of ending early.
+        for comes in [true, false] {
+            let now = changes.iter().filter(|c| (c.delta.get() > 0) == comes);
+            now.for_each(|change| apply(Tag(change.tag.get()), change.delta.get()));
         }
         journal.len.set(0);
     }

@@ -120,10 +120,14 @@ pub(crate) fn allocation_point() -> Result<(), HeapFull> {
 /// Runs `call` with only `allocations` more blocks to be had; inside another such call, these count by
 /// themselves.
 pub(crate) fn failing_after<R>(allocations: u64, call: impl FnOnce() -> R) -> R {
-    let outside = ALLOCATIONS_LEFT.replace(allocations);
-    let result = call();
-    ALLOCATIONS_LEFT.set(outside);
-    result
+    struct Outside(u64);
+    impl Drop for Outside {
+        fn drop(&mut self) {
+            ALLOCATIONS_LEFT.set(self.0);
+        }
+    }
+    let _outside = Outside(ALLOCATIONS_LEFT.replace(allocations));
+    call()
 }
 
 /// 256 MiB with a reserve of 16.

@@ -176,22 +176,22 @@ pub fn release_scratch() {
     }
 }
 
-/// While this lives, converted copies are made for nobody but who made it: they are freed with it, and
-/// not at the section's end.
+/// While this lives, converted copies are made for nobody but who made it: none that was made before is
+/// given, since boxes may have been edited in their own form meanwhile, and those that are made are freed
+/// with it and not at the section's end.
 pub(super) struct ScratchScope(usize);
 
 impl ScratchScope {
     pub(super) fn begin() -> ScratchScope {
+        copies::forget();
         ScratchScope(journal().scratch.len())
     }
 }
 
 impl Drop for ScratchScope {
     fn drop(&mut self) {
-        if journal().scratch.len() > self.0 {
-            copies::forget();
-            free_down_to(&journal().scratch, self.0, free_fresh);
-        }
+        copies::forget();
+        free_down_to(&journal().scratch, self.0, free_fresh);
     }
 }
 

@@ -227,8 +227,9 @@ impl TwinWord {
         let block = block::allocate(Form::of::<Twin<M, B>>().layout(false)?)?;
         // SAFETY: a new block of this layout.
         unsafe { block.cast::<Twin<M, B>>().write(twin) };
-        self.0 = BoxWord::new(tag, block, None).0;
+        // Counted first: whoever dies in between leaves one too many in the books, and not one too few.
         live::add(tag, 1);
+        self.0 = BoxWord::new(tag, block, None).0;
         Ok(())
     }
 

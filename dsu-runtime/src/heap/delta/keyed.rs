@@ -136,7 +136,9 @@ fn of_place(place: usize, error: AccessError) -> AccessError {
         AccessError::Foreign => AccessError::Failed(format!(
             "the element at {place} has no form in the newer version, which has to read its key"
         )),
-        AccessError::Failed(reason) => AccessError::Failed(format!("the element at {place}: {reason}")),
+        AccessError::Failed(reason) => {
+            AccessError::Failed(format!("the element at {place}: {reason}"))
+        }
     }
 }
 
@@ -167,7 +169,9 @@ where
         let mut cursor = 0;
         while !marks.changed.is_empty() {
             let mut places = Vec::with_capacity(BATCH);
-            cursor = marks.changed.scan(cursor, BATCH, |place, _| places.push(*place));
+            cursor = marks
+                .changed
+                .scan(cursor, BATCH, |place, _| places.push(*place));
             for place in places {
                 if place < marks.known {
                     body.waiting.try_reserve(1)?;
@@ -389,7 +393,11 @@ where
 
     fn prepare_backward(right: &mut S::Map<V2>, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(right);
-        work(S::twin::<V2>(right), until, to_list::<S, K, V2>(&seen, until))
+        work(
+            S::twin::<V2>(right),
+            until,
+            to_list::<S, K, V2>(&seen, until),
+        )
     }
 
     fn discard_left(left: &mut SharedVec<V1>, until: Nanos) -> Result<Progress, AccessError> {
@@ -400,4 +408,3 @@ where
         discard::<S::Map<()>, AsList<S, K>>(S::twin::<V2>(right), until)
     }
 }
-

@@ -8,17 +8,19 @@
 
 mod body;
 mod follow;
+mod indexed;
 mod key;
 mod keyed;
 mod partitioned;
 mod prepare;
 mod reshaped;
 mod shape;
-mod twins;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 pub use follow::Peek;
+pub use indexed::{IndexMap, IndexOf, Indexed, IndexedItems};
 pub use key::DeltaKey;
 pub use keyed::{KeyOf, Keyed};
 pub use partitioned::{Partitioned, PartitionedItems, Route};

@@ -3,7 +3,7 @@
 
 use super::key::DeltaKey;
 use crate::error::HeapFull;
-use crate::heap::twin::TwinWord;
+use crate::heap::twin::{Boxed, TwinWord};
 use crate::heap::vec::VecMarks;
 use crate::heap::{Shared, SharedMap, SharedOrderedMap, SharedVec};
 use std::hash::Hash;
@@ -69,6 +69,9 @@ pub trait MapShape<K: DeltaKey>: 'static {
     #[doc(hidden)]
     fn twin<V: Shared>(map: &mut Self::Map<V>) -> &mut TwinWord;
 
+    /// The same map for another form of its elements (R5).
+    fn rebind<V: Boxed, W: Boxed>(map: Self::Map<V>) -> Self::Map<W>;
+
     /// The same map over other cells that are words.
     ///
     /// # Safety
@@ -120,6 +123,10 @@ impl<K: DeltaKey + Hash> MapShape<K> for Hashed {
 
     fn twin<V: Shared>(map: &mut SharedMap<K, V>) -> &mut TwinWord {
         map.twin()
+    }
+
+    fn rebind<V: Boxed, W: Boxed>(map: SharedMap<K, V>) -> SharedMap<K, W> {
+        map.rebind()
     }
 
     unsafe fn cast<V: Shared, W: Shared>(map: SharedMap<K, V>) -> SharedMap<K, W> {
@@ -185,6 +192,10 @@ impl<K: DeltaKey + Ord> MapShape<K> for Ordered {
 
     fn twin<V: Shared>(map: &mut SharedOrderedMap<K, V>) -> &mut TwinWord {
         map.twin()
+    }
+
+    fn rebind<V: Boxed, W: Boxed>(map: SharedOrderedMap<K, V>) -> SharedOrderedMap<K, W> {
+        map.rebind()
     }
 
     unsafe fn cast<V: Shared, W: Shared>(map: SharedOrderedMap<K, V>) -> SharedOrderedMap<K, W> {

@@ -466,7 +466,8 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     pub(super) fn drop_some(&mut self) -> Result<bool, HeapFull> {
         const SOME: usize = 64;
         for _ in 0..SOME {
-            let Some(mut path) = self.len().checked_sub(1).and_then(|last| self.way_to(last)) else {
+            let Some(mut path) = self.len().checked_sub(1).and_then(|last| self.way_to(last))
+            else {
                 return Ok(false);
             };
             drop(self.tree.take(&mut path)?);

@@ -6,21 +6,23 @@ use super::super::keyed::{AsList, AsMap, Index, KeyOf, Keyed};
 use super::super::shape::{Hashed, MapShape, Ordered};
 use super::maps::words;
 use super::world::{
-    Row, Side, Tested, Version, deeds, key, number, row, run, trusted, twins, with_twins,
+    Row, Side, Tested, Version, deeds, key, may_panic, number, row, run, trusted, twins, with_twins,
 };
 use crate::error::AccessError;
 use crate::heap::testing::failing_after;
 use crate::heap::tests::lenses::{New, Old};
+use crate::heap::transaction::ScratchScope;
 use crate::heap::twin::{Boxed, Weak, WordCell};
 use crate::heap::vec::VecMarks;
 use crate::heap::{SharedBytes, SharedVec, Versioned};
 use std::collections::BTreeMap;
 
 /// The four digits that a name begins with.
-struct ByName;
+pub(super) struct ByName;
 
 impl KeyOf<SharedBytes, New> for ByName {
     fn key(element: &Peek<'_, New>) -> Result<SharedBytes, AccessError> {
+        may_panic();
         // All names begin with the digits of the key.
         let digits = &element.get()?.name[..4];
         Ok(key(number_of(digits)))
@@ -28,17 +30,23 @@ impl KeyOf<SharedBytes, New> for ByName {
 }
 
 fn number_of(digits: &[u8]) -> u64 {
-    std::str::from_utf8(digits).expect("digits").parse().expect("digits")
+    std::str::from_utf8(digits)
+        .expect("digits")
+        .parse()
+        .expect("digits")
 }
 
 /// The key of an element, whatever form it is in.
 fn key_of<V: Boxed>(cell: &Versioned<V>) -> u64 {
+    let _scope = ScratchScope::begin();
     let element = Peek::<New>::of(cell);
-    failing_after(u64::MAX, || number_of(&element.get().expect("has a new form").name[..4]))
+    failing_after(u64::MAX, || {
+        number_of(&element.get().expect("has a new form").name[..4])
+    })
 }
 
-type ToHashed = Keyed<ByName, Hashed, SharedBytes, Old, New>;
-type ToOrdered = Keyed<ByName, Ordered, SharedBytes, Old, New>;
+pub(super) type ToHashed = Keyed<ByName, Hashed, SharedBytes, Old, New>;
+pub(super) type ToOrdered = Keyed<ByName, Ordered, SharedBytes, Old, New>;
 
 twins! {
     320: <ToHashed as Prepare>::LeftTwin;
@@ -152,13 +160,17 @@ where
             assert_eq!(map.get(&number(key)), Some(word), "place {place}");
         }
         for at in map.keys() {
-            assert!(body.index.places.contains(&key(*at)), "key {at} is nobody's");
+            assert!(
+                body.index.places.contains(&key(*at)),
+                "key {at} is nobody's"
+            );
         }
     }
 
     fn check_right(right: &mut S::Map<New>) {
         let own = words::<S, New>(right);
-        let Some(twin) = trusted::<S::Map<()>, AsList<S, SharedBytes>>(S::twin::<New>(right)) else {
+        let Some(twin) = trusted::<S::Map<()>, AsList<S, SharedBytes>>(S::twin::<New>(right))
+        else {
             return;
         };
         let (marks, body) = (&twin.front.marks, &twin.body);
@@ -174,7 +186,10 @@ where
         for at in own.keys() {
             let is_known = body.index.places.contains(&key(*at));
             let is_marked = S::cell::<()>(marks, &key(*at)).is_some();
-            assert!(is_known || is_marked || !body.fill.is_done, "key {at} was forgotten");
+            assert!(
+                is_known || is_marked || !body.fill.is_done,
+                "key {at} was forgotten"
+            );
         }
     }
 }

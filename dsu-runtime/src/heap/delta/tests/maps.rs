@@ -6,15 +6,15 @@ use super::super::shape::{Hashed, MapShape, Ordered};
 use super::world::{
     Row, Side, Tested, Version, deeds, key, number, row, run, trusted, twins, with_twins,
 };
+use crate::error::AccessError;
 use crate::heap::testing::failing_after;
 use crate::heap::tests::lenses::{New, Old};
 use crate::heap::twin::{Boxed, Weak, WordCell};
-use crate::error::AccessError;
 use crate::heap::{Shared, SharedBytes, SharedMap, SharedOrderedMap};
 use std::collections::BTreeMap;
 
 type Rehashed = Reshaped<Hashed, Hashed, SharedBytes, Old, New>;
-type ToOrdered = Reshaped<Hashed, Ordered, SharedBytes, Old, New>;
+pub(super) type ToOrdered = Reshaped<Hashed, Ordered, SharedBytes, Old, New>;
 type ToHashed = Reshaped<Ordered, Hashed, SharedBytes, Old, New>;
 
 twins! {
@@ -54,8 +54,14 @@ macro_rules! side {
                 let spare = failing_after(u64::MAX, || V::make(to, 0, 0));
                 let spare = failing_after(u64::MAX, || self.insert(key(to), spare));
                 assert!(matches!(spare, Ok(None)));
-                let (_, cell) = self.remove_entry(&key(from)[..]).expect("room").expect("there");
-                let place = self.get_cell_mut(&key(to)[..]).expect("room").expect("put there");
+                let (_, cell) = self
+                    .remove_entry(&key(from)[..])
+                    .expect("room")
+                    .expect("there");
+                let place = self
+                    .get_cell_mut(&key(to)[..])
+                    .expect("room")
+                    .expect("put there");
                 *place = cell;
                 true
             }
@@ -65,7 +71,9 @@ macro_rules! side {
             }
 
             fn rows(&self) -> BTreeMap<u64, Row> {
-                self.iter().map(|(key, cell)| (number(key), row(cell))).collect()
+                self.iter()
+                    .map(|(key, cell)| (number(key), row(cell)))
+                    .collect()
             }
         }
     };
@@ -92,7 +100,11 @@ pub(super) fn check_words(
     is_marked: impl Fn(u64) -> bool,
     is_filled: bool,
 ) {
-    for key in own.keys().chain(twin.keys()).filter(|key| !is_marked(**key)) {
+    for key in own
+        .keys()
+        .chain(twin.keys())
+        .filter(|key| !is_marked(**key))
+    {
         match (own.get(key), twin.get(key)) {
             (Some(_), None) => assert!(!is_filled, "key {key} was forgotten"),
             (own, twin) => assert_eq!(own, twin, "key {key}"),

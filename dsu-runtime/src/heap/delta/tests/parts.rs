@@ -5,7 +5,7 @@ use super::super::follow::Peek;
 use super::super::partitioned::{Apart, Partitioned, Route, Together};
 use super::super::shape::{Hashed, MapShape, Ordered};
 use super::maps::{check_words, words};
-use super::world::{Row, Side, Tested, deeds, key, run, trusted, twins, with_twins};
+use super::world::{Row, Side, Tested, deeds, key, may_panic, run, trusted, twins, with_twins};
 use crate::error::AccessError;
 use crate::heap::tests::lenses::{New, Old};
 use crate::heap::twin::Weak;
@@ -13,15 +13,16 @@ use crate::heap::{SharedBytes, SharedMap, SharedOrderedMap};
 use std::collections::BTreeMap;
 
 /// By what is in the element: whoever writes it may move it.
-struct ByCount;
+pub(super) struct ByCount;
 
 impl Route<SharedBytes, New> for ByCount {
     fn part(_: &SharedBytes, element: &Peek<'_, New>) -> Result<usize, AccessError> {
+        may_panic();
         Ok((element.get()?.count % 2) as usize)
     }
 }
 
-type HashedParts = Partitioned<ByCount, Hashed, SharedBytes, Old, New, 2>;
+pub(super) type HashedParts = Partitioned<ByCount, Hashed, SharedBytes, Old, New, 2>;
 type OrderedParts = Partitioned<ByCount, Ordered, SharedBytes, Old, New, 2>;
 
 twins! {
@@ -51,8 +52,12 @@ macro_rules! side {
                 if !other.edit(at, count) {
                     return false;
                 }
-                let (moved, cell) = other.remove_entry(&key(at)[..]).expect("room").expect("there");
-                crate::heap::testing::failing_after(u64::MAX, || own.insert_cell(moved, cell)).expect("room");
+                let (moved, cell) = other
+                    .remove_entry(&key(at)[..])
+                    .expect("room")
+                    .expect("there");
+                crate::heap::testing::failing_after(u64::MAX, || own.insert_cell(moved, cell))
+                    .expect("room");
                 true
             }
 
@@ -76,7 +81,10 @@ macro_rules! side {
                     for (key, row) in part.rows() {
                         let count = row.expect("the newer version's own").0;
                         assert_eq!(count as usize % 2, index, "key {key} is in the wrong part");
-                        assert!(rows.insert(key, row).is_none(), "key {key} is in both parts");
+                        assert!(
+                            rows.insert(key, row).is_none(),
+                            "key {key} is in both parts"
+                        );
                     }
                 }
                 rows
@@ -103,14 +111,23 @@ where
 {
     fn check_left(left: &mut S::Map<Old>) {
         let own = words::<S, Old>(left);
-        let Some(twin) = trusted::<S::Map<()>, Apart<S, SharedBytes, 2>>(S::twin::<Old>(left)) else {
+        let Some(twin) = trusted::<S::Map<()>, Apart<S, SharedBytes, 2>>(S::twin::<Old>(left))
+        else {
             return;
         };
         let is_marked = |at: u64| S::cell::<()>(&twin.front.marks, &key(at)).is_some();
-        let parts = twin.body.parts.0.each_ref().map(|part| words::<S, Weak>(part));
+        let parts = twin
+            .body
+            .parts
+            .0
+            .each_ref()
+            .map(|part| words::<S, Weak>(part));
         let mut all = BTreeMap::new();
         for (at, word) in parts.into_iter().flatten() {
-            assert!(all.insert(at, word).is_none() || is_marked(at), "key {at} is in both parts");
+            assert!(
+                all.insert(at, word).is_none() || is_marked(at),
+                "key {at} is in both parts"
+            );
         }
         check_words(&own, &all, is_marked, twin.body.fill.is_done);
     }
@@ -122,7 +139,8 @@ where
         let mut is_filled = true;
         let mut places = Vec::new();
         for part in right {
-            let Some(twin) = trusted::<S::Map<()>, Together<S, SharedBytes>>(S::twin::<New>(part)) else {
+            let Some(twin) = trusted::<S::Map<()>, Together<S, SharedBytes>>(S::twin::<New>(part))
+            else {
                 return;
             };
             let of_part = |at: &u64| S::cell::<()>(&twin.front.marks, &key(*at)).is_some();

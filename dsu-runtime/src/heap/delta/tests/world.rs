@@ -14,6 +14,7 @@ use crate::ids::Tag;
 use crate::sys::time::Nanos;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -96,7 +97,11 @@ pub(super) fn key(number: u64) -> SharedBytes {
 }
 
 fn key_of(number: u64) -> SharedBytes {
-    let pad = if number % 2 == 0 { "" } else { ", which has a block of its own" };
+    let pad = if number % 2 == 0 {
+        ""
+    } else {
+        ", which has a block of its own"
+    };
     text(&format!("key {number:04}{pad}"))
 }
 
@@ -163,7 +168,7 @@ impl Version for New {
 }
 
 pub(super) fn row<V: Version>(cell: &Versioned<V>) -> Row {
-    match cell.get() {
+    match failing_after(u64::MAX, || cell.get()) {
         Ok(value) => Some(value.row()),
         Err(AccessError::Foreign) => None,
         Err(error) => panic!("{error}"),
@@ -218,6 +223,21 @@ pub(super) enum Deed {
     Flip,
     /// A flip that does not stand, since something else failed.
     Undone,
+    /// The function of the lens panics at its n-th call in the next of those.
+    Startle(u64),
+}
+
+thread_local! {
+    static CALLS_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// What each function of a tested lens begins with.
+pub(super) fn may_panic() {
+    match CALLS_LEFT.get() {
+        u64::MAX => {}
+        0 => panic!("the function of the lens panics"),
+        left => CALLS_LEFT.set(left - 1),
+    }
 }
 
 pub(super) fn deeds(keys: u64) -> impl Strategy<Value = Vec<(Deed, u64)>> {
@@ -233,13 +253,16 @@ pub(super) fn deeds(keys: u64) -> impl Strategy<Value = Vec<(Deed, u64)>> {
         1 => prop_oneof![Just(0), Just(u64::MAX)].prop_map(Deed::Discard),
         3 => Just(Deed::Flip),
         1 => Just(Deed::Undone),
+        1 => (0..20u64).prop_map(Deed::Startle),
     ];
     let limit = prop_oneof![6 => Just(u64::MAX), 1 => 0..12u64];
     prop::collection::vec((deed, limit), 1..150)
 }
 
 /// A lens over containers, as these tests use it.
-pub(super) trait Tested: Prepare<Left: Side, Right: Side, Complement = ()> + Default {
+pub(super) trait Tested:
+    Prepare<Left: Side, Right: Side, Complement = ()> + Default
+{
     /// Fails where D1 does not hold.
     fn check_left(left: &mut Self::Left);
     fn check_right(right: &mut Self::Right);
@@ -258,7 +281,7 @@ pub(super) struct World<L: Tested> {
 }
 
 /// A conversion as `heap::convert` does it: of bits that stay, in a transaction.
-fn convert<F, T>(
+pub(super) fn convert<F, T>(
     from: &F,
     stands: bool,
     lens: impl FnOnce(F) -> Result<(T, ()), xform::LensError>,
@@ -315,7 +338,10 @@ impl<L: Tested> World<L> {
             Deed::Edit(key, count) => {
                 if side!(it => it.edit(key, count)) {
                     assert!(!(is_left && known(key).is_some_and(|e| e.extra == FOREIGN)));
-                    model.get_mut(&key).expect("it was there to be edited").count = count;
+                    model
+                        .get_mut(&key)
+                        .expect("it was there to be edited")
+                        .count = count;
                 }
             }
             Deed::Remove(key) => {
@@ -347,12 +373,15 @@ impl<L: Tested> World<L> {
             }
             Deed::Prepare(span) => {
                 let until = Nanos(Nanos::now().0.saturating_add(span));
-                let prepared = match value {
+                let is_startled = CALLS_LEFT.get() != u64::MAX;
+                let prepared = catch_unwind(AssertUnwindSafe(|| match value {
                     Value::Left(it) => failing_after(limit, || L::prepare_forward(it, until)),
                     Value::Right(it) => failing_after(limit, || L::prepare_backward(it, until)),
                     Value::Nowhere => unreachable!(),
-                };
-                match prepared {
+                }));
+                CALLS_LEFT.set(u64::MAX);
+                assert!(is_startled || prepared.is_ok());
+                match prepared.unwrap_or(Err(AccessError::HeapFull)) {
                     Ok(Progress::More) => assert_ne!(span, u64::MAX),
                     Ok(Progress::Done) | Err(AccessError::HeapFull) => {}
                     Err(error) => panic!("{error}"),
@@ -367,6 +396,10 @@ impl<L: Tested> World<L> {
                 };
                 assert!(discarded.is_ok());
             }
+            Deed::Startle(calls) => {
+                CALLS_LEFT.set(calls);
+                return;
+            }
             Deed::Flip => self.flip(limit, true),
             Deed::Undone => self.flip(limit, false),
         }
@@ -375,13 +408,14 @@ impl<L: Tested> World<L> {
     }
 
     fn flip(&mut self, limit: u64, stands: bool) {
+        let may_fail = limit != u64::MAX || CALLS_LEFT.get() != u64::MAX;
         let old = std::mem::replace(&mut self.value, Value::Nowhere);
         self.value = match old {
             Value::Left(left) => {
                 let made = failing_after(limit, || {
                     convert(&left, stands, |left| L::default().forward(left, None))
                 });
-                assert!(made.is_some() == stands || limit != u64::MAX, "it can be flipped");
+                assert!(made.is_some() == stands || may_fail, "it can be flipped");
                 match made {
                     Some(right) => {
                         std::mem::forget(left);
@@ -394,7 +428,7 @@ impl<L: Tested> World<L> {
                 let made = failing_after(limit, || {
                     convert(&right, stands, |right| L::default().backward(right, None))
                 });
-                assert!(made.is_some() == stands || limit != u64::MAX, "it can be flipped");
+                assert!(made.is_some() == stands || may_fail, "it can be flipped");
                 match made {
                     Some(left) => {
                         std::mem::forget(right);
@@ -405,6 +439,7 @@ impl<L: Tested> World<L> {
             }
             Value::Nowhere => unreachable!(),
         };
+        CALLS_LEFT.set(u64::MAX);
     }
 
     /// The side that has it holds what the model says, D1 holds, and every block has one owner.
@@ -446,6 +481,7 @@ pub(super) fn run<L: Tested>(deeds: Vec<(Deed, u64)>) {
     for (deed, limit) in deeds {
         world.act(deed, limit);
     }
+    CALLS_LEFT.set(u64::MAX);
     for _ in 0..3 {
         world.act(Deed::Flip, u64::MAX);
     }

@@ -1,0 +1,356 @@
+//! A map gains an index, which is derived from it (R9) and patched from what was marked.
+//!
+//! Owns the lenses: into a pair that is one item, and into two items of a guard. The map itself stays what
+//! it is. While the older version writes, the index hangs on the map; while the newer one does, which
+//! keeps the index itself, only what each element is listed under does, so that what the older one
+//! changes afterwards can be taken off the list.
+
+use super::body::body;
+use super::follow::{Fill, Peek, catch_up, look_at};
+use super::key::DeltaKey;
+use super::prepare::{Items, Prepare, PrepareItems, Progress};
+use super::shape::MapShape;
+use super::twins::{WITHOUT_END, discard, hang, take_up, work};
+use super::{failed, unit};
+use crate::error::AccessError;
+use crate::heap::twin::{Boxed, Twin};
+use crate::heap::{Inline, SharedOrderedMap};
+use crate::sys::time::Nanos;
+use std::marker::PhantomData;
+use xform::{Lens, LensError};
+
+/// What an element is listed under.
+pub trait IndexOf<K, V: Boxed> {
+    /// What the index is ordered by.
+    type By: ListedBy;
+
+    /// Reads it; `None` of an element that is not listed. One that changes is asked again.
+    ///
+    /// # Errors
+    /// What [`Peek::get`] says; `HeapFull` where there is no room for it.
+    fn by(key: &K, element: &Peek<'_, V>) -> Result<Option<Self::By>, AccessError>;
+}
+
+/// What an index can be ordered by.
+pub trait ListedBy: DeltaKey + Ord {}
+
+impl<T: DeltaKey + Ord> ListedBy for T {}
+
+/// An index: what elements are listed under, each with its key.
+pub type IndexMap<I, K> = SharedOrderedMap<(I, K), ()>;
+
+/// A map of shape `S` becomes a pair of it and an index, as `F` says. The newer version keeps both in
+/// agreement by itself; what the older one changes, the lens does.
+pub struct Indexed<F, S, K, V1, V2>(PhantomData<fn() -> (F, S, K, V1, V2)>);
+
+/// As [`Indexed`], of an item of a guard that becomes two items.
+pub struct IndexedItems<F, S, K, V1, V2>(PhantomData<fn() -> (F, S, K, V1, V2)>);
+
+macro_rules! defaults {
+    ($($name:ident),*) => {$(
+        impl<F, S, K, V1, V2> Default for $name<F, S, K, V1, V2> {
+            fn default() -> Self {
+                $name(PhantomData)
+            }
+        }
+    )*};
+}
+defaults!(Indexed, IndexedItems);
+
+body! {
+    /// Hangs on the map while the older version writes.
+    pub struct Listed<S: MapShape<K>, K: ListedBy, I: ListedBy> {
+        index: IndexMap<I, K>,
+        by: S::Map<I>,
+        fill: Fill<S::Place>,
+    }
+}
+
+body! {
+    /// Hangs on the map while the newer version does.
+    pub struct ListedAs<S: MapShape<K>, K: ListedBy, I: ListedBy> {
+        by: S::Map<I>,
+        fill: Fill<S::Place>,
+    }
+}
+
+/// Says what an element is listed under now, and takes it off the list if that was something else.
+fn note<S: MapShape<K>, K: ListedBy, I: ListedBy>(
+    by: &mut S::Map<I>,
+    index: Option<&mut IndexMap<I, K>>,
+    key: &K,
+    now: Option<I>,
+) -> Result<(), AccessError> {
+    let before = S::cell::<I>(by, key).map(|cell| &cell.0);
+    let is_same = before == now.as_ref();
+    let entry = |listed: &I| Ok::<_, AccessError>((listed.copy()?, key.copy()?));
+    let old = before.filter(|_| !is_same).map(entry).transpose()?;
+    let new = now.as_ref().map(entry).transpose()?;
+    // In this order each step that finds no room leaves what the next try puts right.
+    let mut index = index;
+    if let (Some(index), Some(old)) = (&mut index, &old) {
+        index.remove_entry(old)?;
+    }
+    match now {
+        _ if is_same => {}
+        None => S::remove::<I>(by, key)?,
+        Some(now) => match S::cell_mut::<I>(by, key)? {
+            Some(cell) => cell.0 = now,
+            None => S::put::<I>(by, key.copy()?, Inline(now))?,
+        },
+    }
+    if let (Some(index), Some(new)) = (index, new)
+        && !index.contains(&new)
+    {
+        index.insert(new, ())?;
+    }
+    Ok(())
+}
+
+/// Asks what each element is listed under.
+fn list<F, S, K, V, W>(
+    map: &S::Map<V>,
+    marks: &mut S::Map<()>,
+    (by, mut index): (&mut S::Map<F::By>, Option<&mut IndexMap<F::By, K>>),
+    fill: &mut Fill<S::Place>,
+    until: Nanos,
+) -> Result<Progress, AccessError>
+where
+    F: IndexOf<K, W>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V: Boxed,
+    W: Boxed,
+{
+    catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+        let now = cell.map(|cell| F::by(key, &Peek::of(cell))).transpose()?;
+        note::<S, K, F::By>(by, index.as_deref_mut(), key, now.flatten())
+    })
+}
+
+type OlderBody<F, S, K, W> = Listed<S, K, <F as IndexOf<K, W>>::By>;
+type NewerBody<F, S, K, W> = ListedAs<S, K, <F as IndexOf<K, W>>::By>;
+type OlderTwin<F, S, K, W> = Twin<<S as MapShape<K>>::Map<()>, OlderBody<F, S, K, W>>;
+type NewerTwin<F, S, K, W> = Twin<<S as MapShape<K>>::Map<()>, NewerBody<F, S, K, W>>;
+
+/// All that the two lenses do. `W` is what the function reads: the newer version's element.
+struct Work<F, S, K, V, W>(PhantomData<(F, S, K, V, W)>);
+
+impl<F, S, K, V, W> Work<F, S, K, V, W>
+where
+    F: IndexOf<K, W>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V: Boxed,
+    W: Boxed,
+{
+    fn for_older(
+        map: &S::Map<V>,
+        until: Nanos,
+    ) -> impl FnOnce(&mut S::Map<()>, &mut OlderBody<F, S, K, W>) -> Result<Progress, AccessError>
+    {
+        move |marks, body| {
+            let Listed { index, by, fill } = body;
+            list::<F, S, K, V, W>(map, marks, (by, Some(index)), fill, until)
+        }
+    }
+
+    fn for_newer(
+        map: &S::Map<V>,
+        until: Nanos,
+    ) -> impl FnOnce(&mut S::Map<()>, &mut NewerBody<F, S, K, W>) -> Result<Progress, AccessError>
+    {
+        move |marks, body| {
+            let ListedAs { by, fill } = body;
+            list::<F, S, K, V, W>(map, marks, (by, None), fill, until)
+        }
+    }
+
+    fn prepare_older(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
+        let seen = look_at(map);
+        work(S::twin::<V>(map), until, Self::for_older(&seen, until))
+    }
+
+    fn prepare_newer(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
+        let seen = look_at(map);
+        work(S::twin::<V>(map), until, Self::for_newer(&seen, until))
+    }
+
+    fn discard_older(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
+        discard::<S::Map<()>, OlderBody<F, S, K, W>>(S::twin::<V>(map), until)
+    }
+
+    fn discard_newer(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
+        discard::<S::Map<()>, NewerBody<F, S, K, W>>(S::twin::<V>(map), until)
+    }
+}
+
+type Pair<F, S, K, W> = (
+    <S as MapShape<K>>::Map<W>,
+    IndexMap<<F as IndexOf<K, W>>::By, K>,
+);
+
+fn cross_forward<F, S, K, V, W>(mut map: S::Map<V>) -> Result<Pair<F, S, K, W>, AccessError>
+where
+    F: IndexOf<K, W>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V: Boxed,
+    W: Boxed,
+{
+    let seen = look_at(&map);
+    let step = Work::<F, S, K, V, W>::for_older(&seen, WITHOUT_END);
+    let Listed { index, by, .. } = take_up(S::twin::<V>(&mut map), step)?;
+    let mut map = S::rebind::<V, W>(map);
+    let body = ListedAs::<S, K, F::By> {
+        by,
+        fill: Fill::done(),
+    };
+    hang(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
+    Ok((map, index))
+}
+
+fn cross_backward<F, S, K, V, W>(
+    (mut map, index): Pair<F, S, K, W>,
+) -> Result<S::Map<V>, AccessError>
+where
+    F: IndexOf<K, W>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V: Boxed,
+    W: Boxed,
+{
+    let seen = look_at(&map);
+    let step = Work::<F, S, K, W, W>::for_newer(&seen, WITHOUT_END);
+    let ListedAs { by, .. } = take_up(S::twin::<W>(&mut map), step)?;
+    let mut map = S::rebind::<W, V>(map);
+    // An index that the newer version has put in another's place is of no use.
+    let is_sound = index.len() == S::len::<F::By>(&by);
+    let body = Listed::<S, K, F::By> {
+        index,
+        by,
+        fill: Fill::done(),
+    };
+    hang(S::twin::<V>(&mut map), S::Map::<()>::default(), body)?;
+    if !is_sound {
+        S::twin::<V>(&mut map).give_up();
+    }
+    Ok(map)
+}
+
+impl<F, S, K, V1, V2> Lens for Indexed<F, S, K, V1, V2>
+where
+    F: IndexOf<K, V2>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V1: Boxed,
+    V2: Boxed,
+{
+    type Left = S::Map<V1>;
+    type Right = Pair<F, S, K, V2>;
+    type Complement = ();
+
+    fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
+        cross_forward::<F, S, K, V1, V2>(left)
+            .map(unit)
+            .map_err(failed)
+    }
+
+    fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
+        cross_backward::<F, S, K, V1, V2>(right)
+            .map(unit)
+            .map_err(failed)
+    }
+}
+
+impl<F, S, K, V1, V2> Prepare for Indexed<F, S, K, V1, V2>
+where
+    F: IndexOf<K, V2>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V1: Boxed,
+    V2: Boxed,
+{
+    type LeftTwin = OlderTwin<F, S, K, V2>;
+    type RightTwin = NewerTwin<F, S, K, V2>;
+
+    fn prepare_forward(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V1, V2>::prepare_older(left, until)
+    }
+
+    fn prepare_backward(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V2, V2>::prepare_newer(&mut right.0, until)
+    }
+
+    fn discard_left(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V1, V2>::discard_older(left, until)
+    }
+
+    fn discard_right(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V2, V2>::discard_newer(&mut right.0, until)
+    }
+}
+
+impl<F, S, K, V1, V2> Lens for IndexedItems<F, S, K, V1, V2>
+where
+    F: IndexOf<K, V2>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V1: Boxed,
+    V2: Boxed,
+{
+    type Left = (S::Map<V1>,);
+    type Right = Pair<F, S, K, V2>;
+    type Complement = ();
+
+    fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
+        cross_forward::<F, S, K, V1, V2>(left.0)
+            .map(unit)
+            .map_err(failed)
+    }
+
+    fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
+        let map = cross_backward::<F, S, K, V1, V2>(right).map_err(failed)?;
+        Ok(unit((map,)))
+    }
+}
+
+impl<F, S, K, V1, V2> PrepareItems for IndexedItems<F, S, K, V1, V2>
+where
+    F: IndexOf<K, V2>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V1: Boxed,
+    V2: Boxed,
+{
+    type LeftTwin = OlderTwin<F, S, K, V2>;
+    type RightTwin = NewerTwin<F, S, K, V2>;
+
+    fn prepare_forward(
+        (left,): <Self::Left as Items>::Refs<'_>,
+        until: Nanos,
+    ) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V1, V2>::prepare_older(left, until)
+    }
+
+    fn prepare_backward(
+        (right, _): <Self::Right as Items>::Refs<'_>,
+        until: Nanos,
+    ) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V2, V2>::prepare_newer(right, until)
+    }
+
+    fn discard_left(
+        (left,): <Self::Left as Items>::Refs<'_>,
+        until: Nanos,
+    ) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V1, V2>::discard_older(left, until)
+    }
+
+    fn discard_right(
+        (right, _): <Self::Right as Items>::Refs<'_>,
+        until: Nanos,
+    ) -> Result<Progress, AccessError> {
+        Work::<F, S, K, V2, V2>::discard_newer(right, until)
+    }
+}
