@@ -13,6 +13,7 @@ mod orders;
 mod parked;
 mod refusals;
 mod repaired;
+mod reshaped;
 mod rooms;
 mod signals;
 mod transactions;

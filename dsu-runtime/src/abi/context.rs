@@ -32,12 +32,14 @@ pub struct WorkerContext {
     pub channel: Cell<i32>,
     /// 1 from the moment new code is entered until its first update point.
     pub unconfirmed: Cell<u32>,
-    /// The sweep that this worker takes part in; 0 for none.
+    /// The sweep or filling that this worker takes part in; 0 for none.
     pub sweeping: Cell<u32>,
     /// The innermost shared node that is being read or edited; null while none is (`heap::rc`).
     pub borrowed: Cell<*const OpenBorrow>,
     /// How many of those that are open are edits.
     pub open_edits: Cell<u32>,
+    /// 1 while what is done in place may use the heap's reserve, as a conversion may.
+    pub may_use_reserve: Cell<u32>,
     /// Calls into the host's copy of the runtime; null in a process without one.
     pub host: Cell<*const HostCalls>,
 }

@@ -21,7 +21,7 @@ pub const HEAP_CONTEXT_ADDR: usize = CONTEXT_ADDR + 0x2000;
 /// The private table of representations, indexed by tag.
 pub const REPRESENTATIONS_ADDR: usize = 0x0f10_0000_0000;
 /// Bytes of one entry of that table.
-pub const REPRESENTATION_STRIDE: usize = 256;
+pub const REPRESENTATION_STRIDE: usize = 512;
 
 /// The control region.
 pub const CONTROL_ADDR: usize = 0x1000_0000_0000;
@@ -29,6 +29,8 @@ pub const CONTROL_ADDR: usize = 0x1000_0000_0000;
 pub const CONTROL_SIZE: usize = 32 << 30;
 /// Offset of the word that says which versions workers may run: a cache line of its own.
 pub const FLEET_OFFSET: usize = 0x40;
+/// Offset of the word that says which filling may go on: a cache line of its own.
+pub const FILLING_OFFSET: usize = 0x80;
 /// Offset of the worker records, one page each.
 pub const WORKERS_OFFSET: usize = 0x1_0000;
 /// Bytes of one worker record.

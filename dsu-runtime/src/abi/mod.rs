@@ -7,6 +7,7 @@
 
 mod calls;
 mod context;
+mod filling;
 mod fleet;
 mod header;
 mod held;
@@ -19,10 +20,11 @@ mod slot;
 
 pub use calls::{
     Conversion, ConversionStatus, ConvertFn, Converter, Directive, DropFn, ErrorText, HostCalls,
-    LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
-    WatchChange,
+    LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, TwinFn, TwinTask,
+    VisitFn, WatchChange,
 };
 pub use context::{OpenBorrow, WorkerContext};
+pub use filling::FillingWord;
 pub use fleet::{FleetState, FleetWord};
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
 pub use held::Held;

@@ -1,6 +1,6 @@
 //! What the macros register inside a library, gathered with `inventory` when it is bound.
 
-use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
+use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, TwinTask, VisitFn};
 use super::fleet::FleetWord;
 use super::schema::TypeSchema;
 use crate::ids::{Tag, VersionId};
@@ -299,6 +299,24 @@ pub struct PrepareCalls {
     pub discard_left: PrepareFn,
     /// Empties and drops the twin of a right value.
     pub discard_right: PrepareFn,
+}
+
+impl PrepareCalls {
+    /// What does this with the twin of a left value.
+    pub fn on_left(&self, task: TwinTask) -> PrepareFn {
+        match task {
+            TwinTask::Prepare => self.forward,
+            TwinTask::Discard => self.discard_left,
+        }
+    }
+
+    /// What does this with the twin of a right value.
+    pub fn on_right(&self, task: TwinTask) -> PrepareFn {
+        match task {
+            TwinTask::Prepare => self.backward,
+            TwinTask::Discard => self.discard_right,
+        }
+    }
 }
 
 /// Names of types that are twins begin so. Twins are of the newer version; when an update ends, either

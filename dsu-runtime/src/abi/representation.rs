@@ -10,7 +10,7 @@ use std::ffi::c_void;
 pub const MAX_CONVERTERS: usize = 4;
 
 /// What the loaded libraries know of one representation. Written when a library is bound.
-#[repr(C, align(256))]
+#[repr(C, align(512))]
 pub struct Representation {
     /// Size of a value in bytes; 0 with `drop` unset = not known here.
     pub size: u32,
@@ -18,6 +18,8 @@ pub struct Representation {
     pub align: u32,
     /// Whether a value can own boxes.
     pub holds_boxes: bool,
+    /// Whether a value can have a twin: some way out of it is by a prepared lens.
+    pub has_twins: bool,
     /// Drops a value.
     pub drop: Option<DropFn>,
     /// Shows a value's blocks and boxes.

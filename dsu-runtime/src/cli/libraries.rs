@@ -100,6 +100,7 @@ pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
         "strategy": report.as_ref().map(|report| report.strategy),
         "why": advice.barrier,
         "one_way": advice.one_way,
+        "filled": advice.filled,
         "notes": advice.notes,
     });
     printer.answer(verdict, &text, &data)
@@ -139,6 +140,12 @@ fn advice_text(advice: &Advice) -> String {
     if let Some(item) = &advice.one_way {
         text.push_str(&format!(
             "\nno way back once it has crossed: one-way: {item}"
+        ));
+    }
+    if !advice.filled.is_empty() {
+        text.push_str(&format!(
+            "\nfilled before workers cross: {}",
+            advice.filled.join(", ")
         ));
     }
     for note in &advice.notes {

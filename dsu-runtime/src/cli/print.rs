@@ -132,6 +132,9 @@ fn history_line(record: &Record) -> String {
     if !record.strategy.is_empty() {
         line.push_str(&format!("  {}", record.strategy));
     }
+    if let Some(filled) = record.filled_ms {
+        line.push_str(&format!("  filled in {filled} ms"));
+    }
     if let Some(worst) = worst {
         line.push_str(&format!(
             "  {} crossings, worst pause {} µs",

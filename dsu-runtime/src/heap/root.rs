@@ -8,11 +8,14 @@ use super::alloc;
 use super::box_word::{ADDRESS, BoxWord, Form, known};
 use super::chain;
 use super::convert;
+use super::delta::Progress;
 use super::live;
 use super::shared::Visitor;
 use super::transaction::Transaction;
+use crate::abi::{Converter, ErrorText, PrepareStatus, Representation, TwinTask, WorkerContext};
 use crate::error::AccessError;
 use crate::ids::Tag;
+use crate::sys::time::Nanos;
 use std::ptr::NonNull;
 
 /// The bits of a box's word that are its block's address.
@@ -35,6 +38,96 @@ pub(crate) unsafe fn convert_root(
     unsafe { convert::convert_word(word, expected, publish) }
 }
 
+/// Whether something of a value in form `from` can be made ahead of its conversion to form `to`.
+pub(crate) fn is_prepared(from: Tag, to: Tag) -> bool {
+    let way = Representation::of(from).converter_to(to);
+    way.is_some_and(|way| way.twin.is_some())
+}
+
+/// Makes ahead what the conversion of a box to representation `expected` takes up, or catches up with
+/// what was changed since; nothing where no prepared lens leads there in one step. In place, outside of
+/// any conversion: whoever dies in it leaves the value as it is.
+///
+/// # Errors
+/// `HeapFull`, or `Failed` with the reason; the value is as it was.
+///
+/// # Safety
+/// `word` is the word of a live box, and the caller holds its guard.
+pub(crate) unsafe fn prepare_box(
+    word: u64,
+    expected: Tag,
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    let way = Representation::of(BoxWord(word).tag()).converter_to(expected);
+    match way {
+        // SAFETY: by the caller.
+        Some(way) => unsafe { work_on_twin(word, way, TwinTask::Prepare, until) },
+        None => Ok(Progress::Done),
+    }
+}
+
+/// As [`prepare_box`] without a bound, with the heap's reserve, for a conversion that comes next.
+///
+/// # Errors
+/// As there.
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn prepare_now(word: u64, expected: Tag) -> Result<(), AccessError> {
+    let reserve = &WorkerContext::current().may_use_reserve;
+    let outer = reserve.replace(1);
+    // SAFETY: by the caller.
+    let prepared = unsafe { prepare_box(word, expected, Nanos(u64::MAX)) };
+    reserve.set(outer);
+    prepared.map(|_| ())
+}
+
+/// Empties and drops whatever was made ahead of conversions of a box.
+///
+/// # Errors
+/// As [`prepare_box`].
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn discard_twins(word: u64, until: Nanos) -> Result<Progress, AccessError> {
+    let entry = Representation::of(BoxWord(word).tag());
+    if !entry.has_twins {
+        return Ok(Progress::Done);
+    }
+    for way in &entry.converters {
+        // SAFETY: by the caller.
+        let progress = unsafe { work_on_twin(word, way, TwinTask::Discard, until)? };
+        if progress == Progress::More {
+            return Ok(Progress::More);
+        }
+    }
+    Ok(Progress::Done)
+}
+
+/// # Safety
+/// As for [`prepare_box`].
+unsafe fn work_on_twin(
+    word: u64,
+    way: &Converter,
+    task: TwinTask,
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    let Some(call) = way.twin else {
+        return Ok(Progress::Done);
+    };
+    let value = BoxWord(word).block().as_ptr();
+    let mut error = ErrorText::default();
+    // SAFETY: the value is of the form that the tag names, whose way this is.
+    match unsafe { call(way.environment, task, value, until.0, &mut error) } {
+        PrepareStatus::Done => Ok(Progress::Done),
+        PrepareStatus::More => Ok(Progress::More),
+        PrepareStatus::HeapFull => Err(AccessError::HeapFull),
+        PrepareStatus::Failed | PrepareStatus::Panicked => {
+            Err(AccessError::Failed(error.get().to_owned()))
+        }
+    }
+}
+
 /// The word of a new root in representation `tag`, whose tuple `fill` writes.
 ///
 /// # Errors
@@ -52,8 +145,8 @@ pub(crate) fn make_root(
     Ok(BoxWord::new(tag, tuple, None).0)
 }
 
-/// What the sweep does with a box: brings it into representation `expected`, and drops the complements
-/// that no way from there needs (R10). True if it was in another one.
+/// What the sweep does with a box: brings it into representation `expected`, and drops what was made ahead
+/// of conversions and the complements that no way from there needs (R10). True if it was in another one.
 ///
 /// # Errors
 /// As [`convert::convert_box`]; the box is untouched then.
@@ -62,6 +155,8 @@ pub(crate) fn sweep_box(word: &mut u64, expected: Tag) -> Result<bool, AccessErr
     // SAFETY: a visitor is shown live boxes only, under their guard.
     unsafe {
         convert::convert_box(word, expected)?;
+        // All at once, as the conversion of an element makes it.
+        discard_twins(*word, Nanos(u64::MAX))?;
         chain::drop_outdated(*word, expected);
     }
     Ok(is_old)

@@ -116,6 +116,7 @@ impl Supervisor {
         underway.record.strategy.clone_from(&strategy);
         underway.record.lossy.clone_from(&lossy);
         underway.record.lossy.extend(forgets.iter().cloned());
+        underway.record.filled.clone_from(&advice.filled);
         for note in advice.notes.iter().chain([&strategy]) {
             self.progress(note);
         }

@@ -3,11 +3,11 @@
 use super::config::Config;
 use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
 use crate::abi::{
-    FleetState, FleetWord, GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, ORDER_OFFSET,
-    ORDER_STRIDE, OrderTable, SlotState, WALK_STRIDE, WALKS_OFFSET, WorkerRecord,
+    FillingWord, FleetState, FleetWord, GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS,
+    ORDER_OFFSET, ORDER_STRIDE, OrderTable, SlotState, WALK_STRIDE, WALKS_OFFSET, WorkerRecord,
 };
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role, objects};
-use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::ids::{GuardIndex, SweepId, Tag, VersionId, WorkerSlot};
 use crate::sync::{self, Edges, Mixed};
 use crate::version::{self, Binding, Manifest, Registry, probe};
 use std::cell::Cell;
@@ -155,6 +155,15 @@ impl Memory for MappedMemory {
         FleetWord::get().store(state);
     }
 
+    fn set_filling(&self, fill: Option<SweepId>) {
+        FillingWord::get().store(fill);
+    }
+
+    fn is_filled(&self, guard: GuardIndex, fill: SweepId) -> bool {
+        let slot = sync::GuardSlot::at(guard);
+        slot.root().items().is_none() || slot.is_swept(fill)
+    }
+
     fn heap(&self) -> HeapFigures {
         let account = HeapAccount::take(Activity::Live);
         HeapFigures {
@@ -227,6 +236,7 @@ impl Libraries for CheckedLibraries {
             .filter(|part| part.passage == version::Passage::ForwardOnly)
             .map(|part| part.name.clone())
             .next();
+        advice.filled = comparison.filled;
         Ok(advice)
     }
 

@@ -41,6 +41,12 @@ pub struct Record {
     pub to_digest: Option<String>,
     /// `rolling` or `barrier`, and why.
     pub strategy: String,
+    /// Items (`GUARD.item`) and types whose other form was filled before workers crossed.
+    #[serde(default)]
+    pub filled: Vec<String>,
+    /// How long that took in milliseconds, if it came to its end.
+    #[serde(default)]
+    pub filled_ms: Option<u64>,
     /// In the order in which they happened.
     pub crossings: Vec<CrossingRecord>,
     /// `committed`, `refused`, `rolled-back`, or `under way` (also if the supervisor died then).

@@ -327,7 +327,9 @@ impl Supervisor {
         self.life = life;
         self.announce_mixed();
         self.announce_fleet();
+        self.ports.memory.set_filling(self.life.may_fill());
         self.watch_sweep();
+        self.watch_filling();
         for effect in effects {
             match effect {
                 Effect::Send(slot, order) => self.order(slot, order),
@@ -378,6 +380,11 @@ impl Supervisor {
             Order::Go => ToWorker::Go,
             Order::Revert => ToWorker::Revert,
             Order::Sweep(sweep) => ToWorker::Sweep(sweep, self.parked_in_sweep()),
+            Order::Fill(fill, index) => ToWorker::Fill {
+                fill,
+                digest: build(index).digest,
+            },
+            Order::Rest => ToWorker::Rest,
             Order::Forget(index) => ToWorker::Forget {
                 digest: build(index).digest,
             },

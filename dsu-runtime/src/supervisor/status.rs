@@ -64,6 +64,17 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         let _ = write!(text, " ({remark})");
     }
     text.push_str(&table);
+    let filling = server.filling_figures();
+    if let Some(filling) = &filling {
+        let _ = write!(
+            text,
+            "\nfilling: {} of {} guards",
+            filling.done, filling.all
+        );
+        if let Some(eta) = filling.eta {
+            let _ = write!(text, ", done in about {:.1} s", eta.as_secs_f64());
+        }
+    }
     let sweep = server.sweep_figures();
     if let Some(sweep) = &sweep {
         let _ = write!(text, "\nsweep: {} elements left", sweep.left);
@@ -145,6 +156,11 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         "target_listeners": later,
         "closing": leaving,
         "arguments": running.build.arguments,
+        "filling": filling.map(|filling| json!({
+            "done": filling.done,
+            "guards": filling.all,
+            "eta_s": filling.eta.map(|eta| eta.as_secs_f64()),
+        })),
         "sweep": sweep.map(|sweep| json!({
             "left": sweep.left,
             "eta_s": sweep.eta.map(|eta| eta.as_secs_f64()),
@@ -196,6 +212,7 @@ pub(super) fn blocking(server: &Supervisor) -> (String, Value) {
             .map(|(_, what)| match what {
                 Waiting::ToStart => "has yet to start",
                 Waiting::ToLoad => "has yet to load the new version",
+                Waiting::ToFill => "has yet to begin with filling",
                 Waiting::ToCross => "has yet to cross",
                 Waiting::ForTheBarrier => "is not at the barrier",
                 Waiting::ToAnswer => "does not answer after probation",

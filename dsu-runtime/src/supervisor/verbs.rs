@@ -10,7 +10,7 @@ use super::protocol::{Reply, Request, UpdateRequest, Verdict};
 use super::records::{CrossingRecord, Record, read_records, write_record};
 use super::run::Supervisor;
 use super::status;
-use crate::ids::WorkerSlot;
+use crate::ids::{SweepId, WorkerSlot};
 use crate::update::{Answer, BuildIndex, Event, Stage, TimerKind};
 use crate::worker::ToWorker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -37,6 +37,8 @@ pub(super) struct Underway {
     pub(super) record: Record,
     /// The running build was given another binding: workers take it before they load the new one.
     pub(super) rebinds: bool,
+    /// The filling that the update waits for, or waited for last, and when it began.
+    pub(super) filling: Option<(SweepId, Instant)>,
     /// Which way the sweep goes, when it began, and what it had before it then.
     pub(super) sweep: Option<(Stage, Instant, u64)>,
 }
@@ -144,6 +146,7 @@ impl Supervisor {
             began: Instant::now(),
             record,
             rebinds: false,
+            filling: None,
             sweep: None,
         });
         self.keep_record();

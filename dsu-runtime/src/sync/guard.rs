@@ -10,7 +10,8 @@ use super::party::{Class, Name, Seat};
 use super::patience::{self, Patience};
 use super::slot::{GuardSlot, Root};
 use crate::abi::{GuardCell, MAX_STATIC_GUARDS, WorkerContext};
-use crate::error::{Deadlock, DeadlockCause, LockError, RcError};
+use crate::error::{AccessError, Deadlock, DeadlockCause, LockError, RcError};
+use crate::heap::delta::Progress;
 use crate::heap::{self, Element, SharedRc, rc};
 use crate::ids::{GuardIndex, Tag};
 use crate::sys::time::Nanos;
@@ -125,7 +126,8 @@ impl<I: 'static> GuardMutex<I> {
         unsafe { &*(self.cell.slot.load(Ordering::Relaxed) as *const GuardSlot) }
     }
 
-    fn expected(&self) -> Tag {
+    /// The form that this version's code was compiled for.
+    pub(crate) fn expected(&self) -> Tag {
         self.cell.expected()
     }
 
@@ -289,6 +291,42 @@ impl<'g, I> Guard<'g, I> {
     }
 }
 
+impl GuardMutex<()> {
+    /// Its name, with its place in a family.
+    pub(crate) fn name(&self) -> String {
+        flip::describe(&self.cell)
+    }
+
+    /// Acquires the lock for a walk that takes the items as they are, in the form that this cell expects
+    /// and in no other. Waits for at most `timeout`; never transforms.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`], also where the items are in another form by then;
+    /// [`LockError::Poisoned`].
+    pub(crate) fn lock_as_it_is<'g>(
+        &'static self,
+        cx: &'g Worker,
+        timeout: Duration,
+    ) -> Result<Guard<'g, ()>, LockError> {
+        let slot = self.slot();
+        if !slot.lock.try_acquire_fast(cx.name()) {
+            let patience = Patience::Until(Nanos::now().after(timeout));
+            patience::acquire(slot, &self.cell, cx, patience)?;
+        }
+        let root = slot.root();
+        let error = match root.items() {
+            _ if slot.is_poisoned() => LockError::Poisoned(flip::describe(&self.cell)),
+            Some(items) if root.tag() == self.expected() => {
+                cx.context().took(slot.address());
+                return Ok(Guard::over(slot, items.cast()));
+            }
+            _ => LockError::TimedOut(flip::describe(&self.cell)),
+        };
+        self.give_back(slot, cx);
+        Err(error)
+    }
+}
+
 impl<I> Guard<'_, I> {
     /// A new shared node that belongs to this guard: for sections in which several are held.
     ///
@@ -301,6 +339,28 @@ impl<I> Guard<'_, I> {
     /// Which guard it is.
     pub(crate) fn index(&self) -> GuardIndex {
         self.slot.index()
+    }
+
+    /// Works until then on what the conversion of the tuple to form `to` takes up. A worker that dies in
+    /// it leaves the guard sound.
+    ///
+    /// # Errors
+    /// See `heap::prepare_box`.
+    pub(crate) fn prepare(&mut self, to: Tag, until: Nanos) -> Result<Progress, AccessError> {
+        let word = self.slot.root().word();
+        // SAFETY: the root is a live box whose lock this worker holds.
+        flip::leaving_it_sound(self.slot, || unsafe { heap::prepare_box(word, to, until) })
+    }
+
+    /// Works until then on dropping what was made ahead of conversions of the tuple. A worker that dies in
+    /// it leaves the guard sound.
+    ///
+    /// # Errors
+    /// See `heap::discard_twins`.
+    pub(crate) fn discard_twins(&mut self, until: Nanos) -> Result<Progress, AccessError> {
+        let word = self.slot.root().word();
+        // SAFETY: as for `prepare`.
+        flip::leaving_it_sound(self.slot, || unsafe { heap::discard_twins(word, until) })
     }
 
     /// Drops what the tuple's box keeps for versions that cannot come back (R10).

@@ -40,5 +40,5 @@ pub use word::LockCell;
 
 pub(crate) use flip::{erased, held_guards, sorted_guards};
 pub(crate) use guard::settle_handles;
-pub(crate) use object::{Pinned, describe};
+pub(crate) use object::{Pinned, describe, lock_as_it_is};
 pub(crate) use order::record_into;

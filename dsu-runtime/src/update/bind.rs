@@ -6,8 +6,8 @@ use super::layout::TupleLayout;
 use super::tuple::Plan;
 use crate::abi::{
     CONTROL_ADDR, Conversion, ConversionStatus, Converter, ErrorText, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, LensPolicy, Node, Representation, TransformerRegistration,
-    TypeRegistration, TypeSchema,
+    GuardRegistration, LensDirections, LensPolicy, Node, PrepareStatus, Representation,
+    TransformerRegistration, TwinFn, TwinTask, TypeRegistration, TypeSchema,
 };
 use crate::heap;
 use crate::ids::{GuardIndex, Tag, VersionId};
@@ -104,6 +104,7 @@ fn bind_same(registration: &TypeRegistration, tag: Tag, same: &[Tag]) {
             complement_align: 1,
             call: Some(take_as_it_is),
             environment: size as usize as *const c_void,
+            twin: None,
             drop_complement: None,
             visit_complement: None,
         };
@@ -159,6 +160,7 @@ pub(super) fn walk_as_this_library() {
 /// Puts a converter into the entry of `from`, in place of one to the same target, or the oldest.
 fn add_converter(from: Tag, converter: Converter) {
     let entry = entry(from);
+    entry.has_twins |= converter.twin.is_some();
     let place = entry
         .converters
         .iter()
@@ -198,15 +200,56 @@ fn bind_lenses(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
             complement_align: (lens.complement)().align as u32,
             call: Some(if forward { lens.forward } else { lens.backward }),
             environment,
+            twin: lens
+                .prepare
+                .map(|_| if forward { twin_of_left } else { twin_of_right } as TwinFn),
             drop_complement: Some(drop_complement),
             visit_complement: Some(visit_complement),
         };
         add_converter(older, converter(newer, true));
         if (lens.directions)() == LensDirections::Both {
             add_converter(newer, converter(older, false));
+        } else if lens.prepare.is_some() {
+            add_converter(newer, converter(older, false).of_twin_only());
         }
     }
     Ok(())
+}
+
+/// # Safety
+/// See [`TwinFn`]; `environment` is the registration of a prepared lens, and `value` one of its left type.
+unsafe extern "C" fn twin_of_left(
+    environment: *const c_void,
+    task: TwinTask,
+    value: *mut u8,
+    until_ns: u64,
+    error: &mut ErrorText,
+) -> PrepareStatus {
+    // SAFETY: `bind_lenses` pairs this function with a registration, which is a static.
+    let lens = unsafe { &*environment.cast::<TransformerRegistration>() };
+    match lens.prepare.map(|calls| calls.on_left(task)) {
+        // SAFETY: by the caller.
+        Some(call) => unsafe { call(value, until_ns, error) },
+        None => PrepareStatus::Done,
+    }
+}
+
+/// # Safety
+/// As for [`twin_of_left`], of the right type.
+unsafe extern "C" fn twin_of_right(
+    environment: *const c_void,
+    task: TwinTask,
+    value: *mut u8,
+    until_ns: u64,
+    error: &mut ErrorText,
+) -> PrepareStatus {
+    // SAFETY: as for `twin_of_left`.
+    let lens = unsafe { &*environment.cast::<TransformerRegistration>() };
+    match lens.prepare.map(|calls| calls.on_right(task)) {
+        // SAFETY: by the caller.
+        Some(call) => unsafe { call(value, until_ns, error) },
+        None => PrepareStatus::Done,
+    }
 }
 
 /// From here on boxes of this type are made only as the lens allows (R12).
@@ -294,11 +337,15 @@ fn bind_guard(
         let layout = TupleLayout::of(guard, &older.items, &schema)?;
         let convert = |from: Tag, to: Tag, forward| {
             let plan = kept_plan(from, to, || layout.plan(forward, to));
-            add_converter(from, plan.converter(to, forward));
+            add_converter(from, plan.converter(to));
         };
         convert(older_tag, bound.tag, true);
+        let back = || kept_plan(bound.tag, older_tag, || layout.plan(false, older_tag));
         if layout.both_ways {
             convert(bound.tag, older_tag, false);
+        } else if back().has_twins() {
+            let back = back().converter(older_tag);
+            add_converter(bound.tag, back.of_twin_only());
         }
     }
     Ok(())

@@ -54,6 +54,20 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// A `GUARD.item` whose lens goes forward only: once the barrier opens there is no way back (R14).
     pub one_way: Option<String>,
+    /// Items (`GUARD.item`) and types whose lenses are prepared: their other form is filled before the
+    /// first worker crosses.
+    pub filled: Vec<String>,
+}
+
+/// How far a filling has come, as one worker has found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FillState {
+    /// It goes on.
+    Moving,
+    /// A pass over everything found all of it there.
+    Whole,
+    /// Something cannot be filled.
+    Failed(String),
 }
 
 /// What has happened.
@@ -97,6 +111,15 @@ pub enum Event {
         /// Poisoned guards that it left alone.
         poisoned: Vec<String>,
     },
+    /// A worker fills.
+    Filling {
+        /// Who.
+        slot: WorkerSlot,
+        /// On account of which order.
+        fill: SweepId,
+        /// What it found.
+        state: FillState,
+    },
     /// A worker answers.
     Pong(WorkerSlot),
     /// A transformation towards the new version failed in this worker.
@@ -131,8 +154,12 @@ pub enum Order {
     Go,
     /// The barrier is off.
     Revert,
-    /// Take part in this sweep, or in none.
-    Sweep(Option<SweepId>),
+    /// Take part in this sweep, in place of what it did before.
+    Sweep(SweepId),
+    /// Fill the other form of what this build's prepared lenses lead to, in place of what it did before.
+    Fill(SweepId, BuildIndex),
+    /// Sweep and fill no more.
+    Rest,
     /// This build will not be crossed to.
     Forget(BuildIndex),
     /// Answer.

@@ -3,7 +3,7 @@
 //!
 //! Owns the places of items and of what is kept of them; `tuple` runs the steps.
 
-use super::tuple::{ALIGN, Part, Piece, Plan, Step};
+use super::tuple::{ALIGN, Part, Piece, Plan, Step, Twin, TwinPlace};
 use crate::abi::{
     FieldSchema, GuardRegistration, LensDirections, TransformerRegistration, TypeRegistration,
     TypeSchema,
@@ -230,8 +230,12 @@ impl<'a> TupleLayout<'a> {
             .filter_map(|offset| self.parts.iter().find(|part| part.offset == offset))
             .copied()
             .collect();
+        let of_groups = self.groups.iter().filter_map(|group| group.twin(forward));
+        let of_pairs = self.pairs.iter().filter_map(|pair| pair.twin(forward));
         Plan {
             steps,
+            forward,
+            twins: of_groups.chain(of_pairs).collect(),
             names,
             parts,
             complement_size: self.complement_size,
@@ -244,6 +248,16 @@ impl Group {
     fn name(&self) -> String {
         let items = self.lens.items.map_or(&[][..], |items| items.older);
         format!("({})", items.join(", "))
+    }
+
+    /// What its lens can make ahead in tuples of the side that is left.
+    fn twin(&self, forward: bool) -> Option<Twin> {
+        let pieces = if forward { &self.older } else { &self.newer };
+        Some(Twin {
+            name: self.name(),
+            calls: self.lens.prepare?,
+            place: TwinPlace::Items(pieces.iter().map(|piece| piece.from).collect()),
+        })
     }
 
     fn step(&self, forward: bool) -> Step {
@@ -282,6 +296,16 @@ impl Pair<'_> {
             (None, Some(_), Some(_)) => 0,
             (None, older, newer) => older.or(newer).map_or(0, |field| field.ty.size),
         }
+    }
+
+    /// As [`Group::twin`].
+    fn twin(&self, forward: bool) -> Option<Twin> {
+        let item = if forward { self.older } else { self.newer };
+        Some(Twin {
+            name: self.name.to_owned(),
+            calls: self.lens?.prepare?,
+            place: TwinPlace::Item(item?.offset as usize),
+        })
     }
 
     /// Whether going this way puts the item into the complement.

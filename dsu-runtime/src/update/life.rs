@@ -1,11 +1,20 @@
 //! From the first look at a library to its commit or its rollback.
 //!
 //! ```text
-//! Idle → Preparing → Loading ─→ Canary → Rolling ─→ Sweeping → Idle (committed)
-//!   ↑        │          │  └──→ Gathering → Opened ───┘
-//!   └────────┴──────────┘ refused     │ any failure, or the operator
-//!   └─────── SweepingBack ← Returning ┘        (Paused stands beside Canary, Rolling, Sweeping)
+//! Idle → Preparing → Loading → Filling ─→ Canary → Rolling ─→ Sweeping → Idle (committed)
+//!   ↑        │          │         │ └──→ Gathering → Opened ───┘
+//!   └────────┴──────────┘ refused └──────────┐      │ any failure, or the operator
+//!   └────────────────── SweepingBack ← Returning ← FillingBack
 //! ```
+//! Paused stands beside Filling, Canary, Rolling and Sweeping. Without prepared lenses there is no
+//! filling, neither way.
+//!
+//! What a prepared lens leads to is there before the first worker crosses, so that no guard's flip has to
+//! make it while a request waits (R5). A flip without it is right too, and slow: so a filling that fails
+//! takes the update back, since nobody has crossed, but the way back waits for a filling only as long as
+//! that moves. From the filling on, until the sweep, workers go on bringing up what writes have marked,
+//! so that a long probation leaves no flip much to do.
+//!
 //! After the canaries, all other workers are told to cross at once. One after another would make the
 //! mixed time, when guards are transformed to and fro, as long as the sum of all waits, and one slow
 //! worker would hold back the rest; what one after another would guard against, a new version that
@@ -14,13 +23,17 @@
 //!
 //! Invariants: at most the two builds `running` and `plan.target` are ever run; a worker that was told
 //! anything has answered it before `Idle` is reached again, so that no late answer is taken for one of
-//! the next update; a refusal leaves everybody where they were.
+//! the next update; a refusal leaves everybody where they were; nobody crosses forward before a pass
+//! over everything found all filled; whatever was filled is swept away before `Idle`.
 
 mod crossing;
+mod filling;
+mod held;
 mod reactions;
 
 use super::events::{Answer, BuildIndex, Effect, Event, Order, Plan, TimerId, TimerKind};
 use crate::ids::{SweepId, WorkerSlot};
+use held::Held;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an update is.
@@ -30,6 +43,7 @@ pub enum Stage {
     Idle,
     Preparing,
     Loading,
+    Filling,
     Canary,
     Rolling,
     Barrier,
@@ -44,6 +58,7 @@ pub enum Stage {
 pub enum Waiting {
     ToStart,
     ToLoad,
+    ToFill,
     ToCross,
     ForTheBarrier,
     ToAnswer,
@@ -58,6 +73,8 @@ struct Hand {
     /// Told to cross to this, not answered.
     asked: Option<BuildIndex>,
     at_barrier: bool,
+    /// The last filling of which it has said something.
+    fills: SweepId,
 }
 
 impl Hand {
@@ -79,12 +96,14 @@ enum Phase {
     Idle,
     Preparing,
     Loading,
+    Filling,
     Canary(BTreeSet<WorkerSlot>, Watch),
     Rolling,
     Gathering,
     Opened,
     Paused { reason: String, from: Stage },
     Sweeping { held: Held },
+    FillingBack { reason: String },
     Returning { reason: String },
     SweepingBack { reason: String },
 }
@@ -101,7 +120,7 @@ pub struct Life {
     phase: Phase,
     hands: BTreeMap<WorkerSlot, Hand>,
     timer: TimerId,
-    /// The sweep that runs, or ran last.
+    /// The sweep or filling that runs, or ran last.
     sweep: SweepId,
 }
 
@@ -137,9 +156,12 @@ impl Life {
         let plan = self.plan.as_ref()?;
         let is_behind = |hand: &Hand| !hand.at_barrier && hand.runs != plan.target;
         let may_mix = match &self.phase {
-            Phase::Canary(..) | Phase::Rolling | Phase::Returning { .. } => true,
+            Phase::Canary(..)
+            | Phase::Rolling
+            | Phase::FillingBack { .. }
+            | Phase::Returning { .. } => true,
             Phase::Opened => self.hands.values().any(is_behind),
-            Phase::Paused { from, .. } => *from != Stage::Sweeping,
+            Phase::Paused { from, .. } => !matches!(from, Stage::Filling | Stage::Sweeping),
             _ => false,
         };
         may_mix.then_some((self.running, plan.target))
@@ -160,10 +182,15 @@ impl Life {
                 from: Stage::Sweeping,
                 ..
             } => (None, self.target()),
+            Phase::Paused {
+                from: Stage::Filling,
+                ..
+            } => (Some(self.running), None),
             Phase::Canary(..)
             | Phase::Rolling
             | Phase::Opened
             | Phase::Paused { .. }
+            | Phase::FillingBack { .. }
             | Phase::Returning { .. } => (Some(self.running), self.target()),
             _ => (Some(self.running), None),
         };
@@ -182,12 +209,15 @@ impl Life {
             Phase::Idle => Stage::Idle,
             Phase::Preparing => Stage::Preparing,
             Phase::Loading => Stage::Loading,
+            Phase::Filling => Stage::Filling,
             Phase::Canary(..) => Stage::Canary,
             Phase::Rolling => Stage::Rolling,
             Phase::Gathering | Phase::Opened => Stage::Barrier,
             Phase::Paused { .. } => Stage::Paused,
             Phase::Sweeping { .. } => Stage::Sweeping,
-            Phase::Returning { .. } | Phase::SweepingBack { .. } => Stage::RollingBack,
+            Phase::FillingBack { .. } | Phase::Returning { .. } | Phase::SweepingBack { .. } => {
+                Stage::RollingBack
+            }
         }
     }
 
@@ -199,10 +229,17 @@ impl Life {
         )
     }
 
+    /// The filling whose end the update waits for, if it does.
+    pub fn filling(&self) -> Option<SweepId> {
+        let fills = matches!(self.phase, Phase::Filling | Phase::FillingBack { .. });
+        fills.then_some(self.sweep)
+    }
+
     /// Why it is paused, going back or unable to commit, for people.
     pub fn remark(&self) -> Option<String> {
         match &self.phase {
             Phase::Paused { reason, .. }
+            | Phase::FillingBack { reason }
             | Phase::Returning { reason }
             | Phase::SweepingBack { reason } => Some(reason.clone()),
             Phase::Sweeping { held } => held.text(),
@@ -248,6 +285,10 @@ impl Life {
         let of = |slot: &WorkerSlot, hand: &Hand| match &self.phase {
             Phase::Loading if !hand.ready => Some(Waiting::ToStart),
             Phase::Loading if hand.loaded != target => Some(Waiting::ToLoad),
+            Phase::Filling | Phase::FillingBack { .. } if !hand.ready => Some(Waiting::ToStart),
+            Phase::Filling | Phase::FillingBack { .. } if hand.fills != self.sweep => {
+                Some(Waiting::ToFill)
+            }
             Phase::Canary(canaries, Watch::Crossing)
                 if canaries.contains(slot) && Some(hand.runs) != target =>
             {
@@ -302,6 +343,7 @@ impl Life {
                     loaded,
                     asked: None,
                     at_barrier: false,
+                    fills: SweepId(0),
                 };
                 self.hands.insert(slot, hand);
             }
@@ -342,6 +384,9 @@ impl Life {
                     self.swept(slot, found, out);
                 }
             }
+            Event::Filling { slot, fill, state } if fill == self.sweep => {
+                self.fill_state(slot, state, out);
+            }
             Event::Pong(slot) => {
                 if let Phase::Canary(_, Watch::Answering(silent)) = &mut self.phase {
                     silent.remove(&slot);
@@ -350,7 +395,11 @@ impl Life {
             Event::TransformFailed(slot, what) => {
                 if matches!(
                     self.phase,
-                    Phase::Canary(..) | Phase::Rolling | Phase::Opened | Phase::Sweeping { .. }
+                    Phase::Filling
+                        | Phase::Canary(..)
+                        | Phase::Rolling
+                        | Phase::Opened
+                        | Phase::Sweeping { .. }
                 ) {
                     self.fail(format!("a transformation failed in {slot}: {what}"), out);
                 }
@@ -368,7 +417,7 @@ impl Life {
             Event::Pause => self.pause_request(out),
             Event::Resume => self.resume_request(out),
             Event::Elapsed(timer) if timer == self.timer => self.elapsed(out),
-            Event::Probed(_) | Event::AtBarrier(_) | Event::Elapsed(_) => {}
+            Event::Probed(_) | Event::AtBarrier(_) | Event::Filling { .. } | Event::Elapsed(_) => {}
         }
     }
 
@@ -381,7 +430,7 @@ impl Life {
         match &self.phase {
             Phase::Loading if all(&self.hands, &|hand| hand.loaded == Some(target)) => {
                 out.push(Effect::Answer(Answer::Accepted));
-                self.begin_crossing(out);
+                self.begin_filling(out);
             }
             Phase::Canary(canaries, watch) => match watch {
                 Watch::Crossing
@@ -425,7 +474,7 @@ impl Life {
                 ));
                 self.phase = Phase::SweepingBack { reason };
                 self.disarm();
-                self.begin_sweep(out);
+                self.begin_walk(out);
             }
             _ => {}
         }
@@ -447,57 +496,12 @@ impl Life {
     }
 }
 
-/// What a whole pass of the sweep had to leave in an old representation (R30).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Held {
-    /// Elements and tuples whose transformer failed.
-    failed: u64,
-    /// Perhaps because there was no room.
-    is_full: bool,
-    /// Poisoned guards, by name.
-    poisoned: Vec<String>,
-}
-
-impl Held {
-    /// Whether an operator who knows of `other` learns something from this.
-    fn is_news(&self, other: &Held) -> bool {
-        let kind = |held: &Held| (held.failed > 0, held.is_full, held.poisoned.clone());
-        kind(self) != kind(other)
-    }
-
-    /// What holds the commit up, and what to do; `None` if nothing does.
-    fn text(&self) -> Option<String> {
-        let mut parts = Vec::new();
-        if !self.poisoned.is_empty() {
-            let guards = self.poisoned.join(", ");
-            parts.push(format!(
-                "poisoned guards, whose owner died in the middle: {guards}"
-            ));
-        }
-        if self.failed > 0 {
-            parts.push(format!(
-                "{} elements that could not be converted ({})",
-                self.failed,
-                match self.is_full {
-                    true => "the heap is full: delete something",
-                    false => "see the log",
-                }
-            ));
-        }
-        (!parts.is_empty()).then(|| {
-            format!(
-                "commit is held up by {}; it ends when the cause is mended, or take the update back: dsu rollback",
-                parts.join(" and ")
-            )
-        })
-    }
-}
-
 fn stage_text(stage: Stage) -> &'static str {
     match stage {
         Stage::Idle => "idle",
         Stage::Preparing => "preparing",
         Stage::Loading => "loading",
+        Stage::Filling => "filling",
         Stage::Canary => "canary",
         Stage::Rolling => "rolling",
         Stage::Barrier => "at the barrier",

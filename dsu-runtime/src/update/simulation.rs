@@ -1,15 +1,19 @@
 //! Random schedules of workers that are slow, die, hang and fail, under a seed.
 //!
-//! Whatever happens, an update ends; then all live workers run one version; and at no time do two run
-//! that are not neighbours. A failing seed is printed and replays by itself.
+//! Whatever happens, an update ends; then all live workers run one version and nothing is left of what
+//! was filled; at no time do two run that are not neighbours; and where something is to be filled nobody
+//! crosses before it was. A failing seed is printed and replays by itself.
 
 use super::{
-    Announced, Answer, BuildIndex, Effect, Event, Life, Manner, OnFailure, Order, Plan, Stage,
-    TimerId,
+    Announced, Answer, BuildIndex, Effect, Event, FillState, Life, Manner, OnFailure, Order, Plan,
+    Stage, TimerId,
 };
 use crate::abi::FleetState;
-use crate::ids::{VersionId, WorkerSlot};
+use crate::ids::{SweepId, VersionId, WorkerSlot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+mod ends;
+mod filling;
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, good enough to pick from.
 struct Dice(u64);
@@ -38,14 +42,41 @@ struct Worker {
     started: bool,
     hung: bool,
     at_barrier: Option<BuildIndex>,
-    sweeping: bool,
+    walk: Order,
     left: u64,
     inbox: VecDeque<Order>,
     outbox: VecDeque<Event>,
 }
 
+/// What all guards hold of the other form, in slices of work.
+#[derive(Default)]
+struct Twins {
+    towards: Option<BuildIndex>,
+    filled: u32,
+    /// All of it was there once, since the update began.
+    were_whole: bool,
+    /// The filling that may go on.
+    allowed: Option<SweepId>,
+}
+
+impl Twins {
+    const ALL: u32 = 3;
+
+    /// One slice of a filling; whether all is there.
+    fn fill(&mut self, towards: BuildIndex) -> bool {
+        if self.towards.replace(towards) != Some(towards) {
+            self.filled = 0;
+        }
+        self.filled = (self.filled + 1).min(Self::ALL);
+        let is_whole = self.filled == Self::ALL;
+        self.were_whole |= is_whole;
+        is_whole
+    }
+}
+
 struct World {
     dice: Dice,
+    twins: Twins,
     life: Option<Life>,
     workers: BTreeMap<WorkerSlot, Worker>,
     down: BTreeMap<WorkerSlot, BuildIndex>,
@@ -70,6 +101,7 @@ impl World {
         let count = 1 + dice.below(6) as u32;
         let build = BuildIndex(10);
         World {
+            twins: Twins::default(),
             life: Some(Life::new(build)),
             workers: BTreeMap::new(),
             down: (0..count).map(|n| (WorkerSlot(n), build)).collect(),
@@ -100,6 +132,7 @@ impl World {
         self.fleet = self
             .announced
             .announce(life.may_run(), |build| VersionId(build.0));
+        self.twins.allowed = life.may_fill();
         self.life = Some(life);
         for effect in effects {
             // At any point between what it says of the builds and the last of those whom it tells.
@@ -149,7 +182,7 @@ impl World {
                 started: false,
                 hung: false,
                 at_barrier: None,
-                sweeping: false,
+                walk: Order::Rest,
                 left: 2,
                 inbox: VecDeque::new(),
                 outbox: VecDeque::new(),
@@ -170,6 +203,7 @@ impl World {
             self.troubled && self.dice.once_in(40),
         );
         let coalesce = self.dice.once_in(2);
+        let (running, is_filled) = (self.life().running(), self.life().is_filled());
         let Some(worker) = self.workers.get_mut(&slot) else {
             return;
         };
@@ -209,7 +243,7 @@ impl World {
                     worker.at_barrier = None;
                     last = None;
                 }
-                Order::Sweep(sweep) => worker.sweeping = sweep.is_some(),
+                Order::Sweep(_) | Order::Fill(..) | Order::Rest => worker.walk = order,
                 Order::Forget(build) => {
                     assert_ne!(build, worker.runs, "a running build is not forgotten")
                 }
@@ -230,6 +264,11 @@ impl World {
                         .outbox
                         .push_back(Event::CrossingFailed(slot, build, "no".to_owned()));
                 } else {
+                    let is_forward = build != running && build != worker.runs;
+                    assert!(
+                        !is_forward || self.twins.were_whole || !is_filled,
+                        "{slot} crosses to what is not filled"
+                    );
                     worker.runs = build;
                     worker.left = 2;
                     worker.outbox.push_back(Event::Crossed(slot, build));
@@ -237,16 +276,34 @@ impl World {
             }
             None => {}
         }
-        if worker.sweeping && worker.outbox.is_empty() {
-            let is_last = worker.left == 0;
-            worker.left = worker.left.saturating_sub(1);
-            worker.outbox.push_back(Event::Swept {
-                slot,
-                is_last,
-                failed: 0,
-                is_full: false,
-                poisoned: Vec::new(),
-            });
+        if !worker.outbox.is_empty() {
+            return;
+        }
+        match worker.walk {
+            Order::Sweep(_) => {
+                let is_last = worker.left == 0 && self.twins.filled == 0;
+                worker.left = worker.left.saturating_sub(1);
+                self.twins.filled = self.twins.filled.saturating_sub(1);
+                worker.outbox.push_back(Event::Swept {
+                    slot,
+                    is_last,
+                    failed: 0,
+                    is_full: false,
+                    poisoned: Vec::new(),
+                });
+            }
+            // One that has not heard yet that it is over does nothing more.
+            Order::Fill(fill, towards) if self.twins.allowed == Some(fill) => {
+                let state = match fails {
+                    true => FillState::Failed("no".to_owned()),
+                    false if self.twins.fill(towards) => FillState::Whole,
+                    false => FillState::Moving,
+                };
+                worker
+                    .outbox
+                    .push_back(Event::Filling { slot, fill, state });
+            }
+            _ => {}
         }
     }
 
@@ -265,6 +322,7 @@ impl World {
         self.event(Event::Begin);
         if idle {
             self.begun += 1;
+            self.twins.were_whole = false;
         }
     }
 
@@ -290,11 +348,16 @@ impl World {
         } else {
             OnFailure::Rollback
         };
+        let filled = match self.dice.once_in(2) {
+            true => vec!["A.c".to_owned()],
+            false => Vec::new(),
+        };
         let plan = Plan {
             target,
             manner,
             on_failure,
             one_way,
+            filled,
         };
         let result = if self.troubled && self.dice.once_in(8) {
             Err("bad".to_owned())
@@ -364,6 +427,7 @@ impl World {
         }
         if self.life().stage() == Stage::Idle {
             assert_eq!(self.life().mixed(), None);
+            assert_eq!(self.twins.filled, 0, "what was filled is left");
             let running = self.life().running();
             for (slot, worker) in &self.workers {
                 assert_eq!(worker.runs, running, "{slot} is left behind");
@@ -405,7 +469,10 @@ impl World {
             {
                 break;
             }
-            if self.life().stage() == Stage::RollingBack || self.life().stage() == Stage::Sweeping {
+            if matches!(
+                self.life().stage(),
+                Stage::RollingBack | Stage::Sweeping | Stage::Filling
+            ) {
                 // With everybody hung there is nobody to sweep: the operator ends such a server's workers.
                 let hung: Vec<WorkerSlot> = self
                     .workers
@@ -440,61 +507,6 @@ impl World {
     }
 }
 
-/// An update of one worker that has come as far as the sweep.
-fn sweeping() -> World {
-    let mut world = World::new(1);
-    world.troubled = false;
-    world.down.retain(|slot, _| slot.0 == 0);
-    world.respawn(WorkerSlot(0));
-    world.event(Event::Ready(WorkerSlot(0)));
-    world.event(Event::Begin);
-    world.event(Event::Probed(Ok(Plan {
-        target: BuildIndex(11),
-        manner: Manner::Rolling { canaries: 0 },
-        on_failure: OnFailure::Rollback,
-        one_way: None,
-    })));
-    world.event(Event::Loaded(WorkerSlot(0), BuildIndex(11), Ok(())));
-    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(11)));
-    assert_eq!(world.life().stage(), Stage::Sweeping);
-    world
-}
-
-// R30
-#[test]
-fn commit_waits_for_what_is_poisoned_or_failed_and_says_so() {
-    let pass = |failed, poisoned: &[&str]| Event::Swept {
-        slot: WorkerSlot(0),
-        is_last: true,
-        failed,
-        is_full: false,
-        poisoned: poisoned.iter().map(|name| (*name).to_owned()).collect(),
-    };
-    let mut world = sweeping();
-    for (event, what) in [
-        (pass(0, &["TOTALS", "SHARDS[3]"]), "TOTALS, SHARDS[3]"),
-        (pass(2, &[]), "2 elements"),
-    ] {
-        world.event(event);
-        assert_eq!(world.life().stage(), Stage::Sweeping);
-        let remark = world.life().remark().expect("it is held up");
-        assert!(remark.contains(what), "{remark}");
-    }
-    assert!(!world.answers.contains(&Answer::Committed));
-    world.event(pass(0, &[]));
-    assert_eq!(world.answers.last(), Some(&Answer::Committed));
-
-    // A rollback ends all the same, and says what it had to leave.
-    let mut world = sweeping();
-    world.event(Event::Rollback("asked for".to_owned()));
-    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(10)));
-    world.event(pass(0, &["TOTALS"]));
-    match world.answers.last() {
-        Some(Answer::RolledBack(reason)) => assert!(reason.contains("TOTALS"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
-}
-
 // R12
 #[test]
 fn whoever_kept_the_epoch_knows_that_no_older_version_has_run_since() {
@@ -518,19 +530,6 @@ fn whoever_kept_the_epoch_knows_that_no_older_version_has_run_since() {
     }
     assert!(raised > 300, "all_at became true {raised} times");
     assert!(deaths > 300, "the supervisor died {deaths} times");
-}
-
-// R12: without a supervisor, and at an update's end.
-#[test]
-fn all_are_at_a_version_when_the_last_has_crossed_and_until_somebody_may_leave() {
-    let mut world = sweeping();
-    let swept = world.fleet;
-    assert_eq!(swept.floor, VersionId(11));
-    world.event(Event::Rollback("asked for".to_owned()));
-    assert_eq!(world.fleet.floor, VersionId(10));
-    assert_ne!(world.fleet.epoch, swept.epoch);
-    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(10)));
-    assert_eq!(world.fleet.floor, VersionId(10));
 }
 
 // R14, R16, R28, R30, R32

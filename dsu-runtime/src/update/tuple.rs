@@ -7,10 +7,12 @@
 #![allow(unsafe_code)] // moves items between tuples by offset
 
 use crate::abi::{
-    Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, Representation, VisitFn,
+    Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, PrepareCalls, PrepareFn,
+    PrepareStatus, Representation, TwinFn, TwinTask, VisitFn,
 };
 use crate::heap::{visit_parts, visitor_of};
 use crate::ids::Tag;
+use crate::sys::time::Nanos;
 use std::ffi::c_void;
 
 /// A piece of one tuple and where it goes in another. In bytes.
@@ -67,9 +69,31 @@ pub(super) struct Part {
     pub(super) visit: Option<VisitFn>,
 }
 
+/// A prepared lens of a tuple: on what it works, and how.
+#[derive(Clone)]
+pub(super) struct Twin {
+    /// Of the item, or the items, for messages.
+    pub(super) name: String,
+    pub(super) calls: PrepareCalls,
+    pub(super) place: TwinPlace,
+}
+
+/// What the calls of a prepared lens are given.
+#[derive(Clone)]
+pub(super) enum TwinPlace {
+    /// An item, at this offset.
+    Item(usize),
+    /// The addresses of the items at these offsets.
+    Items(Vec<usize>),
+}
+
 /// One direction of a tuple transformer. Never freed: converters point to it.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
+    /// Towards the newer side.
+    pub(super) forward: bool,
+    /// Of prepared lenses: what can be made ahead, in tuples that the plan takes.
+    pub(super) twins: Vec<Twin>,
     /// Names of the items, by step, for messages.
     pub(super) names: Vec<String>,
     pub(super) parts: Vec<Part>,
@@ -83,16 +107,81 @@ pub(super) const ALIGN: usize = 16;
 
 impl Plan {
     /// The converter that runs this plan towards `target`.
-    pub(super) fn converter(&'static self, target: Tag, forward: bool) -> Converter {
+    pub(super) fn converter(&'static self, target: Tag) -> Converter {
         Converter {
             target: target.0,
-            forward,
+            forward: self.forward,
             complement_size: self.complement_size as u32,
             complement_align: ALIGN as u32,
             call: Some(run),
             environment: std::ptr::from_ref(self).cast(),
+            twin: self.has_twins().then_some(work_on_twins as TwinFn),
             drop_complement: Some(drop_complement),
             visit_complement: Some(visit_complement),
+        }
+    }
+
+    /// Whether something can be made ahead.
+    pub(super) fn has_twins(&self) -> bool {
+        !self.twins.is_empty()
+    }
+}
+
+/// # Safety
+/// See [`TwinFn`]; `environment` is a `Plan`, `value` a tuple that it takes.
+unsafe extern "C" fn work_on_twins(
+    environment: *const c_void,
+    task: TwinTask,
+    value: *mut u8,
+    until_ns: u64,
+    error: &mut ErrorText,
+) -> PrepareStatus {
+    // SAFETY: only `Plan::converter` pairs this function with an environment.
+    let plan = unsafe { &*environment.cast::<Plan>() };
+    let mut all = PrepareStatus::Done;
+    for (place, twin) in plan.twins.iter().enumerate() {
+        if place > 0 && Nanos::now().0 >= until_ns {
+            return PrepareStatus::More;
+        }
+        let call = match plan.forward {
+            true => twin.calls.on_left(task),
+            false => twin.calls.on_right(task),
+        };
+        // SAFETY: by the caller, and the offsets of the layout.
+        let status = unsafe { twin.place.call(call, value, until_ns, error) };
+        match status {
+            PrepareStatus::Done => {}
+            PrepareStatus::More => all = PrepareStatus::More,
+            _ => {
+                let reason = error.get().to_owned();
+                error.set(&format!("item {}: {reason}", twin.name));
+                return status;
+            }
+        }
+    }
+    all
+}
+
+impl TwinPlace {
+    /// # Safety
+    /// As for [`work_on_twins`].
+    unsafe fn call(
+        &self,
+        call: PrepareFn,
+        tuple: *mut u8,
+        until_ns: u64,
+        error: &mut ErrorText,
+    ) -> PrepareStatus {
+        // SAFETY: by the caller.
+        unsafe {
+            match self {
+                TwinPlace::Item(offset) => call(tuple.add(*offset), until_ns, error),
+                TwinPlace::Items(offsets) => {
+                    let mut places: Vec<*mut u8> =
+                        offsets.iter().map(|offset| tuple.add(*offset)).collect();
+                    call(places.as_mut_ptr().cast(), until_ns, error)
+                }
+            }
         }
     }
 }
@@ -316,6 +405,8 @@ mod tests {
                     complement: 0,
                 },
             ],
+            forward: true,
+            twins: Vec::new(),
             names: vec!["kept".to_owned(), "dropped".to_owned()],
             parts: Vec::new(),
             complement_size: 16,

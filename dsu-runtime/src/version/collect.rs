@@ -145,6 +145,7 @@ fn registered() -> Result<Manifest, CollectError> {
             (lens.losses)(of_items.unwrap_or(&left), of_items.unwrap_or(&right))
         },
         items: lens.items.map(regrouped),
+        prepared: lens.prepare.is_some(),
     });
     let carry_lenses = inventory::iter::<CarryLensRegistration>().map(|lens| CarryLensManifest {
         left: (lens.left)(),

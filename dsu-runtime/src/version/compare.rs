@@ -63,6 +63,8 @@ pub struct Comparison {
     pub items: Vec<Part>,
     /// Types of `Versioned` boxes that the older version's guards reach.
     pub elements: Vec<Part>,
+    /// Items and types, of these, whose other form is filled before the first worker crosses.
+    pub filled: Vec<String>,
     /// The carry.
     pub carry: Passage,
     /// The strategy.
@@ -107,6 +109,7 @@ pub fn survey(
         wrong: Vec::new(),
         items: Vec::new(),
         elements: Vec::new(),
+        filled: Vec::new(),
     };
     pair.compiler();
     pair.guards();
@@ -120,6 +123,7 @@ pub fn survey(
         mut wrong,
         items,
         elements,
+        filled,
         ..
     } = pair;
     wrong.dedup();
@@ -127,6 +131,7 @@ pub fn survey(
         direction,
         items,
         elements,
+        filled,
         carry,
         advice,
     };
@@ -139,6 +144,7 @@ struct Pair<'a> {
     wrong: Vec<Incompatible>,
     items: Vec<Part>,
     elements: Vec<Part>,
+    filled: Vec<String>,
 }
 
 /// The lenses of `newer` between tuples of items of one guard, as it was and as it is (R3).
@@ -281,6 +287,7 @@ impl<'a> Pair<'a> {
             let name = format!("{}.{}", older.name, item.name);
             if let Some((lens, _)) = groups.iter().find(|(_, g)| g.older.contains(&item.name)) {
                 let passage = way(lens.both_ways);
+                self.filled.extend(lens.prepared.then(|| name.clone()));
                 self.items.push(Part { name, passage });
                 continue;
             }
@@ -336,6 +343,7 @@ impl<'a> Pair<'a> {
             return Some(Passage::Unchanged);
         }
         if let Some(lens) = self.lens(left, right) {
+            self.filled.extend(lens.prepared.then(|| place.to_owned()));
             return Some(way(lens.both_ways));
         }
         let near_miss =

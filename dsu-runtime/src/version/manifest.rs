@@ -99,6 +99,8 @@ pub struct LensManifest {
     pub losses: LensLosses,
     /// Of a lens between tuples of items of a guard, which (R3).
     pub items: Option<RegroupedManifest>,
+    /// Whether its other form is filled before the first worker crosses.
+    pub prepared: bool,
 }
 
 /// What a key type of shared maps does with samples that are the same in every library: digests of

@@ -106,6 +106,7 @@ pub fn lens(left: &TypeSchema, right: &TypeSchema) -> LensManifest {
         both_ways: true,
         unrepresentable: LensPolicy::Foreign,
         losses: LensLosses::default(),
+        prepared: false,
         items: None,
     }
 }

@@ -303,7 +303,7 @@ impl Worker {
             let is_due = self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY);
             let is_late = deadline.is_some_and(|deadline| Nanos::now() >= deadline);
             let began = Nanos::now();
-            if !events.is_empty() || is_due || is_late || !(self.host().sweep)() {
+            if !events.is_empty() || is_due || is_late || !(self.host().walk)() {
                 break;
             }
             self.collect(deadline);

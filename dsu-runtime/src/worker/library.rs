@@ -22,6 +22,7 @@ static CALLS: LibraryCalls = LibraryCalls {
     bind,
     convert_carry,
     run,
+    fill,
     sweep,
     check,
 };
@@ -150,6 +151,10 @@ unsafe extern "C" fn run(arguments: *const RunArguments) -> RunOutcome {
             RunOutcome::Panicked
         }
     }
+}
+
+unsafe extern "C" fn fill(fill: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool {
+    Answer { sink, state }.with(|| json(&update::fill(SweepId(fill), budget_ns)))
 }
 
 unsafe extern "C" fn sweep(

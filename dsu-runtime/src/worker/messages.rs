@@ -57,7 +57,16 @@ pub enum ToWorker {
     /// The barrier is off: go on with the version that runs.
     Revert,
     /// Convert what nobody has touched, until told otherwise.
-    Sweep(Option<SweepId>, Parked),
+    Sweep(SweepId, Parked),
+    /// Make ahead what flips to this build's forms take up, until told otherwise. It is loaded.
+    Fill {
+        /// On account of which filling.
+        fill: SweepId,
+        /// Digest of the build.
+        digest: String,
+    },
+    /// Sweep and fill no more.
+    Rest,
     /// This build was refused or superseded. It stays loaded, for live values may be in its form.
     Forget {
         /// Digest of the build.
@@ -130,6 +139,16 @@ pub enum FromWorker {
         failed: u64,
         /// Poisoned guards, by name, that were not looked into.
         poisoned: Vec<String>,
+    },
+    /// How a filling goes. Said now and then while something is made, when something cannot be, and once
+    /// when all of it is there: from then on the worker silently makes what writes mark.
+    Filling {
+        /// Which.
+        fill: SweepId,
+        /// A pass over everything found all of it there.
+        is_whole: bool,
+        /// The first thing that cannot be made: where, and why. The worker fills no more then.
+        failure: Option<String>,
     },
     /// The answer to `Check`: one sentence for each thing that is wrong.
     Checked {

@@ -1,7 +1,7 @@
 //! Scripted libraries and memory. A library is a text file, `VERSION BEHAVIOUR`.
 
 use crate::abi::FleetState;
-use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::ids::{GuardIndex, SweepId, Tag, VersionId, WorkerSlot};
 use crate::supervisor::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Probing};
 use crate::sync::{Edges, Mixed};
 use crate::version::{Binding, CarryManifest, Manifest, Statics};
@@ -104,6 +104,10 @@ impl Memory for Scripted {
     }
     fn set_mixed(&self, _: Option<Mixed>) {}
     fn set_fleet(&self, _: FleetState) {}
+    fn set_filling(&self, _: Option<SweepId>) {}
+    fn is_filled(&self, _: GuardIndex, _: SweepId) -> bool {
+        false
+    }
     fn starting(&self, _: WorkerSlot, _: u32) {}
     fn set_due(&self, _: WorkerSlot, _: u64) {}
     fn is_waiting(&self, _: WorkerSlot) -> bool {

@@ -105,7 +105,14 @@ impl ScriptedWorker {
                 }
             }
             ToWorker::Revert => self.at_barrier = None,
-            ToWorker::Sweep(Some(_), _) => {
+            ToWorker::Fill { fill, .. } => {
+                self.say(&FromWorker::Filling {
+                    fill,
+                    is_whole: true,
+                    failure: None,
+                });
+            }
+            ToWorker::Sweep(..) => {
                 self.say(&FromWorker::Swept {
                     is_whole: true,
                     converted: 0,
@@ -125,7 +132,7 @@ impl ScriptedWorker {
                 findings: Vec::new(),
             }),
             ToWorker::Drain { .. } => std::process::exit(0),
-            ToWorker::Sweep(None, _)
+            ToWorker::Rest
             | ToWorker::Forget { .. }
             | ToWorker::Reconfigure
             | ToWorker::ListenersClosed => {}

@@ -344,9 +344,7 @@ pub fn sweep(sweep: u32, is_new: bool, parked: Parked) -> SweepSlice {
 
 /// One slice of it.
 pub fn slice(sweep: u32, is_new: bool, parked: Parked) -> SweepSlice {
-    let name = ["GRAPH_OLD", "GRAPH_NEW"][usize::from(is_new)];
-    let guards = || cells(is_new).into_iter().map(|cell| (name, cell)).collect();
-    sweep_guards(SweepId(sweep), parked, guards, 1)
+    sweep_guards(SweepId(sweep), parked, || cells(is_new), 1)
 }
 
 /// People in the forms of the two versions, by the live counts.

@@ -4,6 +4,7 @@ mod access;
 mod circles;
 mod crashes;
 mod death;
+mod fills;
 mod flips;
 mod graph;
 mod graph_guards;

@@ -167,7 +167,8 @@ pub const SPLIT: GuardIndex = GuardIndex(7);
 pub const PARKED: GuardIndex = GuardIndex(8);
 pub const LONE: GuardIndex = GuardIndex(9);
 pub const GRAPH: GuardIndex = GuardIndex(10);
-pub const GUARDS: u32 = 11;
+pub const FILLED: GuardIndex = GuardIndex(11);
+pub const GUARDS: u32 = 12;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -209,6 +210,8 @@ fn bind() {
         new_lone,
         old_graph,
         new_graph,
+        old_filled,
+        new_filled,
     ] = [
         "PARTS_OLD",
         "PARTS_NEW",
@@ -222,6 +225,8 @@ fn bind() {
         "LONE_NEW",
         "GRAPH_OLD",
         "GRAPH_NEW",
+        "FILLED_OLD",
+        "FILLED_NEW",
     ]
     .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
@@ -246,6 +251,8 @@ fn bind() {
                 "LONE_NEW" => new_lone,
                 "GRAPH_OLD" => old_graph,
                 "GRAPH_NEW" => new_graph,
+                "FILLED_OLD" => old_filled,
+                "FILLED_NEW" => new_filled,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -258,6 +265,7 @@ fn bind() {
                 "PARKED_OLD" | "PARKED_NEW" => PARKED,
                 "LONE_OLD" | "LONE_NEW" => LONE,
                 "GRAPH_OLD" | "GRAPH_NEW" => GRAPH,
+                "FILLED_OLD" | "FILLED_NEW" => FILLED,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -295,6 +303,7 @@ fn version_1() -> Manifest {
             "PARKED_OLD",
             "LONE_OLD",
             "GRAPH_OLD",
+            "FILLED_OLD",
         ]
         .into_iter()
         .map(|name| GuardManifest {

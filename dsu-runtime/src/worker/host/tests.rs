@@ -41,6 +41,12 @@ unsafe extern "C" fn runs(_: *const RunArguments) -> RunOutcome {
     RunOutcome::Failed
 }
 
+unsafe extern "C" fn fills(_: u32, _: u64, sink: Sink, state: *mut c_void) -> bool {
+    // SAFETY: as in `answers`.
+    unsafe { sink(state, b"x".as_ptr(), 1) };
+    false
+}
+
 unsafe extern "C" fn sweeps(_: u32, _: Parked, _: u64, sink: Sink, state: *mut c_void) -> bool {
     // SAFETY: as in `answers`.
     unsafe { sink(state, b"x".as_ptr(), 1) };
@@ -53,6 +59,7 @@ static LIBRARY: LibraryCalls = LibraryCalls {
     bind: binds,
     convert_carry: converts,
     run: runs,
+    fill: fills,
     sweep: sweeps,
     check: answers,
 };
