@@ -106,6 +106,8 @@ fn what_is_to_be_filled_is_filled_before_anybody_crosses_or_takes_the_update_bac
     assert_eq!(on_version(&server.status(), 1), 3);
     let (verdict, text) = server.update("2 fills", |_| {});
     assert_eq!(verdict, Verdict::Accepted, "{text}");
+    // The record is written behind the answer, and before the next one.
+    assert_eq!(on_version(&server.status(), 2), 3);
     let records = read_records(&server.folder.join("s.sock.run"));
     let [failed, done] = &records[..] else {
         panic!("{records:?}");
