@@ -5,7 +5,7 @@
 
 use crate::heap::{BlockMap, HandleKind, NodeHandle, NodePtr};
 use crate::ids::GuardIndex;
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// What a check has found of nodes: the handles to each, strong and weak.
 #[derive(Default)]
@@ -27,13 +27,15 @@ impl Nodes {
         blocks: &mut BlockMap,
     ) -> Result<(), String> {
         let node = handle.node();
-        if !self.seen.contains_key(&node) {
-            let (block, layout) = node.shown_block();
-            blocks.reach(block, layout)?;
-            self.seen.insert(node, [0; 2]);
-            self.queue.push(node);
-        }
-        let found = self.seen.entry(node).or_default();
+        let found = match self.seen.entry(node) {
+            Entry::Occupied(seen) => seen.into_mut(),
+            Entry::Vacant(new) => {
+                let (block, layout) = node.shown_block();
+                blocks.reach(block, layout)?;
+                self.queue.push(node);
+                new.insert([0; 2])
+            }
+        };
         found[usize::from(handle.kind() == HandleKind::Weak)] += 1;
         match handle.is_found_behind(guard) {
             true => Ok(()),
