@@ -5,8 +5,7 @@
 
 use crate::heap::{BlockMap, HandleKind, NodeHandle, NodePtr};
 use crate::ids::GuardIndex;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// What a check has found of nodes: the handles to each, strong and weak.
 #[derive(Default)]
@@ -29,12 +28,12 @@ impl Nodes {
     ) -> Result<(), String> {
         let node = handle.node();
         let found = match self.seen.entry(node) {
-            Entry::Occupied(found) => found.into_mut(),
-            Entry::Vacant(unseen) => {
+            Entry::Occupied(seen) => seen.into_mut(),
+            Entry::Vacant(new) => {
                 let (block, layout) = node.shown_block();
                 blocks.reach(block, layout)?;
                 self.queue.push(node);
-                unseen.insert([0; 2])
+                new.insert([0; 2])
             }
         };
         found[usize::from(handle.kind() == HandleKind::Weak)] += 1;
