@@ -1,6 +1,7 @@
 //! The types of v1 as v1 knew them, and the ways between the two.
 //!
 //! Written by `dsu xfgen`. The frozen types must stay as they are; the lenses are yours.
+//! Each `compile_error!` is a question: what it offers is written in its place.
 
 use dsu_runtime::prelude::*;
 
