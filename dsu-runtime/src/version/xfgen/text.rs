@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 /// Columns of a line.
 const WIDTH: usize = 100;
+/// Before the types of a tuple struct's fields.
+const VISIBLE: &str = "pub(crate) ";
 /// Columns that the parts of a tuple may have to stand in one line.
 const TUPLE_WIDTH: usize = 60;
 /// Columns that the fields of a variant may have to stand in its line.
@@ -159,6 +161,9 @@ pub fn let_literal(
 
 /// A type over several lines, if it must be.
 fn broken(ty: &str, column: usize, indent: usize) -> String {
+    if let Some(field) = ty.strip_prefix(VISIBLE) {
+        return format!("{VISIBLE}{}", broken(field, column + VISIBLE.len(), indent));
+    }
     if column + ty.chars().count() < WIDTH && !has_wide_tuple(ty) {
         return ty.to_owned();
     }
