@@ -70,7 +70,8 @@ pub fn lens_between(input: TokenStream) -> TokenStream {
 /// #[guards(stats: Stats = Stats::new(), peers: Peers)] static TOTALS: GuardMutex;
 /// ```
 ///
-/// An item without an initialiser starts as its `Default`. `renamed_from = "OLD"` among the items says what the
+/// An item without an initialiser starts as its `Default`: `hits: u64 = 1`. One may be made of items that are
+/// declared before it, also when it is new to a guard that is in use: `sum: u64 = |hits, misses| hits + misses`. `renamed_from = "OLD"` among the items says what the
 /// guard was called in the version before (R4). The items become the fields of a struct named after the
 /// static (`ShardsItems`, `TotalsItems`), which is what a guard dereferences to.
 #[proc_macro_attribute]

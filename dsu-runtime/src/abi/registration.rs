@@ -115,8 +115,9 @@ inventory::collect!(TypeRegistration);
 
 /// One item of a guard.
 pub struct ItemCalls {
-    /// Makes the first value in place, as the initialiser or `Default` says.
-    pub init: unsafe extern "C" fn(*mut u8, &mut ErrorText) -> ConversionStatus,
+    /// `(tuple, where to, error)`: makes the first value in place, as the initialiser or `Default` says.
+    /// All items that are declared before it are in their places of the tuple.
+    pub init: unsafe extern "C" fn(*const u8, *mut u8, &mut ErrorText) -> ConversionStatus,
     /// Drops a value.
     pub drop: DropFn,
     /// Shows a value's blocks.

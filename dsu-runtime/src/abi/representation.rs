@@ -33,7 +33,8 @@ pub struct Representation {
     pub items: *const c_void,
 }
 
-/// `(items, offset in the tuple, where to, error)`: makes the first value of the item at an offset.
+/// `(items, offset, tuple, error)`: makes the first value of the item at an offset of a tuple, of which
+/// all items that are declared before it are in their places.
 pub type InitItemFn =
     unsafe extern "C" fn(*const c_void, u64, *mut u8, &mut ErrorText) -> ConversionStatus;
 

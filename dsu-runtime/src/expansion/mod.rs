@@ -24,6 +24,6 @@ pub use shape::{
     Body, Field, Shape, Shaped, Shareable, Variant, assert_mirrored, schema_of, within,
 };
 pub use std::vec::Vec;
-pub use thunks::{ItemInit, drop_value, item, visit_value};
+pub use thunks::{ItemInit, Siblings, drop_value, item, visit_value};
 pub use visit::visit_fields;
 pub use xform::Lens;

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DEFAULT_TIMEOUT_S: f64 = 30.0;
 const DEFAULT_PROBATION_S: f64 = 1.0;
-/// A canary that is in the middle of a command is given so long to end it, whatever the probation.
-const SHORTEST_LAST_ANSWER_S: f64 = 1.0;
+/// A canary that is in the middle of a command, or that a machine with too much to do keeps waiting, is
+/// given so long to end it, whatever the probation.
+const SHORTEST_LAST_ANSWER_S: f64 = 5.0;
 
 /// An update that is under way, as far as people are concerned.
 pub(super) struct Underway {
@@ -425,9 +426,9 @@ mod tests {
             let time = duration(TimerKind::LastAnswer, timeout, probation);
             time.as_secs_f64()
         };
-        assert_eq!(last(None, None), 1.0);
-        assert_eq!(last(None, Some(0.0)), 1.0);
-        assert_eq!(last(None, Some(5.0)), 5.0);
+        assert_eq!(last(None, None), 5.0);
+        assert_eq!(last(None, Some(0.0)), 5.0);
+        assert_eq!(last(None, Some(7.0)), 7.0);
         assert_eq!(last(None, Some(3600.0)), DEFAULT_TIMEOUT_S);
         assert_eq!(last(Some(0.2), Some(5.0)), 0.2);
     }

@@ -134,8 +134,10 @@ fn fill(
 ) -> Result<(), AccessError> {
     let mut error = ErrorText::default();
     for (field, item) in fields.iter().zip(guard.items) {
-        // SAFETY: the tuple has the layout of this guard's schema, and each field has its own bytes.
-        let status = unsafe { (item.init)(tuple.as_ptr().add(field.offset as usize), &mut error) };
+        let tuple = tuple.as_ptr();
+        // SAFETY: the tuple has the layout of this guard's schema, each field has its own bytes, and those
+        // before this one are made.
+        let status = unsafe { (item.init)(tuple, tuple.add(field.offset as usize), &mut error) };
         if status != ConversionStatus::Done {
             let reason = format!("item {} has no first value: {}", field.name, error.get());
             return Err(AccessError::Failed(reason));

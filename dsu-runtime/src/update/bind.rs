@@ -367,11 +367,12 @@ fn kept_plan(from: Tag, to: Tag, make: impl FnOnce() -> Plan) -> &'static Plan {
 }
 
 /// # Safety
-/// `items` is a guard of this library, `target` has room for its item at `offset`.
+/// `items` is a guard of this library; `tuple` is one of its tuples in the making, with room for the item at
+/// `offset` and all those in their places that are declared before it.
 unsafe extern "C" fn init_item(
     items: *const c_void,
     offset: u64,
-    target: *mut u8,
+    tuple: *mut u8,
     error: &mut ErrorText,
 ) -> ConversionStatus {
     // SAFETY: `bind_guard` pairs this function with a registration, which is a static.
@@ -380,7 +381,7 @@ unsafe extern "C" fn init_item(
     let mut items = fields(&schema).iter().zip(guard.items);
     match items.find(|(field, _)| field.offset == offset) {
         // SAFETY: by the caller.
-        Some((_, item)) => unsafe { (item.init)(target, error) },
+        Some((_, item)) => unsafe { (item.init)(tuple, tuple.add(offset as usize), error) },
         None => {
             error.set("there is no such item");
             ConversionStatus::Failed

@@ -18,7 +18,7 @@ pub enum TimerKind {
     Answer,
     /// Canaries are watched this long (`--probation`).
     Probation,
-    /// Canaries have this long to answer after it: as long again, at least a second, at most `--timeout`.
+    /// Canaries have this long to answer after it: as long again, at least five seconds, at most `--timeout`.
     LastAnswer,
 }
 

@@ -207,9 +207,17 @@ impl<'a> TupleLayout<'a> {
     pub(super) fn plan(&self, forward: bool, target: Tag) -> Plan {
         let groups = self.groups.iter();
         let grouped = groups.clone().map(|group| group.step(forward));
-        let steps = grouped.chain(self.pairs.iter().map(|pair| pair.step(forward)));
-        let names = groups.clone().map(Group::name);
-        let names = names.chain(self.pairs.iter().map(|pair| pair.name.to_owned()));
+        let of_pairs = self
+            .pairs
+            .iter()
+            .map(|pair| (pair.step(forward), pair.name.to_owned()));
+        let mut steps: Vec<_> = grouped
+            .zip(groups.clone().map(Group::name))
+            .chain(of_pairs)
+            .collect();
+        // What is made may be made of the others: last, in the order of its declaration.
+        steps.sort_by_key(|(step, _)| matches!(step, Step::Make { .. }));
+        let (steps, names) = steps.into_iter().unzip();
         // A part is in the complement only while its item is not in the tuple.
         let kept = self
             .pairs
@@ -225,10 +233,10 @@ impl<'a> TupleLayout<'a> {
         let of_groups = self.groups.iter().filter_map(|group| group.twin(forward));
         let of_pairs = self.pairs.iter().filter_map(|pair| pair.twin(forward));
         Plan {
-            steps: steps.collect(),
+steps,
             forward,
             twins: of_groups.chain(of_pairs).collect(),
-            names: names.collect(),
+            names,
             parts,
             complement_size: self.complement_size,
             target,

@@ -2,7 +2,8 @@
 //!
 //! An item that did not change is moved as it is; one with a lens goes through it; one that only the
 //! target has is taken from the complement or made; one that only the source has goes into the
-//! complement. All steps read the source tuple, which stays as it is until the root is published.
+//! complement. All steps read the source tuple, which stays as it is until the root is published; items are
+//! made last, since their initialisers may read others of the new tuple.
 #![allow(unsafe_code)] // moves items between tuples by offset
 
 use crate::abi::{
@@ -278,12 +279,7 @@ impl Step {
                             .set("the version that has it is not loaded here");
                         return ConversionStatus::Failed;
                     };
-                    return init(
-                        entry.items,
-                        to as u64,
-                        target.add(to),
-                        &mut conversion.error,
-                    );
+                    return init(entry.items, to as u64, target, &mut conversion.error);
                 }
                 Step::Convert {
                     from,
@@ -386,11 +382,11 @@ mod tests {
     unsafe extern "C" fn seven(
         _: *const c_void,
         offset: u64,
-        target: *mut u8,
+        tuple: *mut u8,
         _: &mut ErrorText,
     ) -> ConversionStatus {
         // SAFETY: the plan gives room for a `u64`.
-        unsafe { target.cast::<u64>().write(7 + offset) };
+        unsafe { tuple.add(offset as usize).cast::<u64>().write(7 + offset) };
         ConversionStatus::Done
     }
 

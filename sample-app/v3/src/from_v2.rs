@@ -50,6 +50,11 @@ impl Lens for ValueLens {
     fn is_vacant(&self, kept: &Kept<Origin>) -> bool {
         kept.value.unwrap_or_default() == Origin::default()
     }
+
+    /// Asked first: `backward` drops what it cannot turn back, which takes as long as the value is large.
+    fn represents(&self, value: &value::Value) -> bool {
+        matches!(value, value::Value::Text(_))
+    }
 }
 
 dsu::transformer!(ValueLens);
