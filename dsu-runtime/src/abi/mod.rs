@@ -32,9 +32,9 @@ pub use layout::*;
 pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
     CarryCalls, CarryLensRegistration, ForbidCell, GuardCell, GuardRegistration, ItemCalls,
-    LensDirections, LensPolicy, PrepareCalls, PrepareFn, PrepareStatus, PrivateStaticRegistration,
-    RegroupedItems, RemovedRegistration, RewriteFn, RunFn, TWIN_NAME, TagCell,
-    TransformerRegistration, TwinRegistration, TypeRegistration, UpdatePointRegistration,
+    LensDirections, LensPolicy, MovedItem, PrepareCalls, PrepareFn, PrepareStatus,
+    PrivateStaticRegistration, RegroupedItems, RemovedRegistration, RewriteFn, RunFn, TWIN_NAME,
+    TagCell, TransformerRegistration, TwinRegistration, TypeRegistration, UpdatePointRegistration,
     VersionRegistration, WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};

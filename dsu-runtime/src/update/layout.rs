@@ -233,7 +233,7 @@ impl<'a> TupleLayout<'a> {
         let of_groups = self.groups.iter().filter_map(|group| group.twin(forward));
         let of_pairs = self.pairs.iter().filter_map(|pair| pair.twin(forward));
         Plan {
-steps,
+            steps,
             forward,
             twins: of_groups.chain(of_pairs).collect(),
             names,

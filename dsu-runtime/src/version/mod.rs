@@ -14,6 +14,7 @@ mod inspect;
 mod layout_text;
 mod load;
 mod manifest;
+mod moves;
 pub mod probe;
 mod refusal;
 mod registry;
@@ -25,6 +26,7 @@ mod xfgen;
 
 pub use binding::{Binding, GuardBinding, RepresentationBinding};
 pub use build_id::at_address as build_id_at;
+pub(crate) use collect::guard_manifest;
 pub use collect::{CollectError, collect};
 pub use compare::{Advice, Comparison, Direction, Part, Passage, compare};
 pub(crate) use compare::{fields, is_tuple_of};
@@ -34,9 +36,10 @@ pub use incompatible::{Incompatibilities, Incompatible, Side};
 pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
 pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
-    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, PrivateStatic,
-    RegroupedManifest, StaticsManifest, TypeManifest,
+    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, MovedManifest,
+    PrivateStatic, RegroupedManifest, StaticsManifest, TypeManifest,
 };
+pub(crate) use moves::moves;
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
 pub use statics::{Statics, WritableStatic, find as writable_statics};

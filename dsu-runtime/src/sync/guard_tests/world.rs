@@ -302,6 +302,7 @@ fn version_1() -> Manifest {
             renamed_from: String::new(),
             family: None,
             items: schema_of(name),
+            moved: Vec::new(),
         })
         .collect(),
         types: Vec::new(),
