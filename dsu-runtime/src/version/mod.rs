@@ -39,7 +39,7 @@ pub use manifest::{
     CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, MovedManifest,
     PrivateStatic, RegroupedManifest, StaticsManifest, TypeManifest,
 };
-pub(crate) use moves::moves;
+pub(crate) use moves::{Move, moves, successor};
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
 pub use statics::{Statics, WritableStatic, find as writable_statics};
