@@ -73,8 +73,10 @@ macro_rules! transformer {
                 discard_right: $crate::__private::discard_right_items::<$lens>,
             }
         ));
-        $crate::transformer!(@twin "left of ", $lens, <$lens as $crate::heap::delta::PrepareItems>::LeftTwin);
-        $crate::transformer!(@twin "right of ", $lens, <$lens as $crate::heap::delta::PrepareItems>::RightTwin);
+        $crate::transformer!(@twin ::core::concat!("left of ", ::core::stringify!($guard), " by "), $lens,
+            <$lens as $crate::heap::delta::PrepareItems>::LeftTwin);
+        $crate::transformer!(@twin ::core::concat!("right of ", ::core::stringify!($guard), " by "), $lens,
+            <$lens as $crate::heap::delta::PrepareItems>::RightTwin);
     };
     ($lens:ty) => {
         $crate::transformer!(@register $lens, ::core::option::Option::None, ::core::option::Option::None);
@@ -105,7 +107,7 @@ macro_rules! transformer {
         }
     };
     // What hangs on a value of one side while that side has it. The module tells apart the twins of two versions.
-    (@twin $side:literal, $lens:ty, $twin:ty) => {
+    (@twin $side:expr, $lens:ty, $twin:ty) => {
         const _: () = {
             const NAME: &str = ::core::concat!(
                 "twin of ", $side, ::core::stringify!($lens), " in ", ::core::module_path!()

@@ -46,8 +46,19 @@ impl FillSlice {
     }
 }
 
+/// At a place where writers have outrun the slices for this long, slices are longer.
+const OUTRUN: Duration = Duration::from_secs(10);
+/// By this: as long as a flip may take (`--max-pause`, R5).
+const LONGER: Duration = Duration::from_millis(2);
+
+/// A pass of the filling, and since when it is at this place.
+struct Fill {
+    pass: Pass,
+    since: Nanos,
+}
+
 thread_local! {
-    static PASS: RefCell<Option<Pass>> = RefCell::default();
+    static FILL: RefCell<Option<Fill>> = const { RefCell::new(None) };
 }
 
 /// One slice of a pass over all guards of this library and all objects, whichever form they are in; the
@@ -62,32 +73,41 @@ pub(crate) fn fill_guards(
     guards: impl Fn() -> Vec<&'static GuardCell>,
     budget_ns: u64,
 ) -> FillSlice {
-    let mut work = Filling {
-        fill,
-        slice: FillSlice::default(),
-    };
     let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
-    PASS.with_borrow_mut(|current| {
-        let pass = match current {
-            Some(pass) if pass.number == fill => pass,
-            _ => current.insert(Pass::first(fill, guards())),
+    FILL.with_borrow_mut(|current| {
+        let begin = |pass| Fill {
+            pass,
+            since: Nanos::now(),
         };
-        if pass.run(deadline, &mut work) {
-            work.slice.is_done = true;
-            *pass = Pass::next(fill, guards());
+        let filling = match current {
+            Some(filling) if filling.pass.number == fill => filling,
+            _ => current.insert(begin(Pass::first(fill, guards()))),
+        };
+        let mut work = Filling {
+            fill,
+            since: &mut filling.since,
+            slice: FillSlice::default(),
+        };
+        work.slice.is_done = filling.pass.run(deadline, &mut work);
+        let slice = work.slice;
+        if slice.is_done {
+            *filling = begin(Pass::next(fill, guards()));
         }
-    });
-    work.slice
+        slice
+    })
 }
 
 /// What the filling does at each place.
-struct Filling {
+struct Filling<'a> {
     fill: SweepId,
+    since: &'a mut Nanos,
     slice: FillSlice,
 }
 
-impl Work for Filling {
-    fn begin(&mut self, _: &Place<'_>) {}
+impl Work for Filling<'_> {
+    fn begin(&mut self, _: &Place<'_>) {
+        *self.since = Nanos::now();
+    }
 
     fn leave_out(&mut self) {
         self.slice.is_shared = true;
@@ -111,8 +131,14 @@ impl Work for Filling {
                     return Visit::Part;
                 }
                 self.slice.visits += 1;
-                match guard.prepare(wanted, deadline) {
+                let until = match deadline.since(*self.since) > OUTRUN {
+                    true => deadline.after(LONGER),
+                    false => deadline,
+                };
+                match guard.prepare(wanted, until) {
                     Ok(Progress::Done) => Visit::Whole,
+                    // It had all once: what is marked faster than slices bring it up is the flip's.
+                    Ok(Progress::More) if place.slot().is_swept(self.fill) => Visit::Whole,
                     Ok(Progress::More) => Visit::Part,
                     Err(error) => {
                         self.fails(place, form, wanted, &error);
@@ -131,7 +157,7 @@ impl Work for Filling {
     }
 }
 
-impl Filling {
+impl Filling<'_> {
     fn fails(&mut self, place: &Place<'_>, from: Tag, to: Tag, error: &AccessError) {
         let guard = place.name();
         let reason = match error {

@@ -4,7 +4,8 @@
 //! twice harms nothing, and a mark is taken out only after its step.
 #![allow(unsafe_code)] // a second look at a header
 
-use super::key::{DeltaKey, of_key};
+use super::key::DeltaKey;
+use super::outcome::of_key;
 use super::prepare::Progress;
 use super::shape::{Emptied, MapShape};
 use crate::abi::{TypeKind, TypeSchema};

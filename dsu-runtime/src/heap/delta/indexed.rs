@@ -8,10 +8,10 @@
 use super::body::body;
 use super::follow::{Fill, Peek, catch_up, look_at};
 use super::key::DeltaKey;
+use super::outcome::{failed, unit};
 use super::prepare::{Items, Prepare, PrepareItems, Progress};
 use super::shape::MapShape;
 use super::twins::{WITHOUT_END, discard, hang, take_up, work};
-use super::{failed, unit};
 use crate::error::AccessError;
 use crate::heap::twin::{Boxed, Twin};
 use crate::heap::{Inline, SharedOrderedMap};

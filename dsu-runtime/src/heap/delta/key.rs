@@ -1,6 +1,6 @@
 //! Keys of which each form of a container has its own.
 
-use crate::error::{AccessError, HeapFull};
+use crate::error::HeapFull;
 use crate::heap::{Inline, Shared, SharedBytes, SharedString};
 use std::fmt::Debug;
 
@@ -72,14 +72,3 @@ tuple!(A 0);
 tuple!(A 0, B 1);
 tuple!(A 0, B 1, C 2);
 tuple!(A 0, B 1, C 2, D 3);
-
-/// Says which element it was.
-pub(super) fn of_key(key: &impl Debug, error: AccessError) -> AccessError {
-    match error {
-        AccessError::HeapFull => AccessError::HeapFull,
-        AccessError::Foreign => AccessError::Failed(format!(
-            "the element of key {key:?} has no form in the newer version, which has to read it"
-        )),
-        AccessError::Failed(reason) => AccessError::Failed(format!("key {key:?}: {reason}")),
-    }
-}

@@ -8,10 +8,10 @@
 use super::body::body;
 use super::follow::{Fill, Peek, agree, catch_up, look_at};
 use super::key::DeltaKey;
+use super::outcome::{failed, of_place, unit};
 use super::prepare::{Prepare, Progress};
 use super::shape::MapShape;
 use super::twins::{WITHOUT_END, discard, hang, take_up, work};
-use super::{failed, unit};
 use crate::error::{AccessError, HeapFull};
 use crate::heap::transaction::ScratchScope;
 use crate::heap::twin::{Boxed, Twin, Weak, WordCell};
@@ -127,18 +127,6 @@ impl<S: MapShape<K>, K: ListKey> AsMap<S, K> {
             }
         }
         Ok(agree::<S, K>(&mut self.map, &key, Some(cell.word()))?)
-    }
-}
-
-fn of_place(place: usize, error: AccessError) -> AccessError {
-    match error {
-        AccessError::HeapFull => AccessError::HeapFull,
-        AccessError::Foreign => AccessError::Failed(format!(
-            "the element at {place} has no form in the newer version, which has to read its key"
-        )),
-        AccessError::Failed(reason) => {
-            AccessError::Failed(format!("the element at {place}: {reason}"))
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod follow;
 mod indexed;
 mod key;
 mod keyed;
+mod outcome;
 mod partitioned;
 mod prepare;
 mod reshaped;
@@ -27,20 +28,3 @@ pub use partitioned::{Partitioned, PartitionedItems, Route};
 pub use prepare::{Items, Prepare, PrepareItems, Progress};
 pub use reshaped::Reshaped;
 pub use shape::{Hashed, MapShape, Ordered};
-
-use crate::error::AccessError;
-use xform::LensError;
-
-/// With the complement of a lens that keeps nothing.
-fn unit<T>(value: T) -> (T, ()) {
-    (value, ())
-}
-
-/// `Failed` where a reason is to be read: what is unrepresentable is answered without one.
-fn failed(error: AccessError) -> LensError {
-    match error {
-        AccessError::HeapFull => LensError::no_room(error.to_string()),
-        AccessError::Foreign => LensError::failed(error.to_string()),
-        AccessError::Failed(reason) => LensError::failed(reason),
-    }
-}

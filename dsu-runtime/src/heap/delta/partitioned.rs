@@ -9,10 +9,10 @@
 use super::body::body;
 use super::follow::{Fill, Peek, agree, catch_up, look_at};
 use super::key::DeltaKey;
+use super::outcome::{failed, unit};
 use super::prepare::{Items, Prepare, PrepareItems, Progress};
 use super::shape::{Emptied, MapShape};
 use super::twins::{WITHOUT_END, body_of, can_be, discard, empty, ensure, hang, take_up, work};
-use super::{failed, unit};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
 use crate::heap::twin::{Boxed, Twin, Weak, WordCell};

@@ -6,10 +6,10 @@
 use super::body::body;
 use super::follow::{Fill, agree, catch_up, look_at};
 use super::key::DeltaKey;
+use super::outcome::{failed, unit};
 use super::prepare::{Prepare, Progress};
 use super::shape::MapShape;
 use super::twins::{discard, hang, take_up, work};
-use super::{failed, unit};
 use crate::error::AccessError;
 use crate::heap::twin::{Boxed, Twin, Weak, WordCell};
 use crate::sys::time::Nanos;

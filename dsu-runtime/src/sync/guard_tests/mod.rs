@@ -6,6 +6,7 @@ mod crashes;
 mod death;
 mod fills;
 mod flips;
+mod moved;
 mod object_conversions;
 mod object_deaths;
 mod object_model;

@@ -167,7 +167,10 @@ pub const SPLIT: GuardIndex = GuardIndex(7);
 pub const PARKED: GuardIndex = GuardIndex(8);
 pub const LONE: GuardIndex = GuardIndex(9);
 pub const FILLED: GuardIndex = GuardIndex(10);
-pub const GUARDS: u32 = 11;
+pub const GIVER: GuardIndex = GuardIndex(11);
+pub const PASSER: GuardIndex = GuardIndex(12);
+pub const GETTER: GuardIndex = GuardIndex(13);
+pub const GUARDS: u32 = 14;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -209,6 +212,12 @@ fn bind() {
         new_lone,
         old_filled,
         new_filled,
+        old_giver,
+        new_giver,
+        old_passer,
+        new_passer,
+        old_getter,
+        new_getter,
     ] = [
         "PARTS_OLD",
         "PARTS_NEW",
@@ -222,6 +231,12 @@ fn bind() {
         "LONE_NEW",
         "FILLED_OLD",
         "FILLED_NEW",
+        "GIVER_OLD",
+        "GIVER_NEW",
+        "PASSER_OLD",
+        "PASSER_NEW",
+        "GETTER_OLD",
+        "GETTER_NEW",
     ]
     .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
@@ -246,6 +261,12 @@ fn bind() {
                 "LONE_NEW" => new_lone,
                 "FILLED_OLD" => old_filled,
                 "FILLED_NEW" => new_filled,
+                "GIVER_OLD" => old_giver,
+                "GIVER_NEW" => new_giver,
+                "PASSER_OLD" => old_passer,
+                "PASSER_NEW" => new_passer,
+                "GETTER_OLD" => old_getter,
+                "GETTER_NEW" => new_getter,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -258,6 +279,9 @@ fn bind() {
                 "PARKED_OLD" | "PARKED_NEW" => PARKED,
                 "LONE_OLD" | "LONE_NEW" => LONE,
                 "FILLED_OLD" | "FILLED_NEW" => FILLED,
+                "GIVER_OLD" | "GIVER_NEW" => GIVER,
+                "PASSER_OLD" | "PASSER_NEW" => PASSER,
+                "GETTER_OLD" | "GETTER_NEW" => GETTER,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -295,6 +319,9 @@ fn version_1() -> Manifest {
             "PARKED_OLD",
             "LONE_OLD",
             "FILLED_OLD",
+            "GIVER_OLD",
+            "PASSER_OLD",
+            "GETTER_OLD",
         ]
         .into_iter()
         .map(|name| GuardManifest {

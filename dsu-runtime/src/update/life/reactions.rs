@@ -63,7 +63,10 @@ impl Life {
         };
         let target = self.target();
         // A worker on the old version that was told nothing has died of something else.
-        let concerned = target.is_some() && (Some(hand.runs) == target || hand.asked == target);
+        // But where every worker fills, it runs lenses of the new version.
+        let fills = hand.ready && self.may_fill().is_some();
+        let concerned =
+            target.is_some() && (fills || Some(hand.runs) == target || hand.asked == target);
         match &self.phase {
             Phase::Loading if hand.ready && hand.loaded != target => {
                 self.refuse(
@@ -80,8 +83,7 @@ impl Life {
                 );
             }
             Phase::Gathering => self.fail(format!("{slot} died at the barrier: {how}"), out),
-            // It ran lenses of the new version, as every worker does now.
-            Phase::Filling if hand.ready => {
+            Phase::Filling if concerned => {
                 self.fail(
                     format!("{slot} died while the new version's form was filled: {how}"),
                     out,

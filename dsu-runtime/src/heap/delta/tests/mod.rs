@@ -5,8 +5,10 @@
 //! the twin has not come there. D2: a twin reads, drops and shows nothing that a word leads to: every
 //! block is reached once. D3: nobody trusts a twin that was given up, or that somebody died in.
 
+mod cases;
 mod deaths;
 mod index;
+mod laws;
 mod lists;
 mod maps;
 mod parts;

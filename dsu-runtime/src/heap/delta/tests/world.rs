@@ -231,6 +231,11 @@ thread_local! {
     static CALLS_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
+/// Has a function of a lens panic at its n-th call.
+pub(super) fn may_panic_after(calls: u64) {
+    CALLS_LEFT.set(calls);
+}
+
 /// What each function of a tested lens begins with.
 pub(super) fn may_panic() {
     match CALLS_LEFT.get() {
