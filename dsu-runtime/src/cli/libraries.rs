@@ -91,6 +91,7 @@ pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
         "strategy": advice.as_ref().map(|advice| if advice.barrier.is_some() { "barrier" } else { "rolling" }),
         "why": advice.as_ref().and_then(|advice| advice.barrier.clone()),
         "one_way": advice.as_ref().and_then(|advice| advice.one_way.clone()),
+        "moves": advice.as_ref().map(|advice| advice.moves.clone()).unwrap_or_default(),
         "filled": advice.as_ref().map(|advice| advice.filled.clone()).unwrap_or_default(),
         "notes": advice.map(|advice| advice.notes).unwrap_or_default(),
     });
@@ -123,6 +124,9 @@ fn advice_text(advice: &Advice) -> String {
         text.push_str(&format!(
             "\nno way back once it has crossed: one-way: {item}"
         ));
+    }
+    for item in &advice.moves {
+        text.push_str(&format!("\n{item}"));
     }
     if !advice.filled.is_empty() {
         text.push_str(&format!(

@@ -74,6 +74,9 @@ impl Supervisor {
                 self.fleet.heard(slot, Some(&update_point));
                 self.event(Event::AtBarrier(slot));
             }
+            FromWorker::Moved { error } => {
+                self.event(Event::Moved(slot, error.map_or(Ok(()), Err)));
+            }
             FromWorker::Swept {
                 is_whole,
                 converted,

@@ -138,6 +138,7 @@ impl Supervisor {
     /// Everything that time alone brings about.
     fn housekeeping(&mut self, now: Instant) -> Result<(), String> {
         match self.draining {
+            None if self.life.holds_replacements() => {}
             None => self.fill_seats(now)?,
             Some(_) => self.hurry_drain(now),
         }
@@ -376,6 +377,14 @@ impl Supervisor {
             },
             Order::Go => ToWorker::Go,
             Order::Revert => ToWorker::Revert,
+            Order::Move { from, to } => {
+                let (from, to) = (build(from), build(to));
+                let forward = to.version > from.version;
+                ToWorker::Move {
+                    newer: if forward { to.digest } else { from.digest },
+                    forward,
+                }
+            }
             Order::Sweep(sweep) => ToWorker::Sweep(sweep, self.parked_in_sweep()),
             Order::Fill(fill, index) => ToWorker::Fill {
                 fill,

@@ -175,6 +175,9 @@ impl World {
     }
 
     fn respawn(&mut self, slot: WorkerSlot) {
+        if self.life().holds_replacements() {
+            return;
+        }
         if let Some(dead) = self.down.remove(&slot) {
             let (build, neighbours) = self.life().replacement(dead);
             let worker = Worker {
@@ -352,12 +355,17 @@ impl World {
             true => vec!["A.c".to_owned()],
             false => Vec::new(),
         };
+        let moves = match manner == Manner::Barrier && self.dice.once_in(2) {
+            true => vec!["item d moves from A to B".to_owned()],
+            false => Vec::new(),
+        };
         let plan = Plan {
             target,
             manner,
             on_failure,
             one_way,
             filled,
+            moves,
         };
         let result = if self.troubled && self.dice.once_in(8) {
             Err("bad".to_owned())

@@ -304,6 +304,10 @@ impl Host {
             }),
             // A barrier that is over, a first message that came twice; what is loaded stays loaded.
             ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
+            // Nobody else runs only while this worker waits as well.
+            ToWorker::Move { .. } => say(&FromWorker::Moved {
+                error: Some("the worker is not at a barrier".to_owned()),
+            }),
             ToWorker::Reconfigure => self.notices.reconfigure(),
             ToWorker::ListenersClosed => {
                 for socket in self.listeners.take_closed() {
@@ -360,6 +364,14 @@ impl Host {
         true
     }
 
+    fn move_items(&self, newer: &str, forward: bool) {
+        let moved = match self.builds.get(newer) {
+            Some(build) => build.move_items(forward),
+            None => Err("the newer version is not loaded in this worker".to_owned()),
+        };
+        say(&FromWorker::Moved { error: moved.err() });
+    }
+
     /// Stops until all workers are at their update points, or the barrier is off.
     fn wait_at_barrier(&mut self, digest: String, update_point: &str) {
         say(&FromWorker::AtBarrier {
@@ -369,6 +381,7 @@ impl Host {
             match self.wait_for_message() {
                 Some((ToWorker::Go, _)) => self.turn = Some(Turn::To(digest.clone())),
                 Some((ToWorker::Revert, _)) | None => return,
+                Some((ToWorker::Move { newer, forward }, _)) => self.move_items(&newer, forward),
                 Some((message @ ToWorker::Cross { .. }, fds)) => {
                     // This barrier is over; whoever called takes in what comes instead.
                     self.inbox.push_front((message, fds));
