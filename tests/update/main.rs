@@ -5,6 +5,7 @@ mod deaths;
 mod halves;
 mod listeners;
 mod mixed;
+mod moved_items;
 mod older;
 mod orders;
 mod parked;

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_WANTED: u64 = 16_384;
 /// Early deaths in one slot after which a version that never ran is given up.
 const START_ATTEMPTS: u32 = 5;
+/// How often is looked whether dead workers may be replaced again.
+const HELD: Duration = Duration::from_millis(20);
 /// A moment far enough away to be never.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -231,6 +233,10 @@ impl Supervisor {
             watched.push((process, PollFlags::POLLIN, Wake::Process(slot)));
         }
         let mut until = self.fleet.deadline(now).min(now + NEVER);
+        if self.life.holds_replacements() {
+            // A seat that is to be filled is due all the time.
+            until = until.max(now + HELD);
+        }
         if let Some(probe) = probe {
             until = until.min(now + probe.timeout());
         }

@@ -32,7 +32,7 @@ mod held;
 mod moving;
 mod reactions;
 
-use super::events::{Answer, BuildIndex, Effect, Event, Order, Plan, TimerId, TimerKind};
+use super::events::{Answer, BuildIndex, Effect, Event, Plan, TimerId, TimerKind};
 use crate::ids::{SweepId, WorkerSlot};
 use held::Held;
 use moving::Way;
@@ -342,9 +342,7 @@ impl Life {
             }
             Phase::Rolling | Phase::Opened if !hand.ready => Some(Waiting::ToStart),
             Phase::Rolling | Phase::Opened if Some(hand.runs) != target => Some(Waiting::ToCross),
-            Phase::Gathering | Phase::GatheringBack { .. } if !hand.at_barrier => {
-                Some(Waiting::ForTheBarrier)
-            }
+            _ if self.is_stopping() && !hand.at_barrier => Some(Waiting::ForTheBarrier),
             Phase::Returning { .. } if !hand.is_settled_on(self.running) => Some(Waiting::ToCross),
             _ => None,
         };
@@ -506,7 +504,9 @@ impl Life {
                 true => self.begin_moves(out),
                 false => self.open_barrier(out),
             },
-            Phase::Moving { by: None, .. } | Phase::MovingBack { by: None, .. } => {
+            Phase::Moving { by: None, .. } | Phase::MovingBack { by: None, .. }
+                if all(&self.hands, &|hand| hand.at_barrier) =>
+            {
                 self.choose_mover(out);
             }
             Phase::GatheringBack { reason } if all(&self.hands, &|hand| hand.at_barrier) => {

@@ -105,6 +105,7 @@ impl ScriptedWorker {
                 }
             }
             ToWorker::Revert => self.at_barrier = None,
+            ToWorker::Move { .. } => self.say(&FromWorker::Moved { error: None }),
             ToWorker::Fill { fill, .. } => {
                 self.say(&FromWorker::Filling {
                     fill,

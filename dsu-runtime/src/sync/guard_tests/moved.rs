@@ -274,8 +274,8 @@ fn where_one_move_fails_none_is_made_and_guard_item_and_reason_are_named() {
 
 // R4, R32
 #[test]
-fn what_a_poisoned_guard_has_stays_and_on_the_way_back_the_others_go() {
-    let name = test_name!("what_a_poisoned_guard_has_stays_and_on_the_way_back_the_others_go");
+fn a_poisoned_guard_keeps_its_items_from_moving() {
+    let name = test_name!("a_poisoned_guard_keeps_its_items_from_moving");
     play_alone(name, |cx| {
         make_old(cx);
         GuardSlot::at(GIVER).poison();

@@ -186,10 +186,11 @@ impl Life {
                 out.push(Effect::Kill(slot, why));
                 self.arm(TimerKind::Answer, out);
             }
-            // Nobody is at the barrier to do it.
+            // Not all are at the barrier again.
             None => {
-                let blockers: Vec<WorkerSlot> = self.hands.keys().copied().collect();
-                self.kill_late(&blockers, out);
+                let late = self.waiting_for().into_iter();
+                let late: Vec<WorkerSlot> = late.map(|(slot, _)| slot).collect();
+                self.kill_late(&late, out);
             }
         }
     }

@@ -47,6 +47,10 @@ unsafe extern "C" fn fills(_: u32, _: u64, sink: Sink, state: *mut c_void) -> bo
     false
 }
 
+unsafe extern "C" fn moves(_: bool, _: Sink, _: *mut c_void) -> bool {
+    true
+}
+
 unsafe extern "C" fn sweeps(_: u32, _: Parked, _: u64, sink: Sink, state: *mut c_void) -> bool {
     // SAFETY: as in `answers`.
     unsafe { sink(state, b"x".as_ptr(), 1) };
@@ -59,6 +63,7 @@ static LIBRARY: LibraryCalls = LibraryCalls {
     bind: binds,
     convert_carry: converts,
     run: runs,
+    move_items: moves,
     fill: fills,
     sweep: sweeps,
     check: answers,
