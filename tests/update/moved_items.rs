@@ -113,12 +113,6 @@ impl Lanes {
     }
 }
 
-impl Drop for Lanes {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.gate);
-    }
-}
-
 // R4, R6, R16, R30
 #[test]
 fn an_item_moves_to_another_guard_at_a_barrier_and_back_under_load() {
@@ -190,5 +184,6 @@ fn moves_that_cost_two_workers_are_taken_back() {
     lanes.fleet.until_serving(3);
     lanes.await_reports(lines, "v1");
     lanes.assert_counted();
+    fs::remove_file(&lanes.gate).expect("it is there");
     lanes.fleet.finish_after_deaths();
 }

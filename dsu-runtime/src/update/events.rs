@@ -98,8 +98,9 @@ pub enum Event {
     Crossed(WorkerSlot, BuildIndex),
     /// A worker could not take this build and goes on with the other.
     CrossingFailed(WorkerSlot, BuildIndex, String),
-    /// A worker stands at an update point, waiting for all others.
-    AtBarrier(WorkerSlot),
+    /// A worker stands at an update point, waiting for all others; it says how many orders to cross it has
+    /// had, so that what it says on account of an earlier one means nothing.
+    AtBarrier(WorkerSlot, u32),
     /// The answer to [`Order::Move`].
     Moved(WorkerSlot, Result<(), String>),
     /// A pass of the sweep is over.

@@ -75,6 +75,8 @@ struct Hand {
     /// Told to cross to this, not answered.
     asked: Option<BuildIndex>,
     at_barrier: bool,
+    /// How often it was told to cross.
+    crosses: u32,
     /// The last filling of which it has said something.
     fills: SweepId,
 }
@@ -386,6 +388,7 @@ impl Life {
                     loaded,
                     asked: None,
                     at_barrier: false,
+                    crosses: 0,
                     fills: SweepId(0),
                 };
                 self.hands.insert(slot, hand);
@@ -406,9 +409,9 @@ impl Life {
             Event::CrossingFailed(slot, build, reason) => {
                 self.crossing_failed(slot, build, reason, out)
             }
-            Event::AtBarrier(slot) if self.is_stopping() => {
+            Event::AtBarrier(slot, crosses) if self.is_stopping() => {
                 if let Some(hand) = self.hands.get_mut(&slot) {
-                    hand.at_barrier = hand.asked.is_some();
+                    hand.at_barrier = hand.asked.is_some() && hand.crosses == crosses;
                 }
             }
             Event::Moved(slot, result) => self.items_moved(slot, result, out),
@@ -461,7 +464,8 @@ impl Life {
             Event::Pause => self.pause_request(out),
             Event::Resume => self.resume_request(out),
             Event::Elapsed(timer) if timer == self.timer => self.elapsed(out),
-            Event::Probed(_) | Event::AtBarrier(_) | Event::Filling { .. } | Event::Elapsed(_) => {}
+            Event::Probed(_) | Event::AtBarrier(..) | Event::Filling { .. } | Event::Elapsed(_) => {
+            }
         }
     }
 

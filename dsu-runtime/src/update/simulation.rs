@@ -42,6 +42,7 @@ struct Worker {
     started: bool,
     hung: bool,
     at_barrier: Option<BuildIndex>,
+    crosses: u32,
     walk: Order,
     left: u64,
     inbox: VecDeque<Order>,
@@ -191,6 +192,7 @@ impl World {
                 started: false,
                 hung: false,
                 at_barrier: None,
+                crosses: 0,
                 walk: Order::Rest,
                 left: 2,
                 inbox: VecDeque::new(),
@@ -252,6 +254,7 @@ impl World {
                     worker.outbox.push_back(Event::Loaded(slot, build, result));
                 }
                 Order::Cross { build, together } => {
+                    worker.crosses += 1;
                     worker.at_barrier = None;
                     last = Some((build, together));
                 }
@@ -283,7 +286,9 @@ impl World {
         match last {
             Some((build, true)) if !go => {
                 if worker.at_barrier.is_none() {
-                    worker.outbox.push_back(Event::AtBarrier(slot));
+                    worker
+                        .outbox
+                        .push_back(Event::AtBarrier(slot, worker.crosses));
                 }
                 worker.at_barrier = Some(build);
             }

@@ -81,6 +81,8 @@ pub(super) struct Host {
     running: String,
     inbox: VecDeque<(ToWorker, Vec<OwnedFd>)>,
     turn: Option<Turn>,
+    /// How often it was told to cross.
+    crosses: u32,
     arrival: Option<Arrival>,
     listeners: Inherited,
     /// Those that ran before any library was loaded.
@@ -118,6 +120,7 @@ impl Host {
             running: String::new(),
             inbox: VecDeque::new(),
             turn: None,
+            crosses: 0,
             arrival: None,
             listeners: Inherited::default(),
             threads: Threads::now(),
@@ -286,6 +289,7 @@ impl Host {
         match message {
             ToWorker::Load(build) => self.load_and_answer(*build, fds),
             ToWorker::Cross { digest, together } => {
+                self.crosses = self.crosses.wrapping_add(1);
                 self.turn = None;
                 if self.may_cross(&digest, update_point) {
                     if together {
@@ -375,6 +379,7 @@ impl Host {
     /// Stops until all workers are at their update points, or the barrier is off.
     fn wait_at_barrier(&mut self, digest: String, update_point: &str) {
         say(&FromWorker::AtBarrier {
+            crosses: self.crosses,
             update_point: update_point.to_owned(),
         });
         while self.turn.is_none() && !self.notices.is_draining() {

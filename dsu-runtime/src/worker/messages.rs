@@ -130,6 +130,8 @@ pub enum FromWorker {
     },
     /// Stopped at an update point, waiting for `Go` or `Revert`.
     AtBarrier {
+        /// How many `Cross` it has obeyed, this one included: which one it answers.
+        crosses: u32,
         /// Its name.
         update_point: String,
     },

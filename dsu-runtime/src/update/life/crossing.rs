@@ -204,6 +204,7 @@ impl Life {
         if let Some(hand) = self.hands.get_mut(&slot).filter(free) {
             hand.asked = Some(build);
             hand.at_barrier = false;
+            hand.crosses = hand.crosses.wrapping_add(1);
             out.push(Effect::Send(slot, Order::Cross { build, together }));
         }
     }

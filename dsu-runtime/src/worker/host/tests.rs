@@ -167,20 +167,21 @@ fn what_follows_a_barrier_is_taken_in_at_the_same_update_point() {
     let name = test_name!("what_follows_a_barrier_is_taken_in_at_the_same_update_point");
     with_regions(name, ROOMY, || {
         let supervisor = worker(alive());
-        let at_barrier = FromWorker::AtBarrier {
+        let at_barrier = |crosses| FromWorker::AtBarrier {
+            crosses,
             update_point: "loop".to_owned(),
         };
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &ToWorker::Revert);
         tell(&supervisor, &ToWorker::Ping);
         assert_eq!(update_point(), Directive::Continue);
-        assert_eq!(heard(&supervisor), [at_barrier.clone(), pong()]);
+        assert_eq!(heard(&supervisor), [at_barrier(1), pong()]);
         // A barrier that is called anew while the worker stands at one is answered anew.
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &ToWorker::Go);
         assert_eq!(update_point(), Directive::Cross);
-        assert_eq!(heard(&supervisor), [at_barrier.clone(), at_barrier]);
+        assert_eq!(heard(&supervisor), [at_barrier(2), at_barrier(3)]);
     });
 }
 
