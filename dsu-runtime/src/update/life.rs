@@ -344,7 +344,7 @@ impl Life {
             }
             Phase::Rolling | Phase::Opened if !hand.ready => Some(Waiting::ToStart),
             Phase::Rolling | Phase::Opened if Some(hand.runs) != target => Some(Waiting::ToCross),
-            _ if self.is_stopping() && !hand.at_barrier => Some(Waiting::ForTheBarrier),
+            _ if self.is_stopping() && !self.stands(hand) => Some(Waiting::ForTheBarrier),
             Phase::Returning { .. } if !hand.is_settled_on(self.running) => Some(Waiting::ToCross),
             _ => None,
         };
@@ -504,16 +504,16 @@ impl Life {
             {
                 self.sweep(out);
             }
-            Phase::Gathering if all(&self.hands, &|hand| hand.at_barrier) => match self.moves() {
+            Phase::Gathering if all(&self.hands, &|hand| self.stands(hand)) => match self.moves() {
                 true => self.begin_moves(out),
                 false => self.open_barrier(out),
             },
             Phase::Moving { by: None, .. } | Phase::MovingBack { by: None, .. }
-                if all(&self.hands, &|hand| hand.at_barrier) =>
+                if all(&self.hands, &|hand| self.stands(hand)) =>
             {
                 self.choose_mover(out);
             }
-            Phase::GatheringBack { reason } if all(&self.hands, &|hand| hand.at_barrier) => {
+            Phase::GatheringBack { reason } if all(&self.hands, &|hand| self.stands(hand)) => {
                 let reason = reason.clone();
                 self.begin_moves_back(reason, Way::Return, out);
             }

@@ -4,7 +4,7 @@
 //! Upholds: from the order to move until they are back, nobody starts in the older version, and who
 //! cannot cross is replaced, for its code would find guards in a form that it has no way to.
 
-use super::{Life, Phase};
+use super::{Hand, Life, Phase};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Effect, Order, TimerKind};
 
@@ -37,6 +37,24 @@ impl Life {
                 | Phase::GatheringBack { .. }
                 | Phase::MovingBack { .. }
         )
+    }
+
+    /// Whether it stands at the barrier that is called: not still at the one before, on its way from there.
+    pub(super) fn stands(&self, hand: &Hand) -> bool {
+        let goes_back = matches!(
+            self.phase,
+            Phase::GatheringBack { .. }
+                | Phase::MovingBack {
+                    way: Way::Return,
+                    ..
+                }
+        );
+        let to = if goes_back {
+            Some(self.running)
+        } else {
+            self.target()
+        };
+        hand.at_barrier && hand.asked == to
     }
 
     /// Whether dead workers are replaced later: items move at this moment, and there is somebody to move
@@ -90,7 +108,7 @@ impl Life {
     pub(super) fn choose_mover(&mut self, out: &mut Vec<Effect>) {
         let mut hands = self.hands.iter();
         let chosen = hands
-            .find(|(_, hand)| hand.at_barrier)
+            .find(|(_, hand)| self.stands(hand))
             .map(|(slot, _)| *slot);
         let (Some(slot), Some(target)) = (chosen, self.target()) else {
             return;
