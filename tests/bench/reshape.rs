@@ -27,6 +27,8 @@ const PHASES: [&str; 9] = [
     "down: mixed",
     "down: sweeping",
 ];
+/// Entries that are made at once.
+const PILE: u64 = 900;
 /// Between two requests of a connection.
 const REST: Duration = Duration::from_millis(1);
 const POLL: Duration = Duration::from_millis(2);
@@ -85,8 +87,9 @@ fn measure(entries: u64, rounds: u64) {
     settings.more = ["--heap", "2G"].map(Into::into).to_vec();
     let server = Server::start(host(), &settings).unwrap_or_else(|why| panic!("{why}"));
     let mut filler = connect(&server);
-    for first in (0..entries).step_by(10_000) {
-        let count = (entries - first).min(10_000);
+    // Values from 0 on, and short of those that the atlas has a meaning for.
+    for first in (0..entries).step_by(PILE as usize) {
+        let count = (entries - first).min(PILE);
         ask(&mut filler, &format!("P PILE {} {count}", 4 * first));
     }
     let mut longest = vec![Vec::new(); PHASES.len()];

@@ -113,11 +113,12 @@ impl ScriptedWorker {
             }
             ToWorker::Revert => self.at_barrier = None,
             ToWorker::Move { .. } => self.say(&FromWorker::Moved { error: None }),
-            ToWorker::Fill { fill, .. } => {
+            ToWorker::Fill { fill, digest } => {
+                let fails = digest.contains("no-room");
                 self.say(&FromWorker::Filling {
                     fill,
-                    is_whole: true,
-                    failure: None,
+                    is_whole: !fails,
+                    failure: fails.then(|| "guard A, no room".to_owned()),
                 });
             }
             ToWorker::Sweep(..) => {

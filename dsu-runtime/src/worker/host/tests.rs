@@ -2,7 +2,7 @@ use super::*;
 use crate::abi::{LibraryCalls, Parked, RUNTIME_ABI, RunArguments, RunOutcome, Sink};
 use crate::heap::testing::{Actor, ROOMY, fork_worker, kill, reap, test_name, with_regions};
 use crate::heap::{allocate, deallocate, has_freed_blocks};
-use crate::ids::{VersionId, WorkerSlot};
+use crate::ids::{SweepId, VersionId, WorkerSlot};
 use crate::sys::epoll::Epoll;
 use crate::version::Binding;
 use crate::worker::{Events, Surroundings, Worker};
@@ -158,6 +158,38 @@ fn a_binding_that_fails_leaves_the_running_build_as_it_was() {
             ),
             "{said:?}"
         );
+    });
+}
+
+// R5: by the version whose forms are filled, which is not the one that runs.
+#[test]
+fn a_filling_that_fails_is_told_once_and_ends_in_this_worker() {
+    let name = test_name!("a_filling_that_fails_is_told_once_and_ends_in_this_worker");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        let record = WorkerContext::current().record();
+        let is_walking = || record.due.load(Ordering::Relaxed) & WorkerRecord::DUE_SWEEP != 0;
+        for (digest, why) in [("new", "x"), ("never loaded", "is not loaded")] {
+            let (fill, digest) = (SweepId(3), digest.to_owned());
+            tell(&supervisor, &ToWorker::Fill { fill, digest });
+            assert_eq!(update_point(), Directive::Continue);
+            assert_eq!(update_point(), Directive::Continue);
+            match &heard(&supervisor)[..] {
+                [
+                    FromWorker::Filling {
+                        fill: SweepId(3),
+                        is_whole: false,
+                        failure: Some(failure),
+                    },
+                ] => assert!(failure.contains(why), "{failure}"),
+                said => panic!("{said:?}"),
+            }
+            assert!(!is_walking());
+        }
+        tell(&supervisor, &ToWorker::Sweep(SweepId(4), Parked::Kept));
+        tell(&supervisor, &ToWorker::Rest);
+        assert_eq!(update_point(), Directive::Continue);
+        assert_eq!((heard(&supervisor), is_walking()), (Vec::new(), false));
     });
 }
 
