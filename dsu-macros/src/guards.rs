@@ -70,6 +70,11 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
         let marker = init_ident(i);
         quote_spanned! { item.ty.span()=> ::dsu_runtime::__private::item::<#marker>() }
     });
+    let moved = input.items.iter().filter_map(|item| {
+        let (guard, from) = item.moved_from.as_ref()?;
+        let item = item.ident.to_string();
+        Some(quote! { ::dsu_runtime::abi::MovedItem { item: #item, guard: #guard, from: #from } })
+    });
     quote! {
         const _: () = {
             #(#inits)*
@@ -84,6 +89,7 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
                     family: #family,
                     schema: <#tuple as ::dsu_runtime::heap::Shared>::schema,
                     items: __ITEMS,
+                    moved: &[ #( #moved ),* ],
                     drop: ::dsu_runtime::__private::drop_value::<#tuple>,
                     visit: ::dsu_runtime::__private::visit_value::<#tuple>,
                     cells: #ident.cells(),
@@ -159,7 +165,7 @@ mod tests {
     #[test]
     fn every_wrong_argument_is_reported_at_once() {
         let errors = expand(
-            quote! { shard, stats: Stats, stats: Stats, chek = f, sum: u64 = |stast| 0, late: u64 = |last, (a, b)| 0, last: u64 },
+            quote! { shard, stats: Stats, stats: Stats, chek = f, moved(peers: u8, from = "TOTALS"), sum: u64 = |stast| 0, late: u64 = |last, (a, b)| 0, last: u64 },
             quote! { static mut SHARDS: [Mutex; N] = 3; },
         )
         .to_string();
@@ -167,6 +173,7 @@ mod tests {
             "item `shard` has no type",
             "item `stats` is declared twice",
             "unknown option `chek`",
+            "named with its guard",
             "there is no item `stast`",
             "item `last` is declared later",
             "a parameter is the name of an item",

@@ -38,6 +38,8 @@ pub struct Item {
     pub ty: Type,
     /// Makes the first value; `Default` otherwise.
     pub initialiser: Option<Initialiser>,
+    /// In the version before: another guard, and its name there.
+    pub moved_from: Option<(String, String)>,
 }
 
 /// What makes the first value of an item: an expression, or a closure over items declared before it.
@@ -168,6 +170,59 @@ struct Written {
     ident: Ident,
     ty: Type,
     initialiser: Option<Expr>,
+    moved_from: Option<LitStr>,
+}
+
+impl Parse for Written {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let ident = input.parse()?;
+        input.parse::<Token![:]>()?;
+        let ty = input.parse()?;
+        let initialiser = match input.parse::<Option<Token![=]>>()? {
+            Some(_) => Some(input.parse()?),
+            None => None,
+        };
+        Ok(Written {
+            ident,
+            ty,
+            initialiser,
+            moved_from: None,
+        })
+    }
+}
+
+/// `peers: Peers, from = "TOTALS.peers"`, as it stands in `moved(…)`.
+fn moved(input: ParseStream) -> syn::Result<Written> {
+    let mut item: Written = input.parse()?;
+    input.parse::<Token![,]>()?;
+    let option: Ident = input.parse()?;
+    if option != "from" {
+        return Err(syn::Error::new_spanned(
+            &option,
+            "write where the item was: `from = \"GUARD.item\"`",
+        ));
+    }
+    input.parse::<Token![=]>()?;
+    item.moved_from = Some(input.parse()?);
+    input.parse::<Option<Token![,]>>()?;
+    Ok(item)
+}
+
+/// Guard and item of `"GUARD.item"`.
+fn place_before(written: &LitStr, errors: &mut Errors) -> Option<(String, String)> {
+    let text = written.value();
+    match text.split_once('.') {
+        Some((guard, item)) if !guard.is_empty() && !item.is_empty() && !item.contains('.') => {
+            Some((guard.to_owned(), item.to_owned()))
+        }
+        _ => {
+            errors.at(
+                written,
+                "an item of the version before is named with its guard: `from = \"GUARD.item\"`",
+            );
+            None
+        }
+    }
 }
 
 /// Finds the items that each initialiser reads.
@@ -178,14 +233,17 @@ fn with_initialisers(written: Vec<Written>, errors: &mut Errors) -> Vec<Item> {
         ident,
         ty,
         initialiser,
+        moved_from,
     } in written
     {
+        let moved_from = moved_from.and_then(|from| place_before(&from, errors));
         let initialiser =
             initialiser.map(|expression| Initialiser::of(expression, &items, &names, errors));
         items.push(Item {
             ident,
             ty,
             initialiser,
+            moved_from,
         });
     }
     items
@@ -199,7 +257,15 @@ enum Argument {
 
 impl Parse for Argument {
     fn parse(input: ParseStream) -> syn::Result<Self> {
+        if input.peek2(Token![:]) && !input.peek2(Token![::]) {
+            return input.parse().map(Box::new).map(Argument::Item);
+        }
         let ident: Ident = input.parse()?;
+        if ident == "moved" && input.peek(syn::token::Paren) {
+            let inside;
+            syn::parenthesized!(inside in input);
+            return moved(&inside).map(Box::new).map(Argument::Item);
+        }
         if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             if ident == "renamed_from" {
@@ -213,23 +279,10 @@ impl Parse for Argument {
                 ),
             )));
         }
-        if !input.peek(Token![:]) {
-            return Ok(Argument::Unknown(syn::Error::new_spanned(
-                &ident,
-                format!("item `{ident}` has no type: write `{ident}: Type`"),
-            )));
-        }
-        input.parse::<Token![:]>()?;
-        let ty = input.parse()?;
-        let initialiser = match input.parse::<Option<Token![=]>>()? {
-            Some(_) => Some(input.parse()?),
-            None => None,
-        };
-        Ok(Argument::Item(Box::new(Written {
-            ident,
-            ty,
-            initialiser,
-        })))
+        Ok(Argument::Unknown(syn::Error::new_spanned(
+            &ident,
+            format!("item `{ident}` has no type: write `{ident}: Type`"),
+        )))
     }
 }
 

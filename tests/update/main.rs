@@ -7,6 +7,7 @@ mod halves;
 mod journey;
 mod listeners;
 mod mixed;
+mod moved_items;
 mod names;
 mod older;
 mod orders;

@@ -161,6 +161,9 @@ pub struct LibraryCalls {
     ) -> bool,
     /// Runs the application until it crosses, ends or fails.
     pub run: unsafe extern "C" fn(*const RunArguments) -> RunOutcome,
+    /// Moves items between guards, to where this version has them (true) or back, while no other worker
+    /// runs. On failure the reason goes to the sink.
+    pub move_items: unsafe extern "C" fn(forward: bool, sink: Sink, state: *mut c_void) -> bool,
     /// One slice of the filling of this version's forms; the report (JSON) goes to the sink.
     pub fill:
         unsafe extern "C" fn(fill: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool,

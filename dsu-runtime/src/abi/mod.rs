@@ -33,10 +33,10 @@ pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
     CarryCalls, CarryLensRegistration, ForbidCell, FunctionRegistration, FunctionSignature,
     GuardCell, GuardRegistration, ItemCalls, LensDirections, LensLoss, LensLosses, LensPolicy,
-    LossKind, PrepareCalls, PrepareFn, PrepareStatus, PrivateStaticRegistration, RegroupedItems,
-    RemovedRegistration, RewriteFn, RunFn, TWIN_NAME, TagCell, TransformerRegistration,
-    TwinRegistration, TypeRegistration, UpdatePointRegistration, VersionRegistration,
-    WorkerRegistration,
+    LossKind, MovedItem, PrepareCalls, PrepareFn, PrepareStatus, PrivateStaticRegistration,
+    RegroupedItems, RemovedRegistration, RewriteFn, RunFn, TWIN_NAME, TagCell,
+    TransformerRegistration, TwinRegistration, TypeRegistration, UpdatePointRegistration,
+    VersionRegistration, WorkerRegistration,
 };
 pub use representation::{MAX_CONVERTERS, Representation};
 pub use schema::{FieldSchema, TypeKind, TypeSchema, VariantSchema};

@@ -124,6 +124,17 @@ pub struct ItemCalls {
     pub visit: VisitFn,
 }
 
+/// An item that another guard had in the version before (R4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MovedItem {
+    /// Its name in the guard that has it now.
+    pub item: &'static str,
+    /// The guard that had it, as the version before names it.
+    pub guard: &'static str,
+    /// Its name there.
+    pub from: &'static str,
+}
+
 /// Where one guard of this library is, and what this worker expects there.
 #[repr(C, align(32))]
 pub struct GuardCell {
@@ -180,6 +191,8 @@ pub struct GuardRegistration {
     pub schema: fn() -> TypeSchema,
     /// In the order of the fields.
     pub items: &'static [ItemCalls],
+    /// Those that another guard had in the version before.
+    pub moved: &'static [MovedItem],
     /// Drops the tuple.
     pub drop: DropFn,
     /// Shows the tuple's blocks.

@@ -100,6 +100,7 @@ pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
         "strategy": report.as_ref().map(|report| report.strategy),
         "why": advice.barrier,
         "one_way": advice.one_way,
+        "moves": advice.moves,
         "filled": advice.filled,
         "notes": advice.notes,
     });
@@ -141,6 +142,9 @@ fn advice_text(advice: &Advice) -> String {
         text.push_str(&format!(
             "\nno way back once it has crossed: one-way: {item}"
         ));
+    }
+    for item in &advice.moves {
+        text.push_str(&format!("\n{item}"));
     }
     if !advice.filled.is_empty() {
         text.push_str(&format!(

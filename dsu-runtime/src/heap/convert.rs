@@ -243,7 +243,7 @@ fn path(from: Tag, to: Tag) -> Option<Vec<&'static Converter>> {
 ///
 /// # Safety
 /// As for [`convert`].
-unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> {
+pub(super) unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> {
     let target = Tag(lens.target);
     let source = Form::from(known(from.tag()).ok_or(AccessError::Foreign)?);
     let form = Form::from(known(target).ok_or(AccessError::Foreign)?);

@@ -94,8 +94,8 @@ pub use versioned::{Element, Versioned};
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
 pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use root::{
-    BOX_ADDRESS, convert_root, discard_twins, is_prepared, make_root, prepare_box, prepare_now,
-    show_boxes_inside, show_content, sweep_box, sweep_root,
+    BOX_ADDRESS, Together, complement_of_root, convert_root, discard_twins, is_prepared, make_root,
+    prepare_box, prepare_now, show_boxes_inside, show_content, sweep_box, sweep_root,
 };
 pub(crate) use shared::visit_parts;
 pub(crate) use transaction::end_guard;

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)] // boxes by their words
 
 use super::alloc;
-use super::box_word::{ADDRESS, BoxWord, Form, known};
+use super::box_word::{ADDRESS, BoxWord, Complement, Ends, Form, known};
 use super::chain;
 use super::convert;
 use super::delta::Progress;
@@ -16,7 +16,7 @@ use crate::abi::{Converter, ErrorText, PrepareStatus, Representation, TwinTask, 
 use crate::error::AccessError;
 use crate::ids::Tag;
 use crate::sys::time::Nanos;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// The bits of a box's word that are its block's address.
 pub(crate) const BOX_ADDRESS: u64 = ADDRESS;
@@ -36,6 +36,55 @@ pub(crate) unsafe fn convert_root(
 ) -> Result<(), AccessError> {
     // SAFETY: by the caller.
     unsafe { convert::convert_word(word, expected, publish) }
+}
+
+/// Conversions of several roots that stand or fall together. Dropped, it undoes them.
+#[must_use = "what is dropped is undone"]
+pub(crate) struct Together(Transaction);
+
+impl Together {
+    /// Begins with none.
+    pub(crate) fn begin() -> Together {
+        Together(Transaction::begin())
+    }
+
+    /// The word of a root after one step, to be published before all [`stand`](Self::stand). The old
+    /// word, and all that it reaches, stays as it is until then.
+    ///
+    /// # Errors
+    /// As [`convert::convert_box`].
+    ///
+    /// # Safety
+    /// `word` is the word of a live root whose lock the caller holds; `way` leads out of its form.
+    pub(crate) unsafe fn convert(&self, word: u64, way: &Converter) -> Result<u64, AccessError> {
+        let old = BoxWord(word);
+        // SAFETY: by the caller, and a transaction is open.
+        let new = unsafe { convert::step(old, way)? };
+        live::add(old.tag(), -1);
+        live::add(new.tag(), 1);
+        Ok(new.0)
+    }
+
+    /// All new words are published: frees the old.
+    pub(crate) fn stand(self) {
+        self.0.commit();
+    }
+}
+
+/// What a root keeps for the way that leads out of its form; null if it keeps nothing for it.
+///
+/// # Safety
+/// `word` is the word of a live root, whose lock the caller holds.
+pub(crate) unsafe fn complement_of_root(word: u64, way: &Converter) -> *const u8 {
+    let word = BoxWord(word);
+    let Some(form) = known(word.tag()).map(Form::from) else {
+        return ptr::null();
+    };
+    // SAFETY: by the caller.
+    let found = unsafe { chain::find(word.chain(form), Ends::of(word.tag(), way)) };
+    found.map_or(ptr::null(), |found| {
+        Complement::value(found, way).cast_const()
+    })
 }
 
 /// Whether something of a value in form `from` can be made ahead of its conversion to form `to`.

@@ -70,9 +70,15 @@ impl Supervisor {
                     self.event(Event::CrossingFailed(slot, build, reason));
                 }
             }
-            FromWorker::AtBarrier { update_point } => {
+            FromWorker::AtBarrier {
+                update_point,
+                crosses,
+            } => {
                 self.fleet.heard(slot, Some(&update_point));
-                self.event(Event::AtBarrier(slot));
+                self.event(Event::AtBarrier(slot, crosses));
+            }
+            FromWorker::Moved { error } => {
+                self.event(Event::Moved(slot, error.map_or(Ok(()), Err)));
             }
             FromWorker::Swept {
                 is_whole,

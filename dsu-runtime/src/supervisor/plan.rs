@@ -62,6 +62,7 @@ pub(super) fn plan(
         on_failure,
         one_way: advice.one_way.clone(),
         filled: advice.filled.clone(),
+        moves: advice.moves.clone(),
     };
     let filling = match advice.filled.is_empty() {
         true => String::new(),

@@ -96,6 +96,8 @@ pub struct Advice {
     pub barrier: Option<String>,
     /// A `GUARD.item` whose lens goes forward only (R14).
     pub one_way: Option<String>,
+    /// Items that move between guards: which, from where, to where.
+    pub moves: Vec<String>,
     /// Items (`GUARD.item`) and types whose other form is filled before workers cross.
     pub filled: Vec<String>,
     /// Anything else that the operator should read.

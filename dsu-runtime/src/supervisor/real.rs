@@ -236,6 +236,7 @@ impl Libraries for CheckedLibraries {
             .filter(|part| part.passage == version::Passage::ForwardOnly)
             .map(|part| part.name.clone())
             .next();
+        advice.moves = comparison.moves;
         advice.filled = comparison.filled;
         Ok(advice)
     }

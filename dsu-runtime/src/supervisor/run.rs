@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_WANTED: u64 = 16_384;
 /// Early deaths in one slot after which a version that never ran is given up.
 const START_ATTEMPTS: u32 = 5;
+/// How often is looked whether dead workers may be replaced again.
+const HELD: Duration = Duration::from_millis(20);
 /// A moment far enough away to be never.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -141,6 +143,7 @@ impl Supervisor {
     /// Everything that time alone brings about.
     fn housekeeping(&mut self, now: Instant) -> Result<(), String> {
         match self.draining {
+            None if self.life.holds_replacements() => {}
             None => self.fill_seats(now)?,
             Some(_) => self.hurry_drain(now),
         }
@@ -233,6 +236,10 @@ impl Supervisor {
             watched.push((process, PollFlags::POLLIN, Wake::Process(slot)));
         }
         let mut until = self.fleet.deadline(now).min(now + NEVER);
+        if self.life.holds_replacements() {
+            // A seat that is to be filled is due all the time.
+            until = until.max(now + HELD);
+        }
         if let Some(probe) = probe {
             until = until.min(now + probe.timeout());
         }
@@ -379,6 +386,14 @@ impl Supervisor {
             },
             Order::Go => ToWorker::Go,
             Order::Revert => ToWorker::Revert,
+            Order::Move { from, to } => {
+                let (from, to) = (build(from), build(to));
+                let forward = to.version > from.version;
+                ToWorker::Move {
+                    newer: if forward { to.digest } else { from.digest },
+                    forward,
+                }
+            }
             Order::Sweep(sweep) => ToWorker::Sweep(sweep, self.parked_in_sweep()),
             Order::Fill(fill, index) => ToWorker::Fill {
                 fill,

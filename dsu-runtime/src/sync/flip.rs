@@ -9,7 +9,8 @@ use super::object;
 use super::slot::{GuardSlot, Root};
 use super::{Class, GuardMutex, Name};
 use crate::abi::{
-    ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind, WorkerContext,
+    ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind,
+    WorkerContext, WorkerRecord,
 };
 use crate::error::{AccessError, LockError};
 use crate::heap;
@@ -76,6 +77,15 @@ fn flip(
 pub(super) fn leaving_it_sound<T>(slot: &GuardSlot, work: impl FnOnce() -> T) -> T {
     let flipping = &WorkerContext::current().record().flipping;
     flipping.store(slot.index().0 + 1, Ordering::Release);
+    let done = work();
+    flipping.store(0, Ordering::Release);
+    done
+}
+
+/// As [`leaving_it_sound`], of all guards whose locks are taken and released in it.
+pub(crate) fn leaving_all_sound<T>(work: impl FnOnce() -> T) -> T {
+    let flipping = &WorkerContext::current().record().flipping;
+    flipping.store(WorkerRecord::FLIPPING_ALL, Ordering::Release);
     let done = work();
     flipping.store(0, Ordering::Release);
     done

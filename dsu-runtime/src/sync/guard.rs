@@ -327,6 +327,31 @@ impl GuardMutex<()> {
     }
 }
 
+impl GuardMutex<()> {
+    /// Acquires the lock for who moves items between guards while nobody else runs: in whatever form the
+    /// items are, and also where nobody has made them yet.
+    ///
+    /// # Errors
+    /// [`LockError::Poisoned`], [`LockError::TimedOut`].
+    pub(crate) fn lock_to_move<'g>(
+        &'static self,
+        cx: &'g Worker,
+        timeout: Duration,
+    ) -> Result<Guard<'g, ()>, LockError> {
+        let slot = self.slot();
+        if !slot.lock.try_acquire_fast(cx.name()) {
+            let patience = Patience::Until(Nanos::now().after(timeout));
+            patience::acquire(slot, &self.cell, cx, patience)?;
+        }
+        if slot.is_poisoned() {
+            self.give_back(slot, cx);
+            return Err(LockError::Poisoned(flip::describe(&self.cell)));
+        }
+        cx.context().took(slot.address());
+        Ok(Guard::over(slot, NonNull::dangling()))
+    }
+}
+
 impl<I> Guard<'_, I> {
     /// A new shared node that belongs to this guard: for sections in which several are held.
     ///

@@ -2,7 +2,8 @@
 //! it knows of each representation, and lays out the transformers between it and its neighbour.
 #![allow(unsafe_code)] // writes the table of representations
 
-use super::layout::TupleLayout;
+use super::layout::{Passing, Traffic, TupleLayout};
+use super::moved::{self, Mover};
 use super::tuple::Plan;
 use crate::abi::{
     CONTROL_ADDR, Conversion, ConversionStatus, Converter, ErrorText, GUARD_STRIDE, GUARDS_OFFSET,
@@ -12,7 +13,7 @@ use crate::abi::{
 use crate::heap;
 use crate::ids::{GuardIndex, Tag, VersionId};
 use crate::sync;
-use crate::version::{Binding, digest, fields};
+use crate::version::{Binding, GuardManifest, digest, fields, guard_manifest, moves, successor};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -27,9 +28,15 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;
     bind_lenses(&tags, binding.version)?;
+    let own: Vec<GuardManifest> = inventory::iter::<GuardRegistration>
+        .into_iter()
+        .map(guard_manifest)
+        .collect();
+    let mut movers = Vec::new();
     for guard in inventory::iter::<GuardRegistration> {
-        bind_guard(guard, binding, &tags)?;
+        movers.extend(bind_guard(guard, binding, &tags, &own)?);
     }
+    moved::set_movers(movers);
     sync::record_into(binding.order_table);
     Ok(())
 }
@@ -281,11 +288,41 @@ unsafe extern "C" fn visit_complement(
     }
 }
 
+/// What this guard gives to others of this library, or gets from them (R4).
+fn traffic<'a>(
+    guard: &GuardRegistration,
+    older: &'a [GuardManifest],
+    own: &'a [GuardManifest],
+) -> Traffic<'a> {
+    let named = |name: &str| {
+        let mut guards = inventory::iter::<GuardRegistration>.into_iter();
+        guards
+            .find(|other| other.name == name)
+            .map(|other| other.name)
+    };
+    let mut traffic = Traffic::default();
+    for item in moves(older, own).0 {
+        let Some(from) = successor(item.from, own).and_then(|from| named(&from.name)) else {
+            continue;
+        };
+        if item.to.1.name == guard.name {
+            traffic.arriving.push(Passing { item, other: from });
+        } else if from == guard.name
+            && let Some(other) = named(&item.to.1.name)
+        {
+            traffic.leaving.push(Passing { item, other });
+        }
+    }
+    traffic
+}
+
+/// Binds a guard; what is to be known of it where items move between it and others.
 fn bind_guard(
     guard: &'static GuardRegistration,
     binding: &Binding,
     tags: &Tags<'_>,
-) -> Result<(), String> {
+    own: &[GuardManifest],
+) -> Result<Option<Mover>, String> {
     let bound = binding
         .guards
         .iter()
@@ -314,27 +351,28 @@ fn bind_guard(
     entry.visit = Some(guard.visit);
     entry.init_item = Some(init_item);
     entry.items = std::ptr::from_ref(guard).cast();
-    let Some(older) = &binding.older else {
-        return Ok(());
+    let Some(older_version) = &binding.older else {
+        return Ok(None);
     };
     let former = if guard.renamed_from.is_empty() {
         guard.name
     } else {
         guard.renamed_from
     };
-    let Some(older) = older
+    let Some(older) = older_version
         .guards
         .iter()
         .find(|g| g.name == former || g.name == guard.name)
     else {
-        return Ok(());
+        return Ok(None);
     };
     // Under the name that it had: a renamed guard has another representation even if nothing else changed.
     let older_tag = tags
         .get(&guard_name(&older.name), &older.items)
         .ok_or_else(|| format!("the older {} has no tag", older.name))?;
     if older_tag != bound.tag {
-        let layout = TupleLayout::of(guard, &older.items, &schema)?;
+        let traffic = traffic(guard, &older_version.guards, own);
+        let layout = TupleLayout::of(guard, &older.items, &schema, &traffic)?;
         let convert = |from: Tag, to: Tag, forward| {
             let plan = kept_plan(from, to, || layout.plan(forward, to));
             add_converter(from, plan.converter(to));
@@ -347,8 +385,23 @@ fn bind_guard(
             let back = back().converter(older_tag);
             add_converter(bound.tag, back.of_twin_only());
         }
+        let forward = kept_plan(older_tag, bound.tag, || layout.plan(true, bound.tag));
+        if forward.is_moving() {
+            return Ok(Some(Mover {
+                guard,
+                forward,
+                backward: layout.both_ways.then(back),
+                older: (older_tag, offsets(&older.items)),
+                newer: (bound.tag, offsets(&schema)),
+            }));
+        }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Where the items of a tuple are, in the order of their declaration.
+fn offsets(items: &TypeSchema) -> Vec<u64> {
+    fields(items).iter().map(|item| item.offset).collect()
 }
 
 thread_local! {

@@ -57,6 +57,8 @@ pub struct Plan {
     /// Items (`GUARD.item`) and types whose lenses are prepared: their other form is filled before the
     /// first worker crosses.
     pub filled: Vec<String>,
+    /// Items that move between guards, while all workers stand at a barrier: which, from where, to where.
+    pub moves: Vec<String>,
 }
 
 /// How far a filling has come, as one worker has found.
@@ -96,8 +98,11 @@ pub enum Event {
     Crossed(WorkerSlot, BuildIndex),
     /// A worker could not take this build and goes on with the other.
     CrossingFailed(WorkerSlot, BuildIndex, String),
-    /// A worker stands at an update point, waiting for all others.
-    AtBarrier(WorkerSlot),
+    /// A worker stands at an update point, waiting for all others; it says how many orders to cross it has
+    /// had, so that what it says on account of an earlier one means nothing.
+    AtBarrier(WorkerSlot, u32),
+    /// The answer to [`Order::Move`].
+    Moved(WorkerSlot, Result<(), String>),
     /// A pass of the sweep is over.
     Swept {
         /// Whose.
@@ -154,6 +159,14 @@ pub enum Order {
     Go,
     /// The barrier is off.
     Revert,
+    /// To a worker that stands at a barrier with all others: bring all items that move between guards
+    /// from where the one build has them to where the other has them.
+    Move {
+        /// As they may be.
+        from: BuildIndex,
+        /// As they are to be.
+        to: BuildIndex,
+    },
     /// Take part in this sweep, in place of what it did before.
     Sweep(SweepId),
     /// Fill the other form of what this build's prepared lenses lead to, in place of what it did before.

@@ -29,11 +29,13 @@
 mod crossing;
 mod filling;
 mod held;
+mod moving;
 mod reactions;
 
-use super::events::{Answer, BuildIndex, Effect, Event, Order, Plan, TimerId, TimerKind};
+use super::events::{Answer, BuildIndex, Effect, Event, Plan, TimerId, TimerKind};
 use crate::ids::{SweepId, WorkerSlot};
 use held::Held;
+use moving::Way;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an update is.
@@ -73,6 +75,8 @@ struct Hand {
     /// Told to cross to this, not answered.
     asked: Option<BuildIndex>,
     at_barrier: bool,
+    /// How often it was told to cross.
+    crosses: u32,
     /// The last filling of which it has said something.
     fills: SweepId,
 }
@@ -100,12 +104,37 @@ enum Phase {
     Canary(BTreeSet<WorkerSlot>, Watch),
     Rolling,
     Gathering,
+    /// Items move between guards: by whom, and how many have died in it or were too late.
+    Moving {
+        by: Option<WorkerSlot>,
+        losses: u32,
+    },
     Opened,
-    Paused { reason: String, from: Stage },
-    Sweeping { held: Held },
-    FillingBack { reason: String },
-    Returning { reason: String },
-    SweepingBack { reason: String },
+    Paused {
+        reason: String,
+        from: Stage,
+    },
+    Sweeping {
+        held: Held,
+    },
+    FillingBack {
+        reason: String,
+    },
+    /// Workers that have crossed stop at a barrier, so that items can move back.
+    GatheringBack {
+        reason: String,
+    },
+    MovingBack {
+        by: Option<WorkerSlot>,
+        way: Way,
+        reason: String,
+    },
+    Returning {
+        reason: String,
+    },
+    SweepingBack {
+        reason: String,
+    },
 }
 
 /// The state: which build runs, who runs what, and where the update is, if there is one.
@@ -117,6 +146,8 @@ pub struct Life {
     plan: Option<Plan>,
     /// The one-way item of an update whose barrier has opened (R14).
     no_return: Option<String>,
+    /// Items may be where the target has them: nobody but its workers may run.
+    moved: bool,
     phase: Phase,
     hands: BTreeMap<WorkerSlot, Hand>,
     timer: TimerId,
@@ -132,6 +163,7 @@ impl Life {
             companion: None,
             plan: None,
             no_return: None,
+            moved: false,
             phase: Phase::Idle,
             hands: BTreeMap::new(),
             timer: TimerId(0),
@@ -160,7 +192,9 @@ impl Life {
             | Phase::Rolling
             | Phase::FillingBack { .. }
             | Phase::Returning { .. } => true,
-            Phase::Opened => self.hands.values().any(is_behind),
+            Phase::Opened | Phase::GatheringBack { .. } | Phase::MovingBack { .. } => {
+                self.hands.values().any(is_behind)
+            }
             Phase::Paused { from, .. } => !matches!(from, Stage::Filling | Stage::Sweeping),
             _ => false,
         };
@@ -191,6 +225,8 @@ impl Life {
             | Phase::Opened
             | Phase::Paused { .. }
             | Phase::FillingBack { .. }
+            | Phase::GatheringBack { .. }
+            | Phase::MovingBack { .. }
             | Phase::Returning { .. } => (Some(self.running), self.target()),
             _ => (Some(self.running), None),
         };
@@ -212,12 +248,14 @@ impl Life {
             Phase::Filling => Stage::Filling,
             Phase::Canary(..) => Stage::Canary,
             Phase::Rolling => Stage::Rolling,
-            Phase::Gathering | Phase::Opened => Stage::Barrier,
+            Phase::Gathering | Phase::Moving { .. } | Phase::Opened => Stage::Barrier,
             Phase::Paused { .. } => Stage::Paused,
             Phase::Sweeping { .. } => Stage::Sweeping,
-            Phase::FillingBack { .. } | Phase::Returning { .. } | Phase::SweepingBack { .. } => {
-                Stage::RollingBack
-            }
+            Phase::FillingBack { .. }
+            | Phase::GatheringBack { .. }
+            | Phase::MovingBack { .. }
+            | Phase::Returning { .. }
+            | Phase::SweepingBack { .. } => Stage::RollingBack,
         }
     }
 
@@ -240,6 +278,8 @@ impl Life {
         match &self.phase {
             Phase::Paused { reason, .. }
             | Phase::FillingBack { reason }
+            | Phase::GatheringBack { reason }
+            | Phase::MovingBack { reason, .. }
             | Phase::Returning { reason }
             | Phase::SweepingBack { reason } => Some(reason.clone()),
             Phase::Sweeping { held } => held.text(),
@@ -264,6 +304,11 @@ impl Life {
         };
         match &self.phase {
             _ if self.no_return.is_some() => target,
+            Phase::GatheringBack { .. }
+            | Phase::MovingBack {
+                way: Way::Return, ..
+            } => target,
+            Phase::Opened | Phase::FillingBack { .. } if self.moved => target,
             Phase::Sweeping { .. }
             | Phase::Paused {
                 from: Stage::Sweeping,
@@ -299,7 +344,7 @@ impl Life {
             }
             Phase::Rolling | Phase::Opened if !hand.ready => Some(Waiting::ToStart),
             Phase::Rolling | Phase::Opened if Some(hand.runs) != target => Some(Waiting::ToCross),
-            Phase::Gathering if !hand.at_barrier => Some(Waiting::ForTheBarrier),
+            _ if self.is_stopping() && !self.stands(hand) => Some(Waiting::ForTheBarrier),
             Phase::Returning { .. } if !hand.is_settled_on(self.running) => Some(Waiting::ToCross),
             _ => None,
         };
@@ -343,6 +388,7 @@ impl Life {
                     loaded,
                     asked: None,
                     at_barrier: false,
+                    crosses: 0,
                     fills: SweepId(0),
                 };
                 self.hands.insert(slot, hand);
@@ -363,11 +409,12 @@ impl Life {
             Event::CrossingFailed(slot, build, reason) => {
                 self.crossing_failed(slot, build, reason, out)
             }
-            Event::AtBarrier(slot) if self.phase == Phase::Gathering => {
+            Event::AtBarrier(slot, crosses) if self.is_stopping() => {
                 if let Some(hand) = self.hands.get_mut(&slot) {
-                    hand.at_barrier = hand.asked.is_some();
+                    hand.at_barrier = hand.asked.is_some() && hand.crosses == crosses;
                 }
             }
+            Event::Moved(slot, result) => self.items_moved(slot, result, out),
             Event::Swept {
                 slot,
                 is_last,
@@ -417,7 +464,8 @@ impl Life {
             Event::Pause => self.pause_request(out),
             Event::Resume => self.resume_request(out),
             Event::Elapsed(timer) if timer == self.timer => self.elapsed(out),
-            Event::Probed(_) | Event::AtBarrier(_) | Event::Filling { .. } | Event::Elapsed(_) => {}
+            Event::Probed(_) | Event::AtBarrier(..) | Event::Filling { .. } | Event::Elapsed(_) => {
+            }
         }
     }
 
@@ -456,14 +504,18 @@ impl Life {
             {
                 self.sweep(out);
             }
-            Phase::Gathering if all(&self.hands, &|hand| hand.at_barrier) => {
-                out.push(Effect::Progress(
-                    "all workers are at the barrier: crossing together".to_owned(),
-                ));
-                self.tell_all(Order::Go, out);
-                self.no_return = self.plan.as_ref().and_then(|plan| plan.one_way.clone());
-                self.phase = Phase::Opened;
-                self.arm(TimerKind::Answer, out);
+            Phase::Gathering if all(&self.hands, &|hand| self.stands(hand)) => match self.moves() {
+                true => self.begin_moves(out),
+                false => self.open_barrier(out),
+            },
+            Phase::Moving { by: None, .. } | Phase::MovingBack { by: None, .. }
+                if all(&self.hands, &|hand| self.stands(hand)) =>
+            {
+                self.choose_mover(out);
+            }
+            Phase::GatheringBack { reason } if all(&self.hands, &|hand| self.stands(hand)) => {
+                let reason = reason.clone();
+                self.begin_moves_back(reason, Way::Return, out);
             }
             Phase::Returning { reason }
                 if self.hands.values().all(|h| h.is_settled_on(self.running)) =>

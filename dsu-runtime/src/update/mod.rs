@@ -11,6 +11,7 @@ mod events;
 mod fill;
 mod layout;
 mod life;
+mod moved;
 mod nodes;
 mod objects;
 mod pass;
@@ -29,6 +30,7 @@ pub use events::{
 };
 pub use fill::{FillSlice, fill};
 pub use life::{Life, Stage, Waiting};
+pub use moved::move_items;
 pub use sweep::{SweepSlice, sweep};
 #[cfg(test)]
 pub(crate) use {check::check_guards, fill::fill_guards, sweep::sweep_guards};

@@ -42,6 +42,7 @@ struct Worker {
     started: bool,
     hung: bool,
     at_barrier: Option<BuildIndex>,
+    crosses: u32,
     walk: Order,
     left: u64,
     inbox: VecDeque<Order>,
@@ -91,6 +92,8 @@ struct World {
     /// What somebody has once read of it.
     watch: FleetState,
     may_die: bool,
+    /// Where the items are that move in this update; of one that was interrupted in the middle, either.
+    items: Option<BuildIndex>,
     /// The supervisor is dead: workers do what they were told last, and that is all.
     orphaned: bool,
 }
@@ -114,6 +117,7 @@ impl World {
             announced: Announced::default(),
             watch: FleetState::default(),
             may_die: false,
+            items: None,
             orphaned: false,
             dice,
         }
@@ -175,13 +179,20 @@ impl World {
     }
 
     fn respawn(&mut self, slot: WorkerSlot) {
+        if self.life().holds_replacements() {
+            return;
+        }
         if let Some(dead) = self.down.remove(&slot) {
             let (build, neighbours) = self.life().replacement(dead);
+            if let Some(items) = self.items.filter(|_| !self.workers.is_empty()) {
+                assert_eq!(items, build, "{slot} starts where the items are not");
+            }
             let worker = Worker {
                 runs: build,
                 started: false,
                 hung: false,
                 at_barrier: None,
+                crosses: 0,
                 walk: Order::Rest,
                 left: 2,
                 inbox: VecDeque::new(),
@@ -223,6 +234,14 @@ impl World {
         }
         let mut last = worker.at_barrier.map(|build| (build, true));
         let mut go = false;
+        let mut moved = None;
+        let gathered = self
+            .workers
+            .values()
+            .all(|worker| worker.at_barrier.is_some() || !worker.started);
+        let Some(worker) = self.workers.get_mut(&slot) else {
+            return;
+        };
         let count = if coalesce {
             worker.inbox.len()
         } else {
@@ -235,10 +254,12 @@ impl World {
                     worker.outbox.push_back(Event::Loaded(slot, build, result));
                 }
                 Order::Cross { build, together } => {
+                    worker.crosses += 1;
                     worker.at_barrier = None;
                     last = Some((build, together));
                 }
                 Order::Go => go = true,
+                Order::Move { to, .. } => moved = Some(to),
                 Order::Revert => {
                     worker.at_barrier = None;
                     last = None;
@@ -250,10 +271,24 @@ impl World {
                 Order::Ping => worker.outbox.push_back(Event::Pong(slot)),
             }
         }
+        if let Some(to) = moved {
+            assert!(gathered, "items move while somebody runs");
+            // Whoever died before has left them here or there.
+            let result = match fails && to != running {
+                true => Err("no".to_owned()),
+                false => {
+                    self.items = Some(to);
+                    Ok(())
+                }
+            };
+            worker.outbox.push_back(Event::Moved(slot, result));
+        }
         match last {
             Some((build, true)) if !go => {
                 if worker.at_barrier.is_none() {
-                    worker.outbox.push_back(Event::AtBarrier(slot));
+                    worker
+                        .outbox
+                        .push_back(Event::AtBarrier(slot, worker.crosses));
                 }
                 worker.at_barrier = Some(build);
             }
@@ -269,6 +304,9 @@ impl World {
                         !is_forward || self.twins.were_whole || !is_filled,
                         "{slot} crosses to what is not filled"
                     );
+                    if let Some(items) = self.items.filter(|_| build != worker.runs) {
+                        assert_eq!(items, build, "{slot} crosses to where the items are not");
+                    }
                     worker.runs = build;
                     worker.left = 2;
                     worker.outbox.push_back(Event::Crossed(slot, build));
@@ -352,12 +390,18 @@ impl World {
             true => vec!["A.c".to_owned()],
             false => Vec::new(),
         };
+        let moves = match manner == Manner::Barrier && self.dice.once_in(2) {
+            true => vec!["item d moves from A to B".to_owned()],
+            false => Vec::new(),
+        };
+        self.items = (!moves.is_empty()).then_some(self.life().running());
         let plan = Plan {
             target,
             manner,
             on_failure,
             one_way,
             filled,
+            moves,
         };
         let result = if self.troubled && self.dice.once_in(8) {
             Err("bad".to_owned())
@@ -429,6 +473,7 @@ impl World {
             assert_eq!(self.life().mixed(), None);
             assert_eq!(self.twins.filled, 0, "what was filled is left");
             let running = self.life().running();
+            assert!(self.items.is_none_or(|items| items == running));
             for (slot, worker) in &self.workers {
                 assert_eq!(worker.runs, running, "{slot} is left behind");
             }

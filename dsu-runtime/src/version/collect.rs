@@ -115,12 +115,7 @@ fn registered() -> Result<Manifest, CollectError> {
     let own = VersionId(version.version);
 
     check_forbidding()?;
-    let guards = inventory::iter::<GuardRegistration>().map(|guard| GuardManifest {
-        name: guard.name.to_owned(),
-        renamed_from: guard.renamed_from.to_owned(),
-        family: guard.family,
-        items: (guard.schema)(),
-    });
+    let guards = inventory::iter::<GuardRegistration>().map(guard_manifest);
     let types = || {
         inventory::iter::<TypeRegistration>().map(|ty| TypeManifest {
             version: if ty.frozen_from == 0 {
@@ -282,6 +277,22 @@ fn check_forbidding() -> Result<(), CollectError> {
         }
     }
     Ok(())
+}
+
+/// A guard of this library as data.
+pub(crate) fn guard_manifest(guard: &GuardRegistration) -> GuardManifest {
+    let moved = guard.moved.iter().map(|moved| MovedManifest {
+        item: moved.item.to_owned(),
+        guard: moved.guard.to_owned(),
+        from: moved.from.to_owned(),
+    });
+    GuardManifest {
+        name: guard.name.to_owned(),
+        renamed_from: guard.renamed_from.to_owned(),
+        family: guard.family,
+        items: (guard.schema)(),
+        moved: moved.collect(),
+    }
 }
 
 fn regrouped(items: RegroupedItems) -> RegroupedManifest {

@@ -45,6 +45,10 @@ pub enum Incompatible {
     ItemTwice {
         item: String,
     },
+    CannotMove {
+        item: String,
+        why: String,
+    },
     RenamedFromNothing {
         guard: String,
         from: String,
@@ -174,6 +178,7 @@ impl fmt::Display for Incompatible {
                 f,
                 "item {item} is named twice by transformers between items: name each once on either side"
             ),
+            CannotMove { item, why } => write!(f, "item {item} cannot move: {why}"),
             RenamedFromNothing { guard, from, near } => write!(
                 f,
                 "guard {guard} is renamed from {from}, which the older version does not have{}: correct renamed_from",

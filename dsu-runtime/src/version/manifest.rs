@@ -68,6 +68,19 @@ pub struct GuardManifest {
     pub family: Option<u32>,
     /// Its item tuple: a struct whose fields are the items.
     pub items: TypeSchema,
+    /// Items that another guard had in the version before.
+    pub moved: Vec<MovedManifest>,
+}
+
+/// An item that another guard had in the version before (R4).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MovedManifest {
+    /// Its name in the guard that has it now.
+    pub item: String,
+    /// The guard that had it, as the version before names it.
+    pub guard: String,
+    /// Its name there.
+    pub from: String,
 }
 
 /// An element type.

@@ -14,6 +14,7 @@ mod inspect;
 mod layout_text;
 mod load;
 mod manifest;
+mod moves;
 pub mod probe;
 mod refusal;
 mod registry;
@@ -26,6 +27,7 @@ mod xfgen;
 
 pub use binding::{Binding, GuardBinding, RepresentationBinding};
 pub use build_id::at_address as build_id_at;
+pub(crate) use collect::guard_manifest;
 pub use collect::{CollectError, collect};
 pub use compare::{Advice, Comparison, Direction, Part, Passage, compare};
 pub(crate) use compare::{fields, is_tuple_of, regroupings};
@@ -36,9 +38,10 @@ pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
 pub use layout_text::beside;
 pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
-    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, PrivateStatic,
-    RegroupedManifest, StaticsManifest, TypeManifest, TypePath,
+    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, MovedManifest,
+    PrivateStatic, RegroupedManifest, StaticsManifest, TypeManifest, TypePath,
 };
+pub(crate) use moves::{Move, moves, successor};
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
 pub use report::{Kind, Layouts, Report, Row, Way, report};

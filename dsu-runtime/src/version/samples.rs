@@ -95,6 +95,7 @@ pub fn guard(name: &str, items: &[(&str, TypeSchema)]) -> GuardManifest {
         renamed_from: String::new(),
         family: None,
         items: record(name, items),
+        moved: Vec::new(),
     }
 }
 

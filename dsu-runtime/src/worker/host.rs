@@ -81,6 +81,8 @@ pub(super) struct Host {
     running: String,
     inbox: VecDeque<(ToWorker, Vec<OwnedFd>)>,
     turn: Option<Turn>,
+    /// How often it was told to cross.
+    crosses: u32,
     arrival: Option<Arrival>,
     listeners: Inherited,
     /// Those that ran before any library was loaded.
@@ -118,6 +120,7 @@ impl Host {
             running: String::new(),
             inbox: VecDeque::new(),
             turn: None,
+            crosses: 0,
             arrival: None,
             listeners: Inherited::default(),
             threads: Threads::now(),
@@ -286,6 +289,7 @@ impl Host {
         match message {
             ToWorker::Load(build) => self.load_and_answer(*build, fds),
             ToWorker::Cross { digest, together } => {
+                self.crosses = self.crosses.wrapping_add(1);
                 self.turn = None;
                 if self.may_cross(&digest, update_point) {
                     if together {
@@ -304,6 +308,10 @@ impl Host {
             }),
             // A barrier that is over, a first message that came twice; what is loaded stays loaded.
             ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
+            // Nobody else runs only while this worker waits as well.
+            ToWorker::Move { .. } => say(&FromWorker::Moved {
+                error: Some("the worker is not at a barrier".to_owned()),
+            }),
             ToWorker::Reconfigure => self.notices.reconfigure(),
             ToWorker::ListenersClosed => {
                 for socket in self.listeners.take_closed() {
@@ -360,15 +368,25 @@ impl Host {
         true
     }
 
+    fn move_items(&self, newer: &str, forward: bool) {
+        let moved = match self.builds.get(newer) {
+            Some(build) => build.move_items(forward),
+            None => Err("the newer version is not loaded in this worker".to_owned()),
+        };
+        say(&FromWorker::Moved { error: moved.err() });
+    }
+
     /// Stops until all workers are at their update points, or the barrier is off.
     fn wait_at_barrier(&mut self, digest: String, update_point: &str) {
         say(&FromWorker::AtBarrier {
+            crosses: self.crosses,
             update_point: update_point.to_owned(),
         });
         while self.turn.is_none() && !self.notices.is_draining() {
             match self.wait_for_message() {
                 Some((ToWorker::Go, _)) => self.turn = Some(Turn::To(digest.clone())),
                 Some((ToWorker::Revert, _)) | None => return,
+                Some((ToWorker::Move { newer, forward }, _)) => self.move_items(&newer, forward),
                 Some((message @ ToWorker::Cross { .. }, fds)) => {
                     // This barrier is over; whoever called takes in what comes instead.
                     self.inbox.push_front((message, fds));

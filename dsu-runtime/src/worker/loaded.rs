@@ -107,6 +107,17 @@ impl Loaded {
         })
     }
 
+    /// Moves items between guards, to where this build has them or back.
+    pub(super) fn move_items(&self, forward: bool) -> Result<(), String> {
+        // SAFETY: as for `load`.
+        let (is_fine, answer) =
+            gather(|state| unsafe { (self.library.0.move_items)(forward, collect, state) });
+        match is_fine {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&answer).into_owned()),
+        }
+    }
+
     /// One slice of a pass of the sweep.
     pub(super) fn sweep(&self, sweep: SweepId, parked: Parked, budget: Duration) -> SweepSlice {
         let budget_ns = budget.as_nanos() as u64;

@@ -56,6 +56,13 @@ pub enum ToWorker {
     Go,
     /// The barrier is off: go on with the version that runs.
     Revert,
+    /// To one that waits at the barrier: move all items that are other guards' in one of two versions.
+    Move {
+        /// Digest of the newer one's build, which is loaded.
+        newer: String,
+        /// To where the newer one has them; else back.
+        forward: bool,
+    },
     /// Convert what nobody has touched, until told otherwise.
     Sweep(SweepId, Parked),
     /// Make ahead what flips to this build's forms take up, until told otherwise. It is loaded.
@@ -123,8 +130,15 @@ pub enum FromWorker {
     },
     /// Stopped at an update point, waiting for `Go` or `Revert`.
     AtBarrier {
+        /// How many `Cross` it has obeyed, this one included: which one it answers.
+        crosses: u32,
         /// Its name.
         update_point: String,
+    },
+    /// The answer to `Move`.
+    Moved {
+        /// Why it is not all done.
+        error: Option<String>,
     },
     /// A pass of the sweep is over. One that went over everything and converted nothing says that
     /// nothing is left but what it names; until then another follows by itself.

@@ -10,6 +10,7 @@ mod graph;
 mod graph_guards;
 mod graph_model;
 mod graph_rules;
+mod moved;
 mod object_conversions;
 mod object_deaths;
 mod object_model;

@@ -81,6 +81,8 @@ impl Life {
         let on_failure = self.plan.as_ref().map(|plan| plan.on_failure);
         match (&self.phase, on_failure) {
             // Nobody has crossed: there is nothing to look at, and the barrier stops everybody.
+            // Where items have moved nobody can stay in between.
+            (Phase::Opened, _) if self.moved => self.go_back(reason, out),
             (Phase::Filling | Phase::Gathering, _) | (_, Some(OnFailure::Rollback) | None) => {
                 self.go_back(reason, out)
             }
@@ -125,6 +127,9 @@ impl Life {
 
     /// All who are not there yet go back.
     pub(super) fn go_over_back(&mut self, reason: String, out: &mut Vec<Effect>) {
+        if self.moved {
+            return self.gather_back(reason, out);
+        }
         self.turn_to(Phase::Returning { reason }, out);
         let running = self.running;
         let slots: Vec<WorkerSlot> = self
@@ -161,6 +166,7 @@ impl Life {
         }
         self.plan = None;
         self.no_return = None;
+        self.moved = false;
         self.disarm();
         out.push(Effect::Answer(answer));
     }
@@ -198,6 +204,7 @@ impl Life {
         if let Some(hand) = self.hands.get_mut(&slot).filter(free) {
             hand.asked = Some(build);
             hand.at_barrier = false;
+            hand.crosses = hand.crosses.wrapping_add(1);
             out.push(Effect::Send(slot, Order::Cross { build, together }));
         }
     }

@@ -39,12 +39,15 @@ impl Life {
             | Phase::Canary(..)
             | Phase::Rolling
             | Phase::Gathering
+            | Phase::Moving { .. }
             | Phase::Opened
             | Phase::Paused {
                 from: Stage::Canary | Stage::Rolling | Stage::Barrier,
                 ..
             } => target,
-            Phase::FillingBack { .. } => target.map(|_| self.running),
+            Phase::FillingBack { .. } | Phase::GatheringBack { .. } | Phase::MovingBack { .. } => {
+                target.map(|_| self.running)
+            }
             _ => None,
         };
         towards.map_or(Order::Rest, |build| Order::Fill(self.sweep, build))
@@ -128,6 +131,8 @@ impl Life {
         let on_their_way: Vec<WorkerSlot> = self
             .hands
             .iter()
+            // Where items have moved, it arrives first, and is called back then.
+            .filter(|_| !self.moved)
             .filter(|(_, hand)| !is_over(hand.runs) && hand.asked.is_some_and(is_over))
             .map(|(slot, _)| *slot)
             .collect();

@@ -1,6 +1,6 @@
 //! What an event means in each phase. Decides; the steps themselves are in `crossing`.
 
-use super::{Held, Life, Phase, Stage, Watch, names, stage_text};
+use super::{Held, Life, Phase, Stage, Watch, Way, names, stage_text};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Answer, BuildIndex, Effect, Order, Plan, TimerKind};
 
@@ -31,7 +31,14 @@ impl Life {
             (Phase::Loading, Some(target)) if hand.loaded.is_none() => {
                 out.push(Effect::Send(slot, Order::Load(target)));
             }
-            (Phase::Gathering, Some(target)) => self.tell_to_cross(slot, target, true, out),
+            (
+                Phase::Gathering
+                | Phase::Moving { .. }
+                | Phase::MovingBack {
+                    way: Way::Revert, ..
+                },
+                Some(target),
+            ) => self.tell_to_cross(slot, target, true, out),
             _ => self.catch_up(slot, out),
         }
         let walk = self.walk();
@@ -42,6 +49,17 @@ impl Life {
 
     /// Tells a worker that was not ready, or had something to take back, where all others go.
     pub(super) fn catch_up(&mut self, slot: WorkerSlot, out: &mut Vec<Effect>) {
+        let is_called_back = matches!(
+            self.phase,
+            Phase::GatheringBack { .. }
+                | Phase::MovingBack {
+                    way: Way::Return,
+                    ..
+                }
+        );
+        if is_called_back {
+            return self.call_back(slot, out);
+        }
         let to = match &self.phase {
             Phase::Rolling | Phase::Opened => self.target(),
             Phase::Canary(canaries, Watch::Crossing) if canaries.contains(&slot) => self.target(),
@@ -83,6 +101,7 @@ impl Life {
                 );
             }
             Phase::Gathering => self.fail(format!("{slot} died at the barrier: {how}"), out),
+            Phase::Moving { .. } | Phase::MovingBack { .. } => self.died_in_moves(slot, &how, out),
             Phase::Filling if concerned => {
                 self.fail(
                     format!("{slot} died while the new version's form was filled: {how}"),
@@ -135,10 +154,14 @@ impl Life {
             self.phase,
             Phase::FillingBack { .. } | Phase::Returning { .. }
         );
+        let back = back || self.moved;
         if back || self.no_return.is_some() {
             // It is in the version that the server leaves for good; a fresh process is the only way.
             hand.asked = Some(build);
-            out.push(Effect::Kill(slot, text));
+            out.push(Effect::Kill(slot, text.clone()));
+            if self.phase == Phase::Opened && self.moved {
+                self.fail(text, out);
+            }
         } else if self.target() == Some(build)
             && matches!(
                 self.phase,
@@ -192,7 +215,14 @@ impl Life {
         match &self.phase {
             Phase::Idle => out.push(Effect::Refuse("no update is under way".to_owned())),
             Phase::Preparing | Phase::Loading => self.refuse(why, out),
-            Phase::FillingBack { .. } | Phase::Returning { .. } | Phase::SweepingBack { .. } => {
+            Phase::Moving { .. } => out.push(Effect::Refuse(
+                "items move between guards at this moment: ask again when that is done".to_owned(),
+            )),
+            Phase::FillingBack { .. }
+            | Phase::GatheringBack { .. }
+            | Phase::MovingBack { .. }
+            | Phase::Returning { .. }
+            | Phase::SweepingBack { .. } => {
                 out.push(Effect::Refuse(
                     "it is rolling back already: see dsu status".to_owned(),
                 ));
@@ -287,7 +317,8 @@ impl Life {
                     None => self.fail(late, out),
                 }
             }
-            Phase::Returning { .. } => self.kill_late(&blockers, out),
+            Phase::Returning { .. } | Phase::GatheringBack { .. } => self.kill_late(&blockers, out),
+            Phase::Moving { .. } | Phase::MovingBack { .. } => self.moves_are_late(out),
             _ => {}
         }
     }

@@ -18,6 +18,7 @@ fn sweeping() -> World {
         on_failure: OnFailure::Rollback,
         one_way: None,
         filled: Vec::new(),
+        moves: Vec::new(),
     })));
     world.event(Event::Loaded(WorkerSlot(0), BuildIndex(11), Ok(())));
     world.event(Event::Crossed(WorkerSlot(0), BuildIndex(11)));

@@ -20,6 +20,7 @@ fn filling(manner: Manner) -> World {
         on_failure: OnFailure::Pause,
         one_way: None,
         filled: vec!["SHARD.entries".to_owned()],
+        moves: Vec::new(),
     })));
     for n in 0..2 {
         world.event(Event::Loaded(WorkerSlot(n), BuildIndex(11), Ok(())));

@@ -47,6 +47,10 @@ unsafe extern "C" fn fills(_: u32, _: u64, sink: Sink, state: *mut c_void) -> bo
     false
 }
 
+unsafe extern "C" fn moves(_: bool, _: Sink, _: *mut c_void) -> bool {
+    true
+}
+
 unsafe extern "C" fn sweeps(_: u32, _: Parked, _: u64, sink: Sink, state: *mut c_void) -> bool {
     // SAFETY: as in `answers`.
     unsafe { sink(state, b"x".as_ptr(), 1) };
@@ -59,6 +63,7 @@ static LIBRARY: LibraryCalls = LibraryCalls {
     bind: binds,
     convert_carry: converts,
     run: runs,
+    move_items: moves,
     fill: fills,
     sweep: sweeps,
     check: answers,
@@ -194,20 +199,21 @@ fn what_follows_a_barrier_is_taken_in_at_the_same_update_point() {
     let name = test_name!("what_follows_a_barrier_is_taken_in_at_the_same_update_point");
     with_regions(name, ROOMY, || {
         let supervisor = worker(alive());
-        let at_barrier = FromWorker::AtBarrier {
+        let at_barrier = |crosses| FromWorker::AtBarrier {
+            crosses,
             update_point: "loop".to_owned(),
         };
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &ToWorker::Revert);
         tell(&supervisor, &ToWorker::Ping);
         assert_eq!(update_point(), Directive::Continue);
-        assert_eq!(heard(&supervisor), [at_barrier.clone(), pong()]);
+        assert_eq!(heard(&supervisor), [at_barrier(1), pong()]);
         // A barrier that is called anew while the worker stands at one is answered anew.
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &ToWorker::Go);
         assert_eq!(update_point(), Directive::Cross);
-        assert_eq!(heard(&supervisor), [at_barrier.clone(), at_barrier]);
+        assert_eq!(heard(&supervisor), [at_barrier(2), at_barrier(3)]);
     });
 }
 
