@@ -6,6 +6,7 @@
 //! `DSU_BENCH_ROUNDS`, `DSU_BENCH_CONNECTIONS`, `DSU_BENCH_SECONDS` (of the stretch without an update)
 //! change the setting.
 
+use dsu_tests::settings::{median_ms, number, or_quick, setting};
 use dsu_tests::{Watchdog, host, library};
 use sample_app::server::{Server, Settings};
 use std::io::{BufRead, BufReader, Write};
@@ -33,26 +34,8 @@ const PILE: u64 = 900;
 const REST: Duration = Duration::from_millis(1);
 const POLL: Duration = Duration::from_millis(2);
 
-fn setting(name: &str, default: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
-fn number(name: &str, default: &str) -> u64 {
-    let text = setting(name, default);
-    text.parse()
-        .unwrap_or_else(|_| panic!("{name}={text} is no number"))
-}
-
-/// The second where cargo only runs benchmarks as tests.
-fn or_quick(full: &'static str, quick: &'static str) -> &'static str {
-    match std::env::args().any(|argument| argument == "--test") {
-        true => quick,
-        false => full,
-    }
-}
-
 fn main() {
-    let rounds = number("DSU_BENCH_ROUNDS", or_quick("5", "1"));
+    let rounds = number("DSU_BENCH_ROUNDS", or_quick(5, 1));
     let entries = setting("DSU_BENCH_ENTRIES", or_quick("1000,1000000", "1000"));
     println!(
         "median over {rounds} rounds of the longest wait in each phase, and of its length, in ms"
@@ -99,7 +82,7 @@ fn measure(entries: u64, rounds: u64) {
         let _watchdog = Watchdog::new("reshape");
         let seen = Seen::default();
         let waits = thread::scope(|scope| {
-            let connections = number("DSU_BENCH_CONNECTIONS", "8");
+            let connections = number("DSU_BENCH_CONNECTIONS", 8);
             let clients: Vec<_> = (0..connections)
                 .map(|client| {
                     let (server, seen) = (&server, &seen);
@@ -123,12 +106,12 @@ fn measure(entries: u64, rounds: u64) {
             rare[place].extend(all.get(all.len() * 999 / 1000).copied());
         }
     }
-    for (place, phase) in PHASES.iter().enumerate() {
+    for (((phase, longest), rare), took) in PHASES.iter().zip(longest).zip(rare).zip(took) {
         println!(
             "{entries:>10} {phase:>16} {:>10.3} {:>10.3} {:>10.1}",
-            median_ms(&mut longest[place]),
-            median_ms(&mut rare[place]),
-            median_ms(&mut took[place])
+            median_ms(longest),
+            median_ms(rare),
+            median_ms(took)
         );
     }
     let ended = server.stop();
@@ -153,7 +136,7 @@ fn one_round(server: &Server, seen: &Seen) -> Vec<Duration> {
     while seen.answers.load(Ordering::Relaxed) < 100 {
         thread::sleep(POLL);
     }
-    thread::sleep(Duration::from_secs(number("DSU_BENCH_SECONDS", "2")));
+    thread::sleep(Duration::from_secs(number("DSU_BENCH_SECONDS", 2)));
     for (first, version) in [(1, 2), (5, 1)] {
         turn(&mut took, &mut begun, first);
         thread::scope(|scope| {
@@ -221,10 +204,4 @@ fn ask(stream: &mut BufReader<TcpStream>, line: &str) -> String {
     let mut answer = String::new();
     stream.read_line(&mut answer).expect("an answer");
     answer.trim_end().to_owned()
-}
-
-fn median_ms(values: &mut [Duration]) -> f64 {
-    values.sort_unstable();
-    let middle = values.get(values.len() / 2).copied();
-    middle.unwrap_or_default().as_secs_f64() * 1000.0
 }

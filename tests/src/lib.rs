@@ -10,6 +10,7 @@ mod host;
 mod patch;
 mod process;
 mod rival;
+pub mod settings;
 mod spread;
 mod watchdog;
 

@@ -106,7 +106,7 @@ pub unsafe fn deallocate_root(pointer: NonNull<u8>, layout: Layout) {
 pub const fn usable_size(layout: Layout) -> usize {
     match SizeClass::of(layout) {
         _ if layout.size() == 0 => 0,
-        Some(class) => class.computed_size(),
+        Some(class) => class.size(),
         None => large::committed_size(layout.size()),
     }
 }

@@ -90,19 +90,14 @@ impl SizeClass {
 
     /// Its number, below [`CLASSES`].
     #[inline]
-    pub fn number(self) -> usize {
+    pub const fn number(self) -> usize {
         self.0 as usize
     }
 
     /// Bytes of a block.
     #[inline]
-    pub fn size(self) -> usize {
+    pub const fn size(self) -> usize {
         NUMBERS[self.number()].size as usize
-    }
-
-    /// As [`size`](Self::size), to be computed beforehand.
-    pub(super) const fn computed_size(self) -> usize {
-        class_size(self.0 as usize)
     }
 
     /// Blocks in a superblock.

@@ -82,16 +82,17 @@ impl<K, C> Segment<K, C> {
     /// `slots`, and as many more as the block has room for anyway; a last group of which less than half
     /// could be used is left away, since keys would have to leave it.
     const fn filled(slots: usize) -> usize {
+        let Ok(layout) = Self::layout_of(slots) else {
+            return slots;
+        };
         if slots < GROUP {
             return slots;
         }
-        let align = align_of::<Slot<K, C>>();
-        let Ok(layout) = Layout::from_size_align(Self::size(slots), align) else {
-            return slots;
-        };
         let usable = alloc::usable_size(layout);
         let mut most = slots;
-        while Self::size(most + 1) <= usable {
+        while let Ok(more) = Self::layout_of(most + 1)
+            && more.size() <= usable
+        {
             most += 1;
         }
         match most % GROUP {
@@ -141,15 +142,14 @@ impl<K, C> Segment<K, C> {
         (size_of::<Head>() + control).next_multiple_of(align_of::<Slot<K, C>>())
     }
 
-    /// Bytes of a segment, of a capacity that one can have.
-    const fn size(capacity: usize) -> usize {
-        Self::slots_offset(capacity) + size_of::<Slot<K, C>>() * capacity
-    }
-
-    pub(super) fn layout_of(capacity: usize) -> Result<Layout, HeapFull> {
-        let slots = size_of::<Slot<K, C>>().checked_mul(capacity);
-        let size = slots.and_then(|slots| slots.checked_add(Self::slots_offset(capacity)));
-        block::layout(size.ok_or(HeapFull)?, align_of::<Slot<K, C>>())
+    pub(super) const fn layout_of(capacity: usize) -> Result<Layout, HeapFull> {
+        let Some(slots) = size_of::<Slot<K, C>>().checked_mul(capacity) else {
+            return Err(HeapFull);
+        };
+        match slots.checked_add(Self::slots_offset(capacity)) {
+            Some(size) => block::layout(size, align_of::<Slot<K, C>>()),
+            None => Err(HeapFull),
+        }
     }
 
     pub(super) fn allocate(capacity: usize, depth: u32) -> Result<Self, HeapFull> {
