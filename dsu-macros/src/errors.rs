@@ -5,7 +5,11 @@ use quote::ToTokens;
 
 /// Errors found so far.
 #[derive(Default)]
-pub struct Errors(Option<syn::Error>);
+pub struct Errors {
+    found: Option<syn::Error>,
+    /// Decisions that are still open. What else is wrong follows from them, as a rule.
+    open: Option<syn::Error>,
+}
 
 impl Errors {
     /// Adds an error at `tokens`.
@@ -15,18 +19,32 @@ impl Errors {
 
     /// Adds an error that was made elsewhere.
     pub fn push(&mut self, error: syn::Error) {
-        match &mut self.0 {
-            None => self.0 = Some(error),
-            Some(all) => all.combine(error),
-        }
+        combine(&mut self.found, error);
     }
 
-    /// `value` if nothing was wrong.
+    /// Adds a question that the author has yet to answer.
+    pub fn ask(&mut self, question: syn::Error) {
+        combine(&mut self.open, question);
+    }
+
+    /// All questions, and no other errors then.
+    pub fn take_questions(&mut self) -> Option<syn::Error> {
+        self.open.take().inspect(|_| self.found = None)
+    }
+
+    /// `value` if nothing was wrong; questions are left to who has asked for them.
     pub fn finish<T>(self, value: T) -> syn::Result<T> {
-        match self.0 {
+        match self.found {
             None => Ok(value),
             Some(error) => Err(error),
         }
+    }
+}
+
+fn combine(all: &mut Option<syn::Error>, error: syn::Error) {
+    match all {
+        None => *all = Some(error),
+        Some(all) => all.combine(error),
     }
 }
 

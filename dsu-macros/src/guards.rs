@@ -1,7 +1,7 @@
 //! `#[guards(…)]`: the static, the struct of its items, and the registration.
 
 use crate::errors::emit;
-use crate::guards_input::{Input, Item, parse};
+use crate::guards_input::{Initialiser, Input, Item, parse};
 use crate::shared;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -65,10 +65,15 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
         .items
         .iter()
         .enumerate()
-        .map(|(i, item)| init(i, item));
+        .map(|(i, item)| init(i, item, tuple));
     let calls = input.items.iter().enumerate().map(|(i, item)| {
         let marker = init_ident(i);
         quote_spanned! { item.ty.span()=> ::dsu_runtime::__private::item::<#marker>() }
+    });
+    let moved = input.items.iter().filter_map(|item| {
+        let (guard, from) = item.moved_from.as_ref()?;
+        let item = item.ident.to_string();
+        Some(quote! { ::dsu_runtime::abi::MovedItem { item: #item, guard: #guard, from: #from } })
     });
     quote! {
         const _: () = {
@@ -84,6 +89,7 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
                     family: #family,
                     schema: <#tuple as ::dsu_runtime::heap::Shared>::schema,
                     items: __ITEMS,
+                    moved: &[ #( #moved ),* ],
                     drop: ::dsu_runtime::__private::drop_value::<#tuple>,
                     visit: ::dsu_runtime::__private::visit_value::<#tuple>,
                     cells: #ident.cells(),
@@ -94,20 +100,32 @@ fn registration(input: &Input, tuple: &Ident) -> TokenStream {
 }
 
 /// How one item is made.
-fn init(index: usize, item: &Item) -> TokenStream {
+fn init(index: usize, item: &Item, tuple: &Ident) -> TokenStream {
     let marker = init_ident(index);
     let ty = &item.ty;
     let value = match &item.initialiser {
-        Some(expression) => quote! { #expression },
+        Some(Initialiser { body, .. }) => quote! { #body },
         None => quote_spanned! { ty.span()=> <#ty as ::core::default::Default>::default() },
     };
+    let reads = item.initialiser.iter().flat_map(|from| &from.reads);
+    let (types, fields): (Vec<_>, Vec<_>) =
+        reads.clone().map(|read| (&read.ty, &read.ident)).unzip();
+    let siblings: Vec<_> = fields
+        .iter()
+        .map(|field| format_ident!("__{field}"))
+        .collect();
+    let parameters = reads.map(|read| &read.parameter);
     quote! {
         struct #marker;
 
-        impl ::dsu_runtime::__private::ItemInit for #marker {
+        // SAFETY: the offsets are those of fields of these types, declared before this one.
+        unsafe impl ::dsu_runtime::__private::ItemInit for #marker {
             type Item = #ty;
+            type Reads = (#(#types,)*);
+            const OFFSETS: &'static [usize] = &[#(::core::mem::offset_of!(#tuple, #fields)),*];
 
-            fn make() -> #ty {
+            fn make((#(#siblings,)*): (#(&#types,)*)) -> #ty {
+                #( let #parameters = #siblings; )*
                 #value
             }
         }
@@ -147,7 +165,7 @@ mod tests {
     #[test]
     fn every_wrong_argument_is_reported_at_once() {
         let errors = expand(
-            quote! { shard, stats: Stats, stats: Stats, chek = f },
+            quote! { shard, stats: Stats, stats: Stats, chek = f, moved(peers: u8, from = "TOTALS"), sum: u64 = |stast| 0, late: u64 = |last, (a, b)| 0, last: u64 },
             quote! { static mut SHARDS: [Mutex; N] = 3; },
         )
         .to_string();
@@ -155,6 +173,10 @@ mod tests {
             "item `shard` has no type",
             "item `stats` is declared twice",
             "unknown option `chek`",
+            "named with its guard",
+            "there is no item `stast`",
+            "item `last` is declared later",
+            "a parameter is the name of an item",
             "a guard is not `mut`",
             "a guard has no initialiser",
             "expected `GuardMutex`",

@@ -7,8 +7,10 @@ use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, Lit, LitInt, LitStr, Token, Type, Visibility};
+use syn::{Attribute, Expr, Lit, LitInt, LitStr, Pat, PatIdent, Token, Type, Visibility};
 
+/// Items that an initialiser may read.
+const MOST_READ: usize = 6;
 /// Guards that one server may have.
 const MAX_GUARDS: u32 = 1 << 20;
 
@@ -35,26 +37,91 @@ pub struct Item {
     /// Its type.
     pub ty: Type,
     /// Makes the first value; `Default` otherwise.
-    pub initialiser: Option<Expr>,
+    pub initialiser: Option<Initialiser>,
+    /// In the version before: another guard, and its name there.
+    pub moved_from: Option<(String, String)>,
+}
+
+/// What makes the first value of an item: an expression, or a closure over items declared before it.
+pub struct Initialiser {
+    /// What it reads, in the order of the closure's parameters.
+    pub reads: Vec<Read>,
+    /// The expression, or the closure's body.
+    pub body: Expr,
+}
+
+/// An item that an initialiser reads.
+pub struct Read {
+    /// Its name.
+    pub ident: Ident,
+    /// Its type.
+    pub ty: Type,
+    /// The closure's parameter as it is written, perhaps with a type.
+    pub parameter: Pat,
+}
+
+impl Initialiser {
+    /// Of an item that is declared after `before`; `all` are the names of the guard's items.
+    fn of(expression: Expr, before: &[Item], all: &[Ident], errors: &mut Errors) -> Initialiser {
+        let Expr::Closure(closure) = expression else {
+            return Initialiser {
+                reads: Vec::new(),
+                body: expression,
+            };
+        };
+        let mut reads = Vec::new();
+        for parameter in closure.inputs {
+            let pattern = match &parameter {
+                Pat::Type(typed) => &*typed.pat,
+                pattern => pattern,
+            };
+            let Pat::Ident(PatIdent { ident, .. }) = pattern else {
+                errors.at(
+                    &parameter,
+                    "a parameter is the name of an item that is read",
+                );
+                continue;
+            };
+            let ident = ident.clone();
+            match before.iter().find(|item| item.ident == ident) {
+                Some(item) => reads.push(Read { ident, ty: item.ty.clone(), parameter }),
+                None if all.contains(&ident) => errors.at(
+                    &ident,
+                    format!("item `{ident}` is declared later: an initialiser reads those declared before it"),
+                ),
+                None => errors.at(&ident, format!("there is no item `{ident}` in this guard")),
+            }
+        }
+        if reads.len() > MOST_READ {
+            errors.at(
+                &closure.body,
+                format!("an initialiser reads at most {MOST_READ} items"),
+            );
+        }
+        Initialiser {
+            reads,
+            body: *closure.body,
+        }
+    }
 }
 
 /// Reads both.
 pub fn parse(arguments: TokenStream, item: TokenStream) -> syn::Result<Input> {
     let mut errors = Errors::default();
-    let mut items: Vec<Item> = Vec::new();
+    let mut written: Vec<Written> = Vec::new();
     let mut renamed_from = None;
     match Punctuated::<Argument, Token![,]>::parse_terminated.parse2(arguments) {
         Ok(arguments) => {
             for argument in arguments {
                 match argument {
                     Argument::Item(item) => {
-                        if items.iter().any(|other| other.ident == item.ident) {
+                        if written.iter().any(|other| other.ident == item.ident) {
                             errors.at(
                                 &item.ident,
                                 format!("item `{}` is declared twice", item.ident),
                             );
                         }
-                        items.push(*item);
+                        written.push(*item);
                     }
                     Argument::RenamedFrom(name) => {
                         if name.value().is_empty() {
@@ -67,7 +134,7 @@ pub fn parse(arguments: TokenStream, item: TokenStream) -> syn::Result<Input> {
                     Argument::Unknown(error) => errors.push(error),
                 }
             }
-            if items.is_empty() {
+            if written.is_empty() {
                 errors.push(syn::Error::new(
                     proc_macro2::Span::call_site(),
                     "a guard guards at least one item: `#[guards(name: Type)]`",
@@ -76,6 +143,7 @@ pub fn parse(arguments: TokenStream, item: TokenStream) -> syn::Result<Input> {
         }
         Err(error) => errors.push(error),
     }
+    let items = with_initialisers(written, &mut errors);
     let declaration = match syn::parse2::<Declaration>(item) {
         Ok(declaration) => Some(declaration),
         Err(error) => {
@@ -97,15 +165,107 @@ pub fn parse(arguments: TokenStream, item: TokenStream) -> syn::Result<Input> {
         .map(|input| input.expect("without a declaration there is an error"))
 }
 
+/// An item as it is written.
+struct Written {
+    ident: Ident,
+    ty: Type,
+    initialiser: Option<Expr>,
+    moved_from: Option<LitStr>,
+}
+
+impl Parse for Written {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let ident = input.parse()?;
+        input.parse::<Token![:]>()?;
+        let ty = input.parse()?;
+        let initialiser = match input.parse::<Option<Token![=]>>()? {
+            Some(_) => Some(input.parse()?),
+            None => None,
+        };
+        Ok(Written {
+            ident,
+            ty,
+            initialiser,
+            moved_from: None,
+        })
+    }
+}
+
+/// `peers: Peers, from = "TOTALS.peers"`, as it stands in `moved(…)`.
+fn moved(input: ParseStream) -> syn::Result<Written> {
+    let mut item: Written = input.parse()?;
+    input.parse::<Token![,]>()?;
+    let option: Ident = input.parse()?;
+    if option != "from" {
+        return Err(syn::Error::new_spanned(
+            &option,
+            "write where the item was: `from = \"GUARD.item\"`",
+        ));
+    }
+    input.parse::<Token![=]>()?;
+    item.moved_from = Some(input.parse()?);
+    input.parse::<Option<Token![,]>>()?;
+    Ok(item)
+}
+
+/// Guard and item of `"GUARD.item"`.
+fn place_before(written: &LitStr, errors: &mut Errors) -> Option<(String, String)> {
+    let text = written.value();
+    match text.split_once('.') {
+        Some((guard, item)) if !guard.is_empty() && !item.is_empty() && !item.contains('.') => {
+            Some((guard.to_owned(), item.to_owned()))
+        }
+        _ => {
+            errors.at(
+                written,
+                "an item of the version before is named with its guard: `from = \"GUARD.item\"`",
+            );
+            None
+        }
+    }
+}
+
+/// Finds the items that each initialiser reads.
+fn with_initialisers(written: Vec<Written>, errors: &mut Errors) -> Vec<Item> {
+    let names: Vec<Ident> = written.iter().map(|item| item.ident.clone()).collect();
+    let mut items = Vec::new();
+    for Written {
+        ident,
+        ty,
+        initialiser,
+        moved_from,
+    } in written
+    {
+        let moved_from = moved_from.and_then(|from| place_before(&from, errors));
+        let initialiser =
+            initialiser.map(|expression| Initialiser::of(expression, &items, &names, errors));
+        items.push(Item {
+            ident,
+            ty,
+            initialiser,
+            moved_from,
+        });
+    }
+    items
+}
+
 enum Argument {
-    Item(Box<Item>),
+    Item(Box<Written>),
     RenamedFrom(LitStr),
     Unknown(syn::Error),
 }
 
 impl Parse for Argument {
     fn parse(input: ParseStream) -> syn::Result<Self> {
+        if input.peek2(Token![:]) && !input.peek2(Token![::]) {
+            return input.parse().map(Box::new).map(Argument::Item);
+        }
         let ident: Ident = input.parse()?;
+        if ident == "moved" && input.peek(syn::token::Paren) {
+            let inside;
+            syn::parenthesized!(inside in input);
+            return moved(&inside).map(Box::new).map(Argument::Item);
+        }
         if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             if ident == "renamed_from" {
@@ -119,23 +279,10 @@ impl Parse for Argument {
                 ),
             )));
         }
-        if !input.peek(Token![:]) {
-            return Ok(Argument::Unknown(syn::Error::new_spanned(
-                &ident,
-                format!("item `{ident}` has no type: write `{ident}: Type`"),
-            )));
-        }
-        input.parse::<Token![:]>()?;
-        let ty = input.parse()?;
-        let initialiser = match input.parse::<Option<Token![=]>>()? {
-            Some(_) => Some(input.parse()?),
-            None => None,
-        };
-        Ok(Argument::Item(Box::new(Item {
-            ident,
-            ty,
-            initialiser,
-        })))
+        Ok(Argument::Unknown(syn::Error::new_spanned(
+            &ident,
+            format!("item `{ident}` has no type: write `{ident}: Type`"),
+        )))
     }
 }
 

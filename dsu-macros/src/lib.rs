@@ -10,6 +10,7 @@ mod attributes;
 mod carry;
 mod enums;
 mod errors;
+mod function;
 mod guards;
 mod guards_input;
 mod lens;
@@ -70,7 +71,8 @@ pub fn lens_between(input: TokenStream) -> TokenStream {
 /// #[guards(stats: Stats = Stats::new(), peers: Peers)] static TOTALS: GuardMutex;
 /// ```
 ///
-/// An item without an initialiser starts as its `Default`. `renamed_from = "OLD"` among the items says what the
+/// An item without an initialiser starts as its `Default`: `hits: u64 = 1`. One may be made of items that are
+/// declared before it, also when it is new to a guard that is in use: `sum: u64 = |hits, misses| hits + misses`. `renamed_from = "OLD"` among the items says what the
 /// guard was called in the version before (R4). The items become the fields of a struct named after the
 /// static (`ShardsItems`, `TotalsItems`), which is what a guard dereferences to.
 #[proc_macro_attribute]
@@ -107,4 +109,17 @@ pub fn version(input: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn private(arguments: TokenStream, item: TokenStream) -> TokenStream {
     private::expand(arguments.into(), item.into()).into()
+}
+
+/// Gives a plain function a name by which shared memory can keep it (`SharedFn`).
+///
+/// The name is the function's own, or what `#[dsu::function(name = "…")]` says: keep the name when the function
+/// is renamed, and old and new values mean the same. Each version calls its own function of that name. An update
+/// to a version that does not have it, or has it with other types, is refused, unless that version says
+/// `removed!("fn NAME")` (R4).
+///
+/// Beside the function a type of its name is declared, for `SharedFn::of::<name>()`.
+#[proc_macro_attribute]
+pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    function::expand(arguments.into(), item.into()).into()
 }

@@ -74,6 +74,100 @@ impl From<HeapFull> for AccessError {
     }
 }
 
+/// Why a shared node cannot be used here ([`SharedRc`](crate::heap::SharedRc)). It is as it was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RcError {
+    /// Its value cannot be had; see [`AccessError`].
+    Access(AccessError),
+    /// It is being edited, or is to be edited while it is being read, further out.
+    Borrowed,
+    /// The guard whose items it belongs to is not held by this worker.
+    NotHeld,
+    /// It has been used under no guard yet, and several are held: it is not known whose it is to be.
+    WhichGuard,
+    /// It has more handles than can be counted.
+    TooMany,
+    /// It is older than the conversion that is open: a transformer edits what it makes itself.
+    Converting,
+    /// It is part of a converted copy that a reader was given (R20): there are no handles to it.
+    Copied,
+}
+
+impl fmt::Display for RcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RcError::Access(error) => return error.fmt(f),
+            RcError::Borrowed => {
+                "the shared node is being read or edited already: end that first"
+            }
+            RcError::NotHeld => {
+                "the shared node belongs to a guard that is not held: lock it first, and keep all handles to a node behind one guard"
+            }
+            RcError::WhichGuard => {
+                "several guards are held and it is not known which one the shared node belongs to: make it with Guard::share"
+            }
+            RcError::TooMany => "the shared node has too many handles: drop some",
+            RcError::Converting => {
+                "a transformer cannot edit a shared node that is older than its conversion: let the node's own lens do it"
+            }
+            RcError::Copied => {
+                "the shared node is part of a copy that was made to be read: edit what contains it first"
+            }
+        })
+    }
+}
+
+impl std::error::Error for RcError {}
+
+impl From<HeapFull> for RcError {
+    fn from(_: HeapFull) -> Self {
+        RcError::Access(AccessError::HeapFull)
+    }
+}
+
+impl From<AccessError> for RcError {
+    fn from(error: AccessError) -> Self {
+        RcError::Access(error)
+    }
+}
+
+/// Why a function that shared memory names cannot be called ([`SharedFn`](crate::heap::SharedFn)).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FunctionError {
+    /// This version has no function of this name.
+    Unknown(String),
+    /// It has one, of another type.
+    OtherSignature {
+        /// The name.
+        name: String,
+        /// The type that the value has.
+        wanted: String,
+        /// The type that the function has.
+        found: String,
+    },
+}
+
+impl fmt::Display for FunctionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FunctionError::Unknown(name) => write!(
+                f,
+                "this version has no function named {name}: put #[dsu::function] on it, or put another name there"
+            ),
+            FunctionError::OtherSignature {
+                name,
+                wanted,
+                found,
+            } => write!(
+                f,
+                "function {name} is {found} in this version and is called as {wanted}: give one of them another name"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FunctionError {}
+
 /// Why a guard was not acquired. Nothing was changed; the lock is free again or still another's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LockError {

@@ -35,7 +35,9 @@ impl fmt::Display for WorkerSlot {
 }
 
 /// The index of a guard's slot in the control region; stable for the life of the server.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct GuardIndex(pub u32);
 

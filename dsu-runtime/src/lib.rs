@@ -35,7 +35,7 @@ pub mod update;
 pub mod version;
 pub mod worker;
 
-pub use dsu_macros::{Carry, Shared, guards, private, version, worker};
+pub use dsu_macros::{Carry, Shared, function, guards, private, version, worker};
 pub use enter::{enter, main};
 #[doc(hidden)]
 pub use expansion as __private;

@@ -101,6 +101,7 @@ macro_rules! transformer {
                 visit_complement: $crate::__private::visit_value::<<$lens as $crate::__private::Lens>::Complement>,
                 directions: $crate::__private::directions::<$lens>,
                 policy: $crate::__private::policy::<$lens>,
+                losses: $crate::__private::losses::<$lens>,
                 represents: $crate::__private::represents::<$lens>,
                 prepare: $prepare,
             }
@@ -147,6 +148,7 @@ macro_rules! carry_lens {
                 right: <<$lens as $crate::__private::Lens>::Right as $crate::worker::Carried>::schema,
                 forward: $crate::__private::carry_forward::<$lens>,
                 backward: $crate::__private::carry_backward::<$lens>,
+                losses: $crate::__private::losses::<$lens>,
             }
         }
     };

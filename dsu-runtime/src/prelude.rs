@@ -1,10 +1,12 @@
 //! What an application writes `use dsu_runtime::prelude::*;` for.
 
 pub use crate as dsu;
-pub use crate::error::{AccessError, HeapFull, LockError, MakeError, WorkerError};
+pub use crate::error::{
+    AccessError, FunctionError, HeapFull, LockError, MakeError, RcError, WorkerError,
+};
 pub use crate::heap::{
-    Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedString,
-    SharedVec, Versioned,
+    Shared, SharedBox, SharedBytes, SharedDeque, SharedFn, SharedMap, SharedOrderedMap, SharedRc,
+    SharedString, SharedVec, SharedWeak, Versioned,
 };
 pub use crate::ids::VersionId;
 pub use crate::sync::{Guard, GuardFamily, GuardMutex, Guarded, Handle};

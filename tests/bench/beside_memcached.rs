@@ -5,6 +5,7 @@
 //! Settings: `DSU_BENCH_VERSION` (2), `DSU_BENCH_ROUNDS`, `DSU_BENCH_REQUESTS` (of a run without
 //! pipeline; four times as many with one), `DSU_BENCH_KEYS`, `DSU_BENCH_DEPTHS`.
 
+use dsu_tests::settings::{number, or_quick, setting};
 use dsu_tests::{Rival, Spread, cpu_time, host, library};
 use sample_app::server::{Server, Settings};
 use std::io::{Read, Write};
@@ -17,15 +18,6 @@ const CONNECTIONS: usize = 50;
 const VALUE: [u8; 64] = [b'x'; 64];
 const FILL: usize = 500;
 const NAMES: [&str; 2] = ["ours", "memcached"];
-
-fn number(name: &str, default: usize) -> usize {
-    match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
-        Err(_) => default,
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Task {
@@ -242,15 +234,13 @@ fn run(side: &Side, task: Task, depth: usize, keys: usize, requests: usize) -> (
 }
 
 fn main() {
-    // Cargo passes this when benchmarks are only to be run as tests.
-    let is_quick = std::env::args().any(|argument| argument == "--test");
     let Some(rival) = Rival::memcached(THREADS) else {
         return;
     };
-    let keys = number("DSU_BENCH_KEYS", if is_quick { 1000 } else { 1_000_000 });
-    let rounds = number("DSU_BENCH_ROUNDS", if is_quick { 1 } else { 7 });
-    let requests = number("DSU_BENCH_REQUESTS", if is_quick { 2000 } else { 200_000 });
-    let depths = std::env::var("DSU_BENCH_DEPTHS").unwrap_or_else(|_| "1,16".to_owned());
+    let keys = number("DSU_BENCH_KEYS", or_quick(1_000_000, 1000));
+    let rounds = number("DSU_BENCH_ROUNDS", or_quick(7, 1));
+    let requests = number("DSU_BENCH_REQUESTS", or_quick(200_000, 2000));
+    let depths = setting("DSU_BENCH_DEPTHS", "1,16");
     let sides = [Side::ours(), Side::memcached(rival)];
     sides.iter().for_each(|side| side.fill(keys));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

@@ -6,6 +6,7 @@
 //! `DSU_BENCH_ROUNDS`, `DSU_BENCH_COMMANDS` and `DSU_BENCH_DEPTHS` (comma separated),
 //! `DSU_BENCH_REQUESTS` (a run without pipeline; four times as many with one), `DSU_BENCH_KEYS`.
 
+use dsu_tests::settings::{number, or_quick, setting};
 use dsu_tests::{Rival, Spread, cpu_time, host, memory_share};
 use sample_app::load::{Value, Wire};
 use sample_app::server::{Server, Settings};
@@ -25,16 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The share of a core from which on the client, and not the server, sets the pace.
 const BUSY: f64 = 0.95;
 const NAMES: [&str; 2] = ["ours", "redis"];
-
-fn setting(name: &str, default: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
-fn number(name: &str, default: &str) -> usize {
-    let text = setting(name, default);
-    text.parse()
-        .unwrap_or_else(|_| panic!("{name}={text} is no number"))
-}
 
 /// The library to measure, and its version.
 fn subject() -> (PathBuf, u32) {
@@ -252,13 +243,10 @@ impl Compared {
     }
 }
 
-fn speed(library: &Path, version: u32, is_quick: bool) {
-    let keys = number("DSU_BENCH_KEYS", if is_quick { "1000" } else { "1000000" });
-    let rounds = number("DSU_BENCH_ROUNDS", if is_quick { "1" } else { "7" });
-    let requests = number(
-        "DSU_BENCH_REQUESTS",
-        if is_quick { "1000" } else { "200000" },
-    );
+fn speed(library: &Path, version: u32) {
+    let keys = number("DSU_BENCH_KEYS", or_quick(1_000_000, 1000));
+    let rounds = number("DSU_BENCH_ROUNDS", or_quick(7, 1));
+    let requests = number("DSU_BENCH_REQUESTS", or_quick(200_000, 1000));
     let depths = setting("DSU_BENCH_DEPTHS", "1,16");
     let chosen = setting("DSU_BENCH_COMMANDS", "");
     let sides = [
@@ -338,14 +326,10 @@ fn speed(library: &Path, version: u32, is_quick: bool) {
     }
 }
 
-fn memory(library: &Path, is_quick: bool) {
+fn memory(library: &Path) {
     let counts = setting(
         "DSU_BENCH_KEYS",
-        if is_quick {
-            "10000"
-        } else {
-            "600000,1000000,1600000"
-        },
+        or_quick("600000,1000000,1600000", "10000"),
     );
     println!("bytes a key: growth of the sum of PSS, 64-byte values");
     println!(
@@ -379,8 +363,6 @@ fn memory(library: &Path, is_quick: bool) {
 }
 
 fn main() {
-    // Cargo passes this when benchmarks are only to be run as tests.
-    let is_quick = std::env::args().any(|argument| argument == "--test");
     let asked = |half: &str| {
         let mut halves = std::env::args()
             .filter(|a| a == "speed" || a == "memory")
@@ -396,9 +378,9 @@ fn main() {
     }
     let (library, version) = subject();
     if asked("speed") {
-        speed(&library, version, is_quick);
+        speed(&library, version);
     }
     if asked("memory") {
-        memory(&library, is_quick);
+        memory(&library);
     }
 }

@@ -7,6 +7,7 @@
 //! `DSU_BENCH_SECONDS` (of a round's stretch without an update; updates take what they take) change the
 //! setting.
 
+use dsu_tests::settings::{median_ms, number, or_quick, setting};
 use dsu_tests::{Watchdog, host, library};
 use sample_app::load::{Load, Plan, Value, Wire};
 use sample_app::server::{Server, Settings};
@@ -44,26 +45,8 @@ const fn update(mode: &'static str, is_up: bool) -> Way {
 const REST: Duration = Duration::from_millis(4);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn setting(name: &str, default: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
-fn number(name: &str, default: &str) -> u64 {
-    let text = setting(name, default);
-    text.parse()
-        .unwrap_or_else(|_| panic!("{name}={text} is no number"))
-}
-
-/// The second where cargo only runs benchmarks as tests.
-fn or_quick(full: &'static str, quick: &'static str) -> &'static str {
-    match std::env::args().any(|argument| argument == "--test") {
-        true => quick,
-        false => full,
-    }
-}
-
 fn main() {
-    let rounds = number("DSU_BENCH_ROUNDS", or_quick("10", "1"));
+    let rounds = number("DSU_BENCH_ROUNDS", or_quick(10, 1));
     let keys = setting("DSU_BENCH_KEYS", or_quick("10000,1000000", "1000"));
     println!(
         "median over {rounds} rounds of the longest wait, in ms (each round's p99.9 likewise)"
@@ -126,7 +109,7 @@ fn kv(version: u64) -> PathBuf {
 fn one(server: &Server, older: u64, way: Way, prefix: String, samples: &mut Samples) {
     let mut plan = Plan::new(server.address());
     plan.prefix = prefix;
-    plan.connections = number("DSU_BENCH_CONNECTIONS", "20") as usize;
+    plan.connections = number("DSU_BENCH_CONNECTIONS", 20);
     plan.rest = REST;
     let load = Load::start(plan, "before").expect("the server takes connections");
     wait_answers(&load, 500);
@@ -134,7 +117,7 @@ fn one(server: &Server, older: u64, way: Way, prefix: String, samples: &mut Samp
     let start = Instant::now();
     match way {
         Way::None => {
-            std::thread::sleep(Duration::from_secs(number("DSU_BENCH_SECONDS", "2")));
+            std::thread::sleep(Duration::from_secs(number("DSU_BENCH_SECONDS", 2)));
         }
         Way::Update { mode, is_up } => change(server, &kv(older + u64::from(is_up)), mode),
     }
@@ -176,7 +159,7 @@ fn fill(server: &Server, keys: usize, version: u64) {
     if version < 3 {
         return;
     }
-    let elements = number("DSU_BENCH_ELEMENTS", or_quick("1000000", "1000")) as usize;
+    let elements = number("DSU_BENCH_ELEMENTS", or_quick(1_000_000, 1000));
     in_batches(&mut wire, elements, |n| {
         ["RPUSH", "list", &format!("element {n}")]
             .map(Into::into)
@@ -200,10 +183,4 @@ fn in_batches(wire: &mut Wire, count: usize, command: impl Fn(usize) -> Vec<Stri
             assert!(!matches!(reply, Value::Error(_)), "{reply:?}");
         }
     }
-}
-
-fn median_ms(mut values: Vec<Duration>) -> f64 {
-    values.sort_unstable();
-    let middle = values.get(values.len() / 2).copied();
-    middle.unwrap_or_default().as_secs_f64() * 1000.0
 }

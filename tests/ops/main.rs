@@ -3,6 +3,7 @@
 
 mod answers;
 mod canaries;
+mod comparisons;
 mod orphans;
 mod stumbles;
 mod ways_back;

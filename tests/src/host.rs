@@ -42,6 +42,13 @@ pub fn ledger() -> Settings {
     settings
 }
 
+/// Version 1 of a server whose types change from version to version.
+pub fn journey() -> Settings {
+    let mut settings = small(library("fixture_journey_v1"), 2);
+    settings.listen = None;
+    settings
+}
+
 /// Version 1 of a server that sends back what it gets.
 pub fn echo() -> Settings {
     small(library("fixture_echo_v1"), 2)

@@ -10,11 +10,12 @@ mod host;
 mod patch;
 mod process;
 mod rival;
+pub mod settings;
 mod spread;
 mod watchdog;
 
 pub use fleet::{Fleet, process_of, until};
-pub use host::{echo, host, kv, ledger, library, order, shelf};
+pub use host::{echo, host, journey, kv, ledger, library, order, shelf};
 pub use patch::{Patch, behave};
 pub use process::{cpu_time, memory_share};
 pub use rival::Rival;

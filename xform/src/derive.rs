@@ -32,6 +32,9 @@
 //! The older type is named by a path through its own module, under its own name. A type that holds itself needs a box
 //! between, which has its own complement: the complement of a lens is a plain type, and cannot hold itself either.
 //!
+//! In the place of any attribute, `compile_error!("…")` marks a decision that is still open: of a type that has some, the
+//! compiler says nothing else. `dsu xfgen` writes them.
+//!
 //! # On a field
 //!
 //! | attribute | effect |
@@ -56,6 +59,7 @@
 //! | attribute | effect |
 //! |---|---|
 //! | `from = path` | the type that it replaces |
+//! | `to = path` | the newer type, which stands elsewhere: what derives it describes that one, field by field, and is nothing else |
 //! | `name = Ident` | what the lens is called |
 //! | `drop(f)`, `drop(f = value)`, <code>drop(f = &#124;new&#124; value)</code> | the older field `f` is gone; what it is in a value that never had it |
 //! | <code>derived(f = &#124;a, b&#124; value)</code> | the older field `f` is computed from its siblings |

@@ -71,7 +71,8 @@ pub trait Lens {
     }
 
     /// Whether the older side has a form for `right`, a stand-in counted. A lens that says [`Unrepresentable::Forbid`] must
-    /// answer exactly; of others nobody asks.
+    /// answer exactly. Of others it is asked before [`backward`](Lens::backward), which drops a value that it cannot turn
+    /// back: one that says `true` too often costs as much time as the value is large, nothing else.
     fn represents(&self, right: &Self::Right) -> bool {
         let _ = right;
         true

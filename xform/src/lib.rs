@@ -48,7 +48,7 @@
 //! | [`lens`] | the trait, and which ways a lens goes |
 //! | [`error`] | why a value could not cross, and where in it |
 //! | [`complement`] | the closed list of what complements are made of |
-//! | [`ops`] | small lenses: identity, add, drop, derived, convert, one-way, wrap, each, re-key, partition, inverse |
+//! | [`ops`] | small lenses: identity, add, drop, derived, convert, one-way, widen, wrap, each, re-key, partition, inverse |
 //! | [`mod@compose`] | one lens after another, and lenses side by side |
 //! | [`mod@record`] | the macro that makes a lens between two structs |
 //! | [`mod@variant`] | the macro that makes a lens to an enum that has more variants |
@@ -89,7 +89,7 @@ pub use lens::{Directions, Lens, Unrepresentable, two_way};
 pub use losses::{Loss, Losses, Toward};
 pub use ops::{
     Add, Convert, Derived, Drop, Exact, Identity, Inverse, OneWay, Part, Partition, Rekey,
-    ResetWhenWritten, Wrap, add, convert, derived, drop, each, exact, identity, inverse, one_way,
-    partition, rekey, reset_when_written, total, wrap,
+    ResetWhenWritten, Widen, Wrap, add, convert, derived, drop, each, exact, identity, inverse,
+    one_way, partition, rekey, reset_when_written, total, wrap,
 };
 pub use successor::Successor;

@@ -202,6 +202,13 @@ macro_rules! __variant {
             fn unrepresentable(&self) -> $crate::Unrepresentable {
                 $crate::Unrepresentable::Placeholder
             }
+
+            // A stand-in comes forward as what it says itself.
+            fn losses(&self, toward: $crate::Toward, report: &mut $crate::Losses) {
+                if toward == $crate::Toward::Newer {
+                    report.add($crate::Loss::Approximated);
+                }
+            }
         }
     };
 }

@@ -119,7 +119,7 @@ fn path(context: &Context, side: Side, variant: &Variant) -> TokenStream {
             quote! { #older::#name }
         }
         Side::Newer => {
-            let newer = &context.newer.ident;
+            let newer = context.newer_path();
             quote! { #newer::#name }
         }
     }
@@ -242,7 +242,7 @@ impl Enums<'_> {
             (Policy::Forbid, false) => quote! { Forbid },
             _ => quote! { Foreign },
         };
-        let losses: TokenStream = self.ways.iter().map(|way| way.arm.losses()).collect();
+        let losses = self.losses();
         Body {
             complement: all(&parts),
             directions: quote! { ::xform::Directions::Both #directions },
@@ -253,6 +253,28 @@ impl Enums<'_> {
             represents: self.represents(),
             losses,
         }
+    }
+
+    /// A stand-in that has lost its original crosses as what it says itself, and of merged variants one has to do.
+    fn losses(&self) -> TokenStream {
+        let is_merged = self.ways.iter().any(|way| way.kind == WayKind::Merged);
+        let stands_in = self.gone.iter().any(|(_, stand_in)| stand_in.is_some());
+        let waits =
+            matches!(self.context.options.policy, Policy::Placeholder(_)) && !self.added.is_empty();
+        let mut all: TokenStream = self.ways.iter().map(|way| way.arm.losses()).collect();
+        for (is_lost, side) in [
+            (is_merged || stands_in, quote! { Older }),
+            (waits, quote! { Newer }),
+        ] {
+            if is_lost {
+                all.extend(quote! {
+                    if toward == ::xform::Toward::#side {
+                        report.add(::xform::Loss::Approximated);
+                    }
+                });
+            }
+        }
+        all
     }
 
     fn is_vacant(&self) -> TokenStream {

@@ -16,7 +16,7 @@ mod via;
 use crate::errors::{Errors, emit};
 use options::TypeOptions;
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Data, DeriveInput, GenericArgument, Path, PathArguments, braced};
 
@@ -26,14 +26,19 @@ pub fn derive(input: TokenStream) -> TokenStream {
 }
 
 fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
-    let shape = shape::export(&input);
-    let Some(from) = options::from(&input.attrs)? else {
-        return Ok(shape);
+    let (from, to) = options::sides(&input.attrs)?;
+    // What describes another type is nobody's older side.
+    let beside = match to {
+        None => shape::export(&input),
+        Some(to) => shape::used(&input, &to)?,
+    };
+    let Some(from) = from else {
+        return Ok(beside);
     };
     let called = shape::without_arguments(&from);
     let newer = shape::with_lens_attributes_only(input);
     Ok(quote! {
-        #shape
+        #beside
         #called! { { ::xform::__private::lens_between } { #newer } }
     })
 }
@@ -74,6 +79,21 @@ impl Context<'_> {
     /// The older type in patterns and expressions.
     fn older_path(&self) -> Path {
         shape::without_arguments(&self.from)
+    }
+
+    /// The newer type in patterns and expressions.
+    fn newer_path(&self) -> TokenStream {
+        let newer = &self.newer.ident;
+        match &self.options.to {
+            Some(to) => shape::without_arguments(to).to_token_stream(),
+            None => quote! { #newer },
+        }
+    }
+
+    /// What the newer type is called, without a path.
+    fn newer_name(&self) -> &syn::Ident {
+        let to = self.options.to.as_ref().and_then(|to| to.segments.last());
+        to.map_or(&self.newer.ident, |last| &last.ident)
     }
 
     /// The type of a field of the older type, which is private to where that type stands.
@@ -137,21 +157,46 @@ fn lens(both: &Both) -> syn::Result<TokenStream> {
             None
         }
     };
+    if let Some(questions) = errors.take_questions() {
+        // With a lens beside them, the questions are all that the compiler says.
+        let questions = questions.to_compile_error();
+        let lens = implementation(&context, &undecided());
+        return Ok(quote! { #questions #lens });
+    }
     let Some(body) = errors.finish(body)? else {
         return Ok(TokenStream::new());
     };
     Ok(implementation(&context, &body))
 }
 
+/// What never runs, since it stands beside a `compile_error!`.
+fn undecided() -> Body {
+    let never = quote! { ::core::unreachable!() };
+    Body {
+        complement: quote! { () },
+        directions: quote! { ::xform::Directions::Both },
+        forward: never.clone(),
+        backward: never.clone(),
+        is_vacant: never.clone(),
+        unrepresentable: never.clone(),
+        represents: never.clone(),
+        losses: TokenStream::new(),
+    }
+}
+
 fn implementation(context: &Context, body: &Body) -> TokenStream {
-    let newer = &context.newer.ident;
     let visibility = &context.newer.vis;
     let from = &context.from;
+    let newer_name = context.newer_name();
     let name = match &context.options.name {
         Some(name) => name.clone(),
-        None => format_ident!("{newer}Lens"),
+        None => format_ident!("{newer_name}Lens"),
     };
     let (impl_generics, type_generics, where_clause) = context.newer.generics.split_for_impl();
+    let newer = match &context.options.to {
+        Some(to) => quote! { #to },
+        None => quote! { #newer_name #type_generics },
+    };
     let parameters: Vec<_> = context
         .newer
         .generics
@@ -175,7 +220,7 @@ fn implementation(context: &Context, body: &Body) -> TokenStream {
         represents,
         losses,
     } = body;
-    let documentation = format!("The lens to [`{newer}`] from what it was.");
+    let documentation = format!("The lens to `{newer_name}` from what it was.");
     let generics = &context.newer.generics;
     quote! {
         #[doc = #documentation]
@@ -188,14 +233,14 @@ fn implementation(context: &Context, body: &Body) -> TokenStream {
                 }
             }
 
-            impl #impl_generics ::xform::Successor<#from> for #newer #type_generics #where_clause {
+            impl #impl_generics ::xform::Successor<#from> for #newer #where_clause {
                 type Lens = #name #type_generics;
             }
 
             #[allow(clippy::all, unused_variables, unused_mut, unreachable_code)]
             impl #impl_generics ::xform::Lens for #name #type_generics #where_clause {
                 type Left = #from;
-                type Right = #newer #type_generics;
+                type Right = #newer;
                 type Complement = #complement;
                 const DIRECTIONS: ::xform::Directions = #directions;
 

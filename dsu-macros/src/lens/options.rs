@@ -14,6 +14,8 @@ use syn::{
 #[derive(Default)]
 pub struct TypeOptions {
     pub from: Option<Path>,
+    /// The newer type, where the one at hand only describes it.
+    pub to: Option<Path>,
     pub name: Option<Ident>,
     /// Older fields or variants without a newer form, and what they are where they are missing.
     pub drops: Vec<(Member, Option<Expr>)>,
@@ -57,8 +59,8 @@ pub enum Policy {
     Forbid,
 }
 
-/// The path after `from`, without looking at the rest.
-pub fn from(attributes: &[Attribute]) -> syn::Result<Option<Path>> {
+/// The paths after `from` and `to`, without looking at the rest.
+pub fn sides(attributes: &[Attribute]) -> syn::Result<(Option<Path>, Option<Path>)> {
     let mut errors = Errors::default();
     let options = TypeOptions::read(attributes, &mut errors);
     errors.finish(())?;
@@ -68,7 +70,7 @@ pub fn from(attributes: &[Attribute]) -> syn::Result<Option<Path>> {
             lonely,
             "say which type this one replaces: `#[lens(from = old::Type)]`",
         )),
-        _ => Ok(options.from),
+        _ => Ok((options.from, options.to)),
     }
 }
 
@@ -79,17 +81,36 @@ fn each_option(
     known: &str,
 ) {
     for attribute in attributes.iter().filter(|a| a.path().is_ident("lens")) {
+        let mut questions = Vec::new();
         let result = attribute.parse_nested_meta(|meta| {
             let word = meta.path.get_ident().map(Ident::to_string);
-            if read(word.as_deref().unwrap_or_default(), &meta)? {
+            let word = word.as_deref().unwrap_or_default();
+            if word == "compile_error" && meta.input.peek(Token![!]) {
+                questions.push(question(&meta)?);
+                return Ok(());
+            }
+            if read(word, &meta)? {
                 return Ok(());
             }
             Err(meta.error(format!("unknown option; `lens` has {known} here")))
         });
+        for question in questions {
+            errors.ask(question);
+        }
         if let Err(error) = result {
             errors.push(error);
         }
     }
+}
+
+/// `compile_error!("…")` in the place of an option: a decision that is still open.
+fn question(meta: &ParseNestedMeta) -> syn::Result<syn::Error> {
+    meta.input.parse::<Token![!]>()?;
+    let content;
+    parenthesized!(content in meta.input);
+    let text: LitStr = content.parse()?;
+    content.parse::<Option<Token![,]>>()?;
+    Ok(syn::Error::new(text.span(), text.value()))
 }
 
 impl TypeOptions {
@@ -98,6 +119,7 @@ impl TypeOptions {
         let read = |word: &str, meta: &ParseNestedMeta| {
             match word {
                 "from" => all.from = Some(meta.value()?.parse()?),
+                "to" => all.to = Some(meta.value()?.parse()?),
                 "name" => all.name = Some(meta.value()?.parse()?),
                 "drop" => {
                     let content;
@@ -147,7 +169,7 @@ impl TypeOptions {
             }
             Ok(true)
         };
-        let known = "`from`, `name`, `drop`, `derived`, `split`, `merge`, `hoist`, `plunge`, `unrepresentable`";
+        let known = "`from`, `to`, `name`, `drop`, `derived`, `split`, `merge`, `hoist`, `plunge`, `unrepresentable`";
         each_option(attributes, errors, read, known);
         all
     }

@@ -5,7 +5,8 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::{
-    Attribute, Data, DeriveInput, Fields, GenericParam, Generics, Ident, Path, PathArguments, Type,
+    Attribute, Data, DeriveInput, Fields, GenericParam, Generics, Ident, Member, Path,
+    PathArguments, Type,
 };
 
 /// The macro and the aliases.
@@ -46,6 +47,45 @@ pub fn export(input: &DeriveInput) -> TokenStream {
         #[allow(unused_imports)]
         pub(crate) use #name as #ident;
     }
+}
+
+/// A type that only describes another one is never made, and says here that this is meant.
+pub fn used(input: &DeriveInput, to: &Path) -> syn::Result<TokenStream> {
+    if let Some(parameter) = input.generics.params.first() {
+        let message = format!(
+            "what describes another type describes one: write the parameters out, here and in `to = {}`",
+            to.to_token_stream()
+        );
+        return Err(syn::Error::new_spanned(parameter, message));
+    }
+    let ident = &input.ident;
+    // Made and taken apart in different places: a variant that is only made of itself counts as never made.
+    let (mut makers, mut arms) = (TokenStream::new(), TokenStream::new());
+    for (variant, fields) in fields(&input.data) {
+        let path = match variant {
+            Some(variant) => quote! { #ident::#variant },
+            None => quote! { #ident },
+        };
+        let (mut types, mut bounds, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, field) in fields.iter().enumerate() {
+            let member = match &field.ident {
+                Some(ident) => Member::Named(ident.clone()),
+                None => Member::Unnamed(index.into()),
+            };
+            let bound = format_ident!("__{}", crate::shared::field_name(field, index));
+            types.push(&field.ty);
+            members.push(quote! { #member: #bound });
+            bounds.push(bound);
+        }
+        makers.extend(quote! {
+            const _: fn((#(#types,)*)) -> #ident = |(#(#bounds,)*)| #path { #(#members),* };
+        });
+        arms.extend(quote! { #path { #(#members),* } => ::core::mem::drop((#(#bounds,)*)), });
+    }
+    Ok(quote! {
+        #makers
+        const _: fn(#ident) = |described| match described { #arms };
+    })
 }
 
 /// Each set of fields: of the struct, or of each variant.

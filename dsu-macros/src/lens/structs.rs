@@ -18,7 +18,7 @@ pub fn body(
     let rules = rules(context, &olds, &news, Some(&context.options), errors);
     let arm = Arm { olds, news, rules };
     let older = context.older_path().into_token_stream();
-    let newer = context.newer.ident.to_token_stream();
+    let newer = context.newer_path();
     let forward = arm.cross(
         Side::Newer,
         Some(&Whole {

@@ -2,6 +2,7 @@
 //!
 //! Every function here catches panics on its own side: an unwind never crosses into another copy.
 
+use super::registration::PrepareStatus;
 use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
 
@@ -79,8 +80,8 @@ pub struct HostCalls {
     pub load_representation: extern "C" fn(tag: u16) -> bool,
     /// Hands on a report (JSON, UTF-8).
     pub report: unsafe extern "C" fn(kind: ReportKind, text: *const u8, len: usize),
-    /// One slice of the sweep, if one is due; true if there is more to do.
-    pub sweep: extern "C" fn() -> bool,
+    /// One slice of the sweep or filling that this worker takes part in; true if there is more to do.
+    pub walk: extern "C" fn() -> bool,
     /// The supervisor's socket is readable, or the supervisor is gone: takes note, so that
     /// something is due at the next update point.
     pub doorbell: extern "C" fn(),
@@ -160,6 +161,12 @@ pub struct LibraryCalls {
     ) -> bool,
     /// Runs the application until it crosses, ends or fails.
     pub run: unsafe extern "C" fn(*const RunArguments) -> RunOutcome,
+    /// Moves items between guards, to where this version has them (true) or back, while no other worker
+    /// runs. On failure the reason goes to the sink.
+    pub move_items: unsafe extern "C" fn(forward: bool, sink: Sink, state: *mut c_void) -> bool,
+    /// One slice of the filling of this version's forms; the report (JSON) goes to the sink.
+    pub fill:
+        unsafe extern "C" fn(fill: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool,
     /// One slice of the sweep over the guards; the report (JSON) goes to the sink.
     pub sweep: unsafe extern "C" fn(
         sweep: u32,
@@ -248,6 +255,34 @@ pub type DropFn = unsafe extern "C" fn(*mut u8);
 /// Shows the value at the pointer to a `heap::Visitor` (type-erased): `(value, visitor)`.
 pub type VisitFn = unsafe extern "C" fn(*mut u8, *mut c_void);
 
+/// What is done with the twin of a value: its form on the other side of a prepared lens, which is
+/// made ahead of the flip.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum TwinTask {
+    /// It is made, or catches up.
+    Prepare = 0,
+    /// It is emptied and dropped.
+    Discard = 1,
+}
+
+/// Works on the twin of a value in place, as a [`PrepareFn`]: `(environment, task, value, until_ns, error)`.
+pub type TwinFn = unsafe extern "C" fn(
+    *const c_void,
+    TwinTask,
+    value: *mut u8,
+    until_ns: u64,
+    &mut ErrorText,
+) -> PrepareStatus;
+
+impl Converter {
+    /// The way that its lens does not go, of which only a twin can be left.
+    pub fn of_twin_only(mut self) -> Converter {
+        self.call = None;
+        self
+    }
+}
+
 /// One way out of a representation.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -260,10 +295,13 @@ pub struct Converter {
     pub complement_size: u32,
     /// Alignment of the complement in bytes.
     pub complement_align: u32,
-    /// The lens.
+    /// The lens; `None` where it does not go this way and only the twin that is left of the other one is
+    /// to be dropped.
     pub call: Option<ConvertFn>,
-    /// First argument of `call`.
+    /// First argument of `call` and of `twin`.
     pub environment: *const c_void,
+    /// Of a prepared lens: works on the twin that a value has for this way.
+    pub twin: Option<TwinFn>,
     /// Drops a complement of this lens: `(environment, complement)`.
     pub drop_complement: Option<unsafe extern "C" fn(*const c_void, *mut u8)>,
     /// Shows the blocks of a complement of this lens: `(environment, complement, visitor)`.

@@ -32,10 +32,28 @@ pub struct WorkerContext {
     pub channel: Cell<i32>,
     /// 1 from the moment new code is entered until its first update point.
     pub unconfirmed: Cell<u32>,
-    /// The sweep that this worker takes part in; 0 for none.
+    /// The sweep or filling that this worker takes part in; 0 for none.
     pub sweeping: Cell<u32>,
+    /// The innermost shared node that is being read or edited; null while none is (`heap::rc`).
+    pub borrowed: Cell<*const OpenBorrow>,
+    /// How many of those that are open are edits.
+    pub open_edits: Cell<u32>,
+    /// 1 while what is done in place may use the heap's reserve, as a conversion may.
+    pub may_use_reserve: Cell<u32>,
     /// Calls into the host's copy of the runtime; null in a process without one.
     pub host: Cell<*const HostCalls>,
+}
+
+/// A shared node that is being read or edited: on the stack of whoever does, so that nothing is left of
+/// it when that ends or dies.
+#[repr(C)]
+pub struct OpenBorrow {
+    /// Address of the node.
+    pub node: usize,
+    /// Whether it is edited.
+    pub edits: bool,
+    /// What was open before.
+    pub outer: *const OpenBorrow,
 }
 
 // Live counts follow on the next page (`heap::live`).
@@ -46,6 +64,10 @@ impl WorkerContext {
     pub const OWES_OTHERS: u32 = 1;
     /// There are copies to be freed with the last guard (`heap::transaction`).
     pub const OWES_SCRATCH: u32 = 2;
+    /// A shared node is being read or edited, whose guard must not be released meanwhile (`heap::rc`).
+    pub const OWES_BORROWS: u32 = 4;
+    /// Handles to shared nodes were dropped without the guard that they belong to (`heap::rc`).
+    pub const OWES_HANDLES: u32 = 8;
 
     /// The context of this process.
     #[inline]

@@ -21,7 +21,7 @@ pub const HEAP_CONTEXT_ADDR: usize = CONTEXT_ADDR + 0x2000;
 /// The private table of representations, indexed by tag.
 pub const REPRESENTATIONS_ADDR: usize = 0x0f10_0000_0000;
 /// Bytes of one entry of that table.
-pub const REPRESENTATION_STRIDE: usize = 256;
+pub const REPRESENTATION_STRIDE: usize = 512;
 
 /// The control region.
 pub const CONTROL_ADDR: usize = 0x1000_0000_0000;
@@ -29,6 +29,8 @@ pub const CONTROL_ADDR: usize = 0x1000_0000_0000;
 pub const CONTROL_SIZE: usize = 32 << 30;
 /// Offset of the word that says which versions workers may run: a cache line of its own.
 pub const FLEET_OFFSET: usize = 0x40;
+/// Offset of the word that says which filling may go on: a cache line of its own.
+pub const FILLING_OFFSET: usize = 0x80;
 /// Offset of the worker records, one page each.
 pub const WORKERS_OFFSET: usize = 0x1_0000;
 /// Bytes of one worker record.
@@ -41,6 +43,10 @@ pub const OBJECTS_SIZE: usize = 4096 + MAX_OBJECTS / 8;
 pub const GUARDS_OFFSET: usize = 0x1000_0000;
 /// Bytes of one guard slot: a cache line.
 pub const GUARD_STRIDE: usize = 64;
+/// Offset of the records of walks over shared nodes, one a guard slot (`heap::rc`).
+pub const WALKS_OFFSET: usize = 0x1800_0000;
+/// Bytes of one such record.
+pub const WALK_STRIDE: usize = 32;
 /// Offset of the live counts: per worker and representation, one `i64`.
 pub const LIVE_OFFSET: usize = 0x2000_0000;
 /// Bytes of one worker's row of live counts.
@@ -96,7 +102,8 @@ pub const ALIAS_ADDR: usize = 0x4000_0000_0000;
 
 const _: () = assert!(HEAP_ADDR == 0x2000_0000_0000);
 const _: () = assert!(OBJECTS_OFFSET + OBJECTS_SIZE <= GUARDS_OFFSET);
-const _: () = assert!(GUARDS_OFFSET + MAX_GUARDS * GUARD_STRIDE <= LIVE_OFFSET);
+const _: () = assert!(GUARDS_OFFSET + MAX_GUARDS * GUARD_STRIDE <= WALKS_OFFSET);
+const _: () = assert!(WALKS_OFFSET + MAX_GUARDS * WALK_STRIDE <= LIVE_OFFSET);
 const _: () = assert!(LIVE_OFFSET + MAX_WORKERS * LIVE_STRIDE <= SUPERBLOCK_STATE_OFFSET);
 const _: () = assert!(SUPERBLOCK_STATE_OFFSET + SUPERBLOCKS * 8 <= SUPERBLOCK_META_OFFSET);
 const _: () =

@@ -7,6 +7,7 @@
 
 mod calls;
 mod context;
+mod filling;
 mod fleet;
 mod header;
 mod held;
@@ -19,18 +20,20 @@ mod slot;
 
 pub use calls::{
     Conversion, ConversionStatus, ConvertFn, Converter, Directive, DropFn, ErrorText, HostCalls,
-    LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, VisitFn,
-    WatchChange,
+    LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, TwinFn, TwinTask,
+    VisitFn, WatchChange,
 };
-pub use context::WorkerContext;
+pub use context::{OpenBorrow, WorkerContext};
+pub use filling::FillingWord;
 pub use fleet::{FleetState, FleetWord};
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};
 pub use held::Held;
 pub use layout::*;
 pub use order::{Node, ORDER_ROW_WORDS, OrderHeader, OrderTable};
 pub use registration::{
-    CarryCalls, CarryLensRegistration, ForbidCell, GuardCell, GuardRegistration, ItemCalls,
-    LensDirections, LensPolicy, PrepareCalls, PrepareFn, PrepareStatus, PrivateStaticRegistration,
+    CarryCalls, CarryLensRegistration, ForbidCell, FunctionRegistration, FunctionSignature,
+    GuardCell, GuardRegistration, ItemCalls, LensDirections, LensLoss, LensLosses, LensPolicy,
+    LossKind, MovedItem, PrepareCalls, PrepareFn, PrepareStatus, PrivateStaticRegistration,
     RegroupedItems, RemovedRegistration, RewriteFn, RunFn, TWIN_NAME, TagCell,
     TransformerRegistration, TwinRegistration, TypeRegistration, UpdatePointRegistration,
     VersionRegistration, WorkerRegistration,

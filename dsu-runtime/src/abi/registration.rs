@@ -1,6 +1,6 @@
 //! What the macros register inside a library, gathered with `inventory` when it is bound.
 
-use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, VisitFn};
+use super::calls::{ConversionStatus, ConvertFn, DropFn, ErrorText, TwinTask, VisitFn};
 use super::fleet::FleetWord;
 use super::schema::TypeSchema;
 use crate::ids::{Tag, VersionId};
@@ -115,12 +115,24 @@ inventory::collect!(TypeRegistration);
 
 /// One item of a guard.
 pub struct ItemCalls {
-    /// Makes the first value in place, as the initialiser or `Default` says.
-    pub init: unsafe extern "C" fn(*mut u8, &mut ErrorText) -> ConversionStatus,
+    /// `(tuple, where to, error)`: makes the first value in place, as the initialiser or `Default` says.
+    /// All items that are declared before it are in their places of the tuple.
+    pub init: unsafe extern "C" fn(*const u8, *mut u8, &mut ErrorText) -> ConversionStatus,
     /// Drops a value.
     pub drop: DropFn,
     /// Shows a value's blocks.
     pub visit: VisitFn,
+}
+
+/// An item that another guard had in the version before (R4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MovedItem {
+    /// Its name in the guard that has it now.
+    pub item: &'static str,
+    /// The guard that had it, as the version before names it.
+    pub guard: &'static str,
+    /// Its name there.
+    pub from: &'static str,
 }
 
 /// Where one guard of this library is, and what this worker expects there.
@@ -179,6 +191,8 @@ pub struct GuardRegistration {
     pub schema: fn() -> TypeSchema,
     /// In the order of the fields.
     pub items: &'static [ItemCalls],
+    /// Those that another guard had in the version before.
+    pub moved: &'static [MovedItem],
     /// Drops the tuple.
     pub drop: DropFn,
     /// Shows the tuple's blocks.
@@ -217,6 +231,36 @@ pub enum LensPolicy {
     Placeholder = 1,
     /// They are not made while it may look.
     Forbid = 2,
+}
+
+/// What happens to a part of a value that crosses without its complement (R10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossKind {
+    /// It takes its default.
+    Defaulted,
+    /// It is computed from its image, which may have less to say.
+    Approximated,
+    /// Its lens keeps something of it and does not say of what.
+    Unstated,
+}
+
+/// A part of a value that is not what it was once it has crossed without its complement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LensLoss {
+    /// Where it is, from the name of the type: `Entry.flags`.
+    pub path: String,
+    /// What happens to it.
+    pub kind: LossKind,
+}
+
+/// What a lens loses without a complement, on the way to either side (R10).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LensLosses {
+    /// Of the older side, on the way backward.
+    pub older: Vec<LensLoss>,
+    /// Of the newer side, on the way forward.
+    pub newer: Vec<LensLoss>,
 }
 
 /// The items of a guard between which a lens over tuples of items leads (R3).
@@ -270,6 +314,24 @@ pub struct PrepareCalls {
     pub discard_right: PrepareFn,
 }
 
+impl PrepareCalls {
+    /// What does this with the twin of a left value.
+    pub fn on_left(&self, task: TwinTask) -> PrepareFn {
+        match task {
+            TwinTask::Prepare => self.forward,
+            TwinTask::Discard => self.discard_left,
+        }
+    }
+
+    /// What does this with the twin of a right value.
+    pub fn on_right(&self, task: TwinTask) -> PrepareFn {
+        match task {
+            TwinTask::Prepare => self.backward,
+            TwinTask::Discard => self.discard_right,
+        }
+    }
+}
+
 /// Names of types that are twins begin so. Twins are of the newer version; when an update ends, either
 /// way, none may be left.
 pub const TWIN_NAME: &str = "twin of ";
@@ -305,6 +367,8 @@ pub struct TransformerRegistration {
     pub directions: fn() -> LensDirections,
     /// What it declares of values without an older form.
     pub policy: fn() -> LensPolicy,
+    /// What is lost without a complement, of sides of these names: older, newer.
+    pub losses: fn(&str, &str) -> LensLosses,
     /// Whether a value of the newer type has an older form.
     pub represents: unsafe extern "C" fn(*const u8) -> bool,
     /// Of a lens that can be prepared (`transformer!(prepared L)`), how.
@@ -356,8 +420,32 @@ pub struct CarryLensRegistration {
     pub forward: RewriteFn,
     /// The other way.
     pub backward: RewriteFn,
+    /// What is lost without a complement, of sides of these names: older, newer.
+    pub losses: fn(&str, &str) -> LensLosses,
 }
 inventory::collect!(CarryLensRegistration);
+
+/// A function with `#[dsu::function]`: shared memory keeps it by its name.
+pub struct FunctionRegistration {
+    /// Stable name.
+    pub name: &'static str,
+    /// The module that it is in, from the crate's name on.
+    pub module: &'static str,
+    /// The type of a pointer to it: how this copy of the library knows it, and in words.
+    pub signature: fn() -> FunctionSignature,
+    /// Where it is in this process.
+    pub pointer: fn() -> *const (),
+}
+inventory::collect!(FunctionRegistration);
+
+/// The type of a function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionSignature {
+    /// Means something in this copy of the library alone.
+    pub id: TypeId,
+    /// As `fn(&mut Person, u64) -> bool`, types without their paths.
+    pub text: String,
+}
 
 /// What `dsu::version!` says.
 pub struct VersionRegistration {

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 pub const MAX_CONVERTERS: usize = 4;
 
 /// What the loaded libraries know of one representation. Written when a library is bound.
-#[repr(C, align(256))]
+#[repr(C, align(512))]
 pub struct Representation {
     /// Size of a value in bytes; 0 with `drop` unset = not known here.
     pub size: u32,
@@ -18,6 +18,8 @@ pub struct Representation {
     pub align: u32,
     /// Whether a value can own boxes.
     pub holds_boxes: bool,
+    /// Whether a value can have a twin: some way out of it is by a prepared lens.
+    pub has_twins: bool,
     /// Drops a value.
     pub drop: Option<DropFn>,
     /// Shows a value's blocks and boxes.
@@ -31,7 +33,8 @@ pub struct Representation {
     pub items: *const c_void,
 }
 
-/// `(items, offset in the tuple, where to, error)`: makes the first value of the item at an offset.
+/// `(items, offset, tuple, error)`: makes the first value of the item at an offset of a tuple, of which
+/// all items that are declared before it are in their places.
 pub type InitItemFn =
     unsafe extern "C" fn(*const c_void, u64, *mut u8, &mut ErrorText) -> ConversionStatus;
 

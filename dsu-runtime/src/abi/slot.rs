@@ -30,6 +30,7 @@ pub struct WorkerRecord {
     pub busy: AtomicU32,
     /// Guard index + 1 of the guard whose items a transformer of this worker has in hand; 0 for none.
     /// A worker that dies meanwhile leaves the old representation, so the guard is not poisoned.
+    /// [`FLIPPING_ALL`](Self::FLIPPING_ALL): that is so of all that it holds.
     pub flipping: AtomicU32,
     /// Version that the worker runs.
     pub version: AtomicU32,
@@ -51,6 +52,8 @@ pub struct WorkerRecord {
 }
 
 impl WorkerRecord {
+    /// In `flipping`: all guards that the worker holds. No guard has this number.
+    pub const FLIPPING_ALL: u32 = u32::MAX;
     /// In `due`: the supervisor has sent a message.
     pub const DUE_MESSAGE: u32 = 1;
     /// In `due`: new code has to confirm that it took over.

@@ -91,6 +91,12 @@ pub(super) struct XfgenArguments {
     pub old: PathBuf,
     /// The version that is to follow it.
     pub new: PathBuf,
+    /// Where to write; a file that is there is left as it is [default: -]
+    #[arg(long, value_name = "FILE|-")]
+    pub out: Option<PathBuf>,
+    /// Replace the file, and what was decided in it.
+    #[arg(long, requires = "out")]
+    pub force: bool,
 }
 
 #[derive(Args, Debug)]

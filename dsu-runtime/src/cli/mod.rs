@@ -5,6 +5,7 @@
 
 mod arguments;
 mod client;
+mod comparison;
 mod libraries;
 mod print;
 

@@ -1,5 +1,6 @@
 //! How answers look.
 
+use super::comparison::Ink;
 use crate::supervisor::{Config, Record, Verdict, read_records};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -15,11 +16,19 @@ pub(super) fn may_draw() -> bool {
     std::io::stderr().is_terminal() && !plain
 }
 
+/// Whether stdout may have colours.
+fn may_colour() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !plain
+}
+
 /// Writes answers as text or as JSON.
 pub(super) struct Printer {
     json: bool,
     /// Progress overwrites itself on a terminal that may be drawn on.
     overwrites: bool,
+    /// How words of a table look.
+    pub ink: Ink,
 }
 
 impl Printer {
@@ -27,6 +36,10 @@ impl Printer {
         Printer {
             json,
             overwrites: may_draw(),
+            ink: match may_colour() {
+                true => Ink::Coloured,
+                false => Ink::Plain,
+            },
         }
     }
 
@@ -119,12 +132,18 @@ fn history_line(record: &Record) -> String {
     if !record.strategy.is_empty() {
         line.push_str(&format!("  {}", record.strategy));
     }
+    if let Some(filled) = record.filled_ms {
+        line.push_str(&format!("  filled in {filled} ms"));
+    }
     if let Some(worst) = worst {
         line.push_str(&format!(
             "  {} crossings, worst pause {} µs",
             record.crossings.len(),
             worst / 1000
         ));
+    }
+    if !record.lossy.is_empty() {
+        line.push_str(&format!("\n      lossy: {}", record.lossy.join(", ")));
     }
     if !record.reason.is_empty() {
         line.push_str(&format!("\n      {}", record.reason));
@@ -167,9 +186,11 @@ mod tests {
             to_version: Some(2),
             outcome: "rolled-back".to_owned(),
             reason: "worker 0 died".to_owned(),
+            lossy: vec!["Entry.flags".to_owned()],
             ..Record::default()
         };
         let line = history_line(&record);
+        assert!(line.contains("\n      lossy: Entry.flags\n"), "{line}");
         assert!(
             line.contains("v1 to v2  rolled-back") && line.ends_with("worker 0 died"),
             "{line}"

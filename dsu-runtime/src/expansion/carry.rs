@@ -1,6 +1,6 @@
 //! Schemas of carried types, and lenses between carries in their encoded form (R24).
 
-use super::shape::within;
+use super::shape::{note_name, within};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema, VariantSchema};
 use crate::error::WorkerError;
 use crate::worker::{Carried, Carry};
@@ -44,13 +44,16 @@ pub fn numbered<const N: usize>(types: [TypeSchema; N]) -> Vec<FieldSchema> {
 
 /// The schema of an application's type; a recursive one appears in itself as a leaf.
 pub fn carried_type<T>(name: &str, meaning: u32, kind: impl FnOnce() -> TypeKind) -> TypeSchema {
-    TypeSchema {
+    let described = |kind| TypeSchema {
         meaning,
-        ..carried(
-            name,
-            within(type_name::<T>(), kind).unwrap_or(TypeKind::Leaf),
-        )
-    }
+        ..carried(name, kind)
+    };
+    let Some(kind) = within(type_name::<T>(), kind) else {
+        return described(TypeKind::Leaf);
+    };
+    let schema = described(kind);
+    note_name(type_name::<T>(), &schema);
+    schema
 }
 
 /// One field of it.

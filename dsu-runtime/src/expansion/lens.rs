@@ -1,12 +1,15 @@
 //! A registered lens over untyped values: what `transformer!` names. No panic leaves it.
 #![allow(unsafe_code)] // reads and writes typed values through raw pointers
 
-use crate::abi::{Conversion, ConversionStatus, ForbidCell, LensDirections, LensPolicy};
+use crate::abi::{
+    Conversion, ConversionStatus, ForbidCell, LensDirections, LensLoss, LensLosses, LensPolicy,
+    LossKind,
+};
 use crate::error::{MakeError, panic_text};
 use crate::heap::Element;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use xform::{Directions, ErrorKind, Lens, LensError, Unrepresentable};
+use xform::{Directions, ErrorKind, Lens, LensError, Loss, Losses, Toward, Unrepresentable};
 
 /// Which ways the lens `L` goes.
 pub fn directions<L: Lens + Default>() -> LensDirections {
@@ -23,6 +26,36 @@ pub fn policy<L: Lens + Default>() -> LensPolicy {
         Unrepresentable::Placeholder => LensPolicy::Placeholder,
         Unrepresentable::Forbid => LensPolicy::Forbid,
     }
+}
+
+/// What the lens `L` loses without a complement, of sides of these names (R10). A lens that keeps
+/// something and says nothing about it is said to lose something.
+pub fn losses<L: Lens + Default>(older: &str, newer: &str) -> LensLosses {
+    let lens = L::default();
+    let of = |name: &str, toward| -> Vec<LensLoss> {
+        let found = Losses::of(&lens, name, toward);
+        let each = found.iter().map(|(path, loss)| LensLoss {
+            path: path.to_owned(),
+            kind: match loss {
+                Loss::Defaulted => LossKind::Defaulted,
+                Loss::Approximated => LossKind::Approximated,
+            },
+        });
+        each.collect()
+    };
+    let mut all = LensLosses {
+        older: of(older, Toward::Older),
+        newer: of(newer, Toward::Newer),
+    };
+    if size_of::<L::Complement>() > 0 && all.older.is_empty() && all.newer.is_empty() {
+        let unstated = |name: &str| LensLoss {
+            path: name.to_owned(),
+            kind: LossKind::Unstated,
+        };
+        all.older.push(unstated(older));
+        all.newer.push(unstated(newer));
+    }
+    all
 }
 
 /// Whether the older side of the lens `L` has a form for a value; false if asking panics.

@@ -146,7 +146,7 @@ pub fn schema_of<T: Shaped>() -> TypeSchema {
         meaning: shape.meaning,
         kind,
     };
-    within(type_name::<T>(), || match shape.body {
+    let kind = within(type_name::<T>(), || match shape.body {
         Body::Struct { fields } => TypeKind::Struct(fields.iter().map(Field::to_schema).collect()),
         Body::Enum { repr, variants } => {
             let mut variants: Vec<VariantSchema> = variants
@@ -163,12 +163,38 @@ pub fn schema_of<T: Shaped>() -> TypeSchema {
                 variants,
             }
         }
-    })
-    .map_or_else(|| sized(TypeKind::Leaf), sized)
+    });
+    let Some(kind) = kind else {
+        return sized(TypeKind::Leaf);
+    };
+    let schema = sized(kind);
+    note_name(type_name::<T>(), &schema);
+    schema
 }
 
 thread_local! {
     static OPEN: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    static NOTED: RefCell<Option<Vec<(&'static str, TypeSchema)>>> = const { RefCell::new(None) };
+}
+
+/// Runs `describe`, and returns the application's types whose schemas were made meanwhile, each with
+/// the name that the compiler has for it.
+pub fn noting_names(describe: impl FnOnce()) -> Vec<(&'static str, TypeSchema)> {
+    NOTED.set(Some(Vec::new()));
+    describe();
+    NOTED.take().unwrap_or_default()
+}
+
+/// `schema` is that of the type called `name`.
+pub fn note_name(name: &'static str, schema: &TypeSchema) {
+    NOTED.with_borrow_mut(|noted| {
+        // Once is enough, and some types are described a hundred times.
+        if let Some(noted) = noted
+            && !noted.iter().any(|(known, _)| *known == name)
+        {
+            noted.push((name, schema.clone()));
+        }
+    });
 }
 
 /// Runs `describe` for the type called `name`, or returns `None` where that is already under way further out:

@@ -9,13 +9,63 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How the first value of an item is made; implemented by `#[guards]` for each item.
-pub trait ItemInit {
+///
+/// # Safety
+/// Each of `OFFSETS` is where an item of the type in its place of `Reads` lies in the guard's tuple, and
+/// that item is declared before this one.
+pub unsafe trait ItemInit {
     /// The item's type.
     type Item;
 
+    /// Types of the items that the initialiser reads.
+    type Reads: Siblings;
+
+    /// Where those lie in the tuple, in bytes.
+    const OFFSETS: &'static [usize];
+
     /// The initialiser, or `Default`.
-    fn make() -> Self::Item;
+    fn make(siblings: <Self::Reads as Siblings>::Refs<'_>) -> Self::Item;
 }
+
+/// Items of a guard that an initialiser reads: a tuple of their types.
+pub trait Siblings {
+    /// A tuple of references to them.
+    type Refs<'t>;
+
+    /// The items that lie at these offsets of a tuple.
+    ///
+    /// # Safety
+    /// They are values of these types, and nobody changes them for `'t`.
+    unsafe fn at<'t>(tuple: *const u8, offsets: &[usize]) -> Self::Refs<'t>;
+}
+
+macro_rules! siblings {
+    ($($item:ident)*) => {
+        impl<$($item: 'static),*> Siblings for ($($item,)*) {
+            type Refs<'t> = ($(&'t $item,)*);
+
+            #[allow(unused_variables, unused_mut, unused_unsafe, clippy::unused_unit)] // of no items
+            unsafe fn at<'t>(tuple: *const u8, offsets: &[usize]) -> Self::Refs<'t> {
+                let mut offsets = offsets.iter();
+                // SAFETY: the caller's promise.
+                unsafe {
+                    ($({
+                        let offset = offsets.next().expect("an offset for each type");
+                        &*tuple.add(*offset).cast::<$item>()
+                    },)*)
+                }
+            }
+        }
+    };
+}
+
+siblings!();
+siblings!(A);
+siblings!(A B);
+siblings!(A B C);
+siblings!(A B C D);
+siblings!(A B C D E);
+siblings!(A B C D E F);
 
 /// The calls of one item.
 pub const fn item<I: ItemInit<Item: Shareable>>() -> ItemCalls {
@@ -27,12 +77,16 @@ pub const fn item<I: ItemInit<Item: Shareable>>() -> ItemCalls {
 }
 
 /// # Safety
-/// `target` has room for an item and is aligned for it.
+/// `tuple` is where the guard's tuple is being made, with all items declared before this one in their
+/// places; `target` is this one's place there.
 unsafe extern "C" fn init_item<I: ItemInit>(
+    tuple: *const u8,
     target: *mut u8,
     error: &mut ErrorText,
 ) -> ConversionStatus {
-    match catch_unwind(I::make) {
+    // SAFETY: by the caller and the trait's promise; nothing is changed until the item is made.
+    let make = || I::make(unsafe { I::Reads::at(tuple, I::OFFSETS) });
+    match catch_unwind(AssertUnwindSafe(make)) {
         Ok(value) => {
             // SAFETY: the caller gives room for it.
             unsafe { target.cast::<I::Item>().write(value) };
@@ -80,23 +134,55 @@ pub unsafe extern "C" fn visit_value<T: Shared>(value: *mut u8, visitor: *mut c_
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ptr;
 
     struct Seven;
 
-    impl ItemInit for Seven {
+    // SAFETY: it reads nothing.
+    unsafe impl ItemInit for Seven {
         type Item = u64;
+        type Reads = ();
+        const OFFSETS: &'static [usize] = &[];
 
-        fn make() -> u64 {
+        fn make((): ()) -> u64 {
             7
         }
     }
 
+    struct Sum;
+
+    // SAFETY: what it reads lies at the start of the tuples of its test.
+    unsafe impl ItemInit for Sum {
+        type Item = u64;
+        type Reads = (u64, u32);
+        const OFFSETS: &'static [usize] = &[0, 8];
+
+        fn make((a, b): (&u64, &u32)) -> u64 {
+            a + u64::from(*b)
+        }
+    }
+
+    #[test]
+    fn an_item_may_be_made_of_those_before_it() {
+        #[repr(C)]
+        struct Tuple(u64, u32, u64);
+        let mut tuple = Tuple(40, 2, 0);
+        let mut error = ErrorText::default();
+        let (start, target) = ((&raw const tuple).cast(), (&raw mut tuple.2).cast());
+        // SAFETY: the tuple has two items at 0 and 8, and room for a `u64`.
+        let status = unsafe { (item::<Sum>().init)(start, target, &mut error) };
+        assert_eq!((status, tuple.2), (ConversionStatus::Done, 42));
+    }
+
     struct Broken;
 
-    impl ItemInit for Broken {
+    // SAFETY: it reads nothing.
+    unsafe impl ItemInit for Broken {
         type Item = u64;
+        type Reads = ();
+        const OFFSETS: &'static [usize] = &[];
 
-        fn make() -> u64 {
+        fn make((): ()) -> u64 {
             panic!("no such {}", "file")
         }
     }
@@ -106,7 +192,8 @@ mod tests {
         let mut target = 0_u64;
         let mut error = ErrorText::default();
         // SAFETY: `target` has room for a `u64`.
-        let status = unsafe { (item::<Seven>().init)((&raw mut target).cast(), &mut error) };
+        let status =
+            unsafe { (item::<Seven>().init)(ptr::null(), (&raw mut target).cast(), &mut error) };
         assert_eq!((status, target), (ConversionStatus::Done, 7));
     }
 
@@ -115,7 +202,8 @@ mod tests {
         let mut target = 3_u64;
         let mut error = ErrorText::default();
         // SAFETY: `target` has room for a `u64`.
-        let status = unsafe { (item::<Broken>().init)((&raw mut target).cast(), &mut error) };
+        let status =
+            unsafe { (item::<Broken>().init)(ptr::null(), (&raw mut target).cast(), &mut error) };
         assert_eq!((status, target), (ConversionStatus::Panicked, 3));
         assert_eq!(error.get(), "no such file");
     }

@@ -125,7 +125,7 @@ pub unsafe fn deallocate_root(pointer: NonNull<u8>, layout: Layout) {
 
 /// Bytes that a block of this layout really has.
 #[inline]
-pub fn usable_size(layout: Layout) -> usize {
+pub const fn usable_size(layout: Layout) -> usize {
     match SizeClass::of(layout) {
         _ if layout.size() == 0 => 0,
         Some(class) => class.size(),

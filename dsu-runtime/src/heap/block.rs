@@ -15,8 +15,13 @@ use std::ptr::NonNull;
 pub(super) const MIN_ALIGN: usize = 16;
 
 /// The layout of `size` bytes for a type aligned to `align`; never empty, aligned to 16 at least.
-pub(super) fn layout(size: usize, align: usize) -> Result<Layout, HeapFull> {
-    Layout::from_size_align(size.max(1), align.max(MIN_ALIGN)).map_err(|_| HeapFull)
+pub(super) const fn layout(size: usize, align: usize) -> Result<Layout, HeapFull> {
+    let size = if size == 0 { 1 } else { size };
+    let align = if align < MIN_ALIGN { MIN_ALIGN } else { align };
+    match Layout::from_size_align(size, align) {
+        Ok(layout) => Ok(layout),
+        Err(_) => Err(HeapFull),
+    }
 }
 
 /// A block of `layout`.

@@ -20,6 +20,22 @@ pub(super) type Chain = Option<NonNull<Complement>>;
 /// Longest chain of lenses that is tried (parked values, restored snapshots).
 pub(super) const MAX_STEPS: usize = 8;
 
+/// The complement of one lens in a chain.
+///
+/// # Safety
+/// A live chain.
+pub(super) unsafe fn find(mut next: Chain, ends: Ends) -> Chain {
+    while let Some(complement) = next {
+        // SAFETY: by the caller.
+        let head = unsafe { complement.as_ref() };
+        if head.ends() == ends {
+            return next;
+        }
+        next = head.next();
+    }
+    None
+}
+
 /// Splits a chain into the complement of one lens and the others. Those in front of it are copied: an
 /// old block is never written while a conversion is open.
 ///

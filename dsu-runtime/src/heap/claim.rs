@@ -67,10 +67,11 @@ pub(super) fn committed(context: &HeapContext) -> Option<usize> {
     Some(sum)
 }
 
-/// Whether this worker may have `more` bytes committed. Conversions may use the reserve: what is in
+/// Whether this worker may have `more` bytes committed. Conversions, and what is prepared for one, may use the reserve: what is in
 /// another version's form must stay readable, and can be brought back, when the heap is full.
 pub(super) fn fits(context: &HeapContext, more: usize) -> bool {
-    let limit = if WorkerContext::current().converting.get() != 0 {
+    let worker = WorkerContext::current();
+    let limit = if worker.converting.get() != 0 || worker.may_use_reserve.get() != 0 {
         context.heap_bytes.get()
     } else {
         context.heap_bytes.get() - context.reserve_bytes.get()

@@ -55,11 +55,16 @@ const fn class_size(class: usize) -> usize {
 impl SizeClass {
     /// The class for a layout of size > 0; `None` where it needs superblocks of its own.
     #[inline]
-    pub fn of(layout: Layout) -> Option<SizeClass> {
+    pub const fn of(layout: Layout) -> Option<SizeClass> {
         let mut size = layout.size();
         if layout.align() > 16 {
+            if size < layout.align() {
+                size = layout.align();
+            }
             // A power of two is a class of its own and aligned to itself.
-            size = size.max(layout.align()).checked_next_power_of_two()?;
+            if size <= LARGEST_CLASS {
+                size = size.next_power_of_two();
+            }
         }
         if size > LARGEST_CLASS {
             None
@@ -85,13 +90,13 @@ impl SizeClass {
 
     /// Its number, below [`CLASSES`].
     #[inline]
-    pub fn number(self) -> usize {
+    pub const fn number(self) -> usize {
         self.0 as usize
     }
 
     /// Bytes of a block.
     #[inline]
-    pub fn size(self) -> usize {
+    pub const fn size(self) -> usize {
         NUMBERS[self.number()].size as usize
     }
 

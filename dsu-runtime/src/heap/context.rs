@@ -10,6 +10,7 @@ use super::classes::CLASSES;
 use super::copies::Copies;
 use super::journal::Journal;
 use super::objects::Holdings;
+use super::rc::Owed;
 use super::superblock::{Meta, Realm};
 use crate::abi::{
     CONTEXT_ADDR, CONTEXT_SIZE, HEAP_CONTEXT_ADDR, REPRESENTATION_STRIDE, REPRESENTATIONS_ADDR,
@@ -64,6 +65,8 @@ pub(super) struct HeapContext {
     pub(super) copies: Copies,
     /// Objects to which this worker has handles.
     pub(super) holdings: Holdings,
+    /// Handles to shared nodes that are dropped and not counted down yet.
+    pub(super) owed: Owed,
 }
 
 /// Index into `HeapContext::descriptors`.

@@ -22,7 +22,7 @@ use crate::abi::{
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::atomic::Ordering;
 
 /// Converts a box in place: its value, its complement, by one store to its word. Counts it.
 ///
@@ -65,11 +65,7 @@ pub(super) unsafe fn convert_word(
         Ok(new) => {
             live::add(old.tag(), -1);
             live::add(expected, 1);
-            live::gain();
-            // The ledger is read by whoever finds the new word, or does not.
-            compiler_fence(Ordering::SeqCst);
-            publish(new.0);
-            transaction.commit();
+            transaction.publish(|| publish(new.0));
             let context = WorkerContext::current();
             if context.owner() != 0 {
                 context.record().conversions.fetch_add(1, Ordering::Relaxed);
@@ -257,7 +253,7 @@ fn path(from: Tag, to: Tag) -> Option<Vec<&'static Converter>> {
 ///
 /// # Safety
 /// As for [`convert`].
-unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> {
+pub(super) unsafe fn step(from: BoxWord, lens: &Converter) -> Result<BoxWord, AccessError> {
     let target = Tag(lens.target);
     let source = Form::from(known(from.tag()).ok_or(AccessError::Foreign)?);
     let form = Form::from(known(target).ok_or(AccessError::Foreign)?);

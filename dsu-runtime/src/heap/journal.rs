@@ -6,6 +6,7 @@
 #![allow(unsafe_code)] // raw vectors
 
 use super::objects::ObjectId;
+use super::rc::{Change, NodePtr};
 use crate::error::HeapFull;
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -47,6 +48,21 @@ impl Entry {
     /// The object, if it is one.
     pub(super) fn to_object(self) -> Option<ObjectId> {
         (self.align == 0).then(|| ObjectId::at(self.address, self.size as u32))
+    }
+
+    /// A change to the counts of a shared node in place of a block: no layout has this alignment.
+    pub(super) fn counted(node: NodePtr, change: Change) -> Entry {
+        Entry {
+            address: node.address(),
+            size: change as usize,
+            align: usize::MAX,
+        }
+    }
+
+    /// The node and the change, if it is one.
+    pub(super) fn to_counted(self) -> Option<(NodePtr, Change)> {
+        let is_one = self.align == usize::MAX;
+        is_one.then_some((NodePtr::at(self.address)?, Change::numbered(self.size)?))
     }
 
     /// The block, if it is one.
@@ -91,6 +107,11 @@ impl<T: Copy> RawList<T> {
         self.len.set(self.len() + 1);
         self.set(self.len() - 1, value);
         Ok(())
+    }
+
+    /// Every element.
+    pub(super) fn iter(&self) -> impl Iterator<Item = T> {
+        (0..self.len()).map(|at| self.get(at))
     }
 
     pub(super) fn pop(&self) -> Option<T> {

@@ -3,7 +3,7 @@
 
 use super::shared::{Inline, Shared, Visitor, visit_parts};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
-use crate::error::HeapFull;
+use crate::error::{AccessError, HeapFull, RcError};
 use std::mem::offset_of;
 use xform::{Kept, LensError, Pair, Residual};
 
@@ -77,5 +77,24 @@ unsafe impl<L: Shared, R: Shared> Shared for Residual<L, R> {
 impl From<HeapFull> for LensError {
     fn from(error: HeapFull) -> Self {
         LensError::no_room(error.to_string())
+    }
+}
+
+impl From<AccessError> for LensError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::HeapFull => HeapFull.into(),
+            AccessError::Foreign => LensError::unrepresentable(error.to_string()),
+            AccessError::Failed(reason) => LensError::failed(reason),
+        }
+    }
+}
+
+impl From<RcError> for LensError {
+    fn from(error: RcError) -> Self {
+        match error {
+            RcError::Access(error) => error.into(),
+            error => LensError::failed(error.to_string()),
+        }
     }
 }

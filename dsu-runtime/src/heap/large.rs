@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// Bytes committed for a large block of `size` bytes.
-pub(super) fn committed_size(size: usize) -> usize {
+pub(super) const fn committed_size(size: usize) -> usize {
     size.next_multiple_of(PAGE_SIZE)
 }
 

@@ -7,7 +7,7 @@
 //! 24 hand    place + 1 of the block that is being freed | reuses of its superblock when it was begun
 //! 32 room    for each list, lines committed beyond its first page
 //! 64 fresh lines … | half of the stride: old lines …
-//! line       63..60 kind: 0 block, 1 object | address, or generation and slot of the object
+//! line       63..60 kind: 0 block, 1 object, 2 handle | address, or generation and slot of the object
 //! ```
 //! A fresh block is written here before the allocator marks it as taken, and taken out after it is free
 //! again; so a line may name a block that is not allocated, and no fresh block is without a line. Freeing
@@ -40,7 +40,9 @@ const HEADER: usize = 64;
 const STANDS: u64 = 1 << 63;
 const COUNT_BITS: u32 = 31;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
+const KINDS: u64 = 0xf << 60;
 const OBJECT: u64 = 1 << 60;
+const HANDLE: u64 = 2 << 60;
 
 impl List {
     /// Offset of its first line, and how many there are at most.
@@ -64,19 +66,24 @@ pub(super) enum Line {
     Block(usize),
     /// An object.
     Object(ObjectId),
+    /// A handle to a shared node, which counts too many if its worker dies.
+    Handle,
 }
 
 impl Line {
     fn word(entry: Entry) -> u64 {
-        match entry.to_object() {
-            Some(id) => OBJECT | u64::from(id.generation) << 20 | u64::from(id.index.0),
-            None => entry.address() as u64,
+        match (entry.to_object(), entry.to_counted()) {
+            (Some(id), _) => OBJECT | u64::from(id.generation) << 20 | u64::from(id.index.0),
+            (None, Some(_)) => HANDLE,
+            (None, None) => entry.address() as u64,
         }
     }
 
     fn from_word(word: u64) -> Line {
-        if word & OBJECT == 0 {
-            return Line::Block(word as usize);
+        match word & KINDS {
+            0 => return Line::Block(word as usize),
+            HANDLE => return Line::Handle,
+            _ => {}
         }
         Line::Object(ObjectId {
             index: GuardIndex(word as u32 & 0xf_ffff),
@@ -153,6 +160,15 @@ impl Ledger {
     pub(super) fn count(&self, fresh: usize, old: usize) {
         self.counts.store(packed(fresh, old), Release);
         compiler_fence(SeqCst);
+    }
+
+    /// The conversion is about to be published. By its word, if it aimed at one; else it publishes several
+    /// or none, so that no word tells how it stands, and a death before [`stand`](Self::stand) frees nothing.
+    #[inline]
+    pub(super) fn publish(&self) {
+        if self.word.load(Relaxed) == 0 {
+            self.counts.store(0, Release);
+        }
     }
 
     /// From here on the conversion stands, whatever its word says.

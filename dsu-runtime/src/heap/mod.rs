@@ -20,6 +20,7 @@ mod copies;
 pub mod delta;
 mod deque;
 mod failure;
+mod function;
 mod hint;
 mod in_hand;
 mod journal;
@@ -35,6 +36,7 @@ mod ordered;
 mod pending;
 mod prefetch;
 mod private;
+pub(crate) mod rc;
 mod reclaim;
 mod recovery;
 mod regions;
@@ -79,10 +81,12 @@ pub use bytes::SharedBytes;
 pub use context::{ContextError, ensure_context};
 pub use convert::{convert_box, drop_box, visit_box};
 pub use deque::SharedDeque;
+pub use function::{Function, SharedFn};
 pub use keys::{Draws, KeyResults, listen};
 pub use map::{KeyHash, NoRoom, Reach, SharedMap};
 pub use objects::ObjectId;
 pub use ordered::{OrderedEntries, SharedOrderedMap};
+pub use rc::{HandleKind, NodeHandle, NodePtr, SharedRc, SharedWeak};
 pub use recovery::{Recovered, recover};
 pub use regions::{HeapLimits, RegionError, RegionFds, Regions, Role};
 pub use shared::{Cell, Inline, Shared, Visitor, visitor_of};
@@ -93,10 +97,12 @@ pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
+pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use in_hand::InHand;
 pub(crate) use reclaim::settle;
 pub(crate) use root::{
-    BOX_ADDRESS, convert_root, make_root, show_boxes_inside, show_content, sweep_box, sweep_root,
+    BOX_ADDRESS, Together, complement_of_root, convert_root, discard_twins, is_prepared, make_root,
+    prepare_box, prepare_now, show_boxes_inside, show_content, sweep_box, sweep_root,
 };
 pub(crate) use shared::visit_parts;
 pub(crate) use transaction::end_guard;

@@ -55,7 +55,7 @@ pub(crate) fn settle(dead: WorkerSlot) -> Settled {
         match line {
             // Whoever recovers its objects sees to those that nobody holds.
             Line::Object(id) if left.stands => drop(objects::retire_only(id)),
-            Line::Object(_) => {}
+            Line::Object(_) | Line::Handle => {}
             Line::Block(address) => {
                 let freed = match list {
                     List::Fresh => undo(ledger, owner, at, address),

@@ -5,15 +5,18 @@
 #![allow(unsafe_code)] // boxes by their words
 
 use super::alloc;
-use super::box_word::{ADDRESS, BoxWord, Form, known};
+use super::box_word::{ADDRESS, BoxWord, Complement, Ends, Form, known};
 use super::chain;
 use super::convert;
+use super::delta::Progress;
 use super::live;
 use super::shared::Visitor;
 use super::transaction::{self, Transaction};
+use crate::abi::{Converter, ErrorText, PrepareStatus, Representation, TwinTask, WorkerContext};
 use crate::error::AccessError;
 use crate::ids::Tag;
-use std::ptr::NonNull;
+use crate::sys::time::Nanos;
+use std::ptr::{self, NonNull};
 
 /// The bits of a box's word that are its block's address.
 pub(crate) const BOX_ADDRESS: u64 = ADDRESS;
@@ -36,6 +39,146 @@ pub(crate) unsafe fn convert_root(
     unsafe { convert::convert_word(word, expected, address, publish) }
 }
 
+/// Conversions of several roots that stand or fall together. Dropped, it undoes them.
+#[must_use = "what is dropped is undone"]
+pub(crate) struct Together(Transaction);
+
+impl Together {
+    /// Begins with none.
+    pub(crate) fn begin() -> Together {
+        Together(Transaction::begin())
+    }
+
+    /// The word of a root after one step, to be published when all [`stand`](Self::stand). The old
+    /// word, and all that it reaches, stays as it is until then.
+    ///
+    /// # Errors
+    /// As [`convert::convert_box`].
+    ///
+    /// # Safety
+    /// `word` is the word of a live root whose lock the caller holds; `way` leads out of its form.
+    pub(crate) unsafe fn convert(&self, word: u64, way: &Converter) -> Result<u64, AccessError> {
+        let old = BoxWord(word);
+        // SAFETY: by the caller, and a transaction is open.
+        let new = unsafe { convert::step(old, way)? };
+        live::add(old.tag(), -1);
+        live::add(new.tag(), 1);
+        Ok(new.0)
+    }
+
+    /// They stand: `publish` stores the new words, then the old values are freed. Of a death between two
+    /// of its stores no word tells which way to go, so nothing is freed then.
+    pub(crate) fn stand(self, publish: impl FnOnce()) {
+        self.0.publish(publish);
+    }
+}
+
+/// What a root keeps for the way that leads out of its form; null if it keeps nothing for it.
+///
+/// # Safety
+/// `word` is the word of a live root, whose lock the caller holds.
+pub(crate) unsafe fn complement_of_root(word: u64, way: &Converter) -> *const u8 {
+    let word = BoxWord(word);
+    let Some(form) = known(word.tag()).map(Form::from) else {
+        return ptr::null();
+    };
+    // SAFETY: by the caller.
+    let found = unsafe { chain::find(word.chain(form), Ends::of(word.tag(), way)) };
+    found.map_or(ptr::null(), |found| {
+        Complement::value(found, way).cast_const()
+    })
+}
+
+/// Whether something of a value in form `from` can be made ahead of its conversion to form `to`.
+pub(crate) fn is_prepared(from: Tag, to: Tag) -> bool {
+    let way = Representation::of(from).converter_to(to);
+    way.is_some_and(|way| way.twin.is_some())
+}
+
+/// Makes ahead what the conversion of a box to representation `expected` takes up, or catches up with
+/// what was changed since; nothing where no prepared lens leads there in one step. In place, outside of
+/// any conversion: whoever dies in it leaves the value as it is.
+///
+/// # Errors
+/// `HeapFull`, or `Failed` with the reason; the value is as it was.
+///
+/// # Safety
+/// `word` is the word of a live box, and the caller holds its guard.
+pub(crate) unsafe fn prepare_box(
+    word: u64,
+    expected: Tag,
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    let way = Representation::of(BoxWord(word).tag()).converter_to(expected);
+    match way {
+        // SAFETY: by the caller.
+        Some(way) => unsafe { work_on_twin(word, way, TwinTask::Prepare, until) },
+        None => Ok(Progress::Done),
+    }
+}
+
+/// As [`prepare_box`] without a bound, with the heap's reserve, for a conversion that comes next.
+///
+/// # Errors
+/// As there.
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn prepare_now(word: u64, expected: Tag) -> Result<(), AccessError> {
+    let reserve = &WorkerContext::current().may_use_reserve;
+    let outer = reserve.replace(1);
+    // SAFETY: by the caller.
+    let prepared = unsafe { prepare_box(word, expected, Nanos(u64::MAX)) };
+    reserve.set(outer);
+    prepared.map(|_| ())
+}
+
+/// Empties and drops whatever was made ahead of conversions of a box.
+///
+/// # Errors
+/// As [`prepare_box`].
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn discard_twins(word: u64, until: Nanos) -> Result<Progress, AccessError> {
+    let entry = Representation::of(BoxWord(word).tag());
+    if !entry.has_twins {
+        return Ok(Progress::Done);
+    }
+    for way in &entry.converters {
+        // SAFETY: by the caller.
+        let progress = unsafe { work_on_twin(word, way, TwinTask::Discard, until)? };
+        if progress == Progress::More {
+            return Ok(Progress::More);
+        }
+    }
+    Ok(Progress::Done)
+}
+
+/// # Safety
+/// As for [`prepare_box`].
+unsafe fn work_on_twin(
+    word: u64,
+    way: &Converter,
+    task: TwinTask,
+    until: Nanos,
+) -> Result<Progress, AccessError> {
+    let Some(call) = way.twin else {
+        return Ok(Progress::Done);
+    };
+    let value = BoxWord(word).block().as_ptr();
+    let mut error = ErrorText::default();
+    // SAFETY: the value is of the form that the tag names, whose way this is.
+    match unsafe { call(way.environment, task, value, until.0, &mut error) } {
+        PrepareStatus::Done => Ok(Progress::Done),
+        PrepareStatus::More => Ok(Progress::More),
+        PrepareStatus::HeapFull => Err(AccessError::HeapFull),
+        PrepareStatus::Failed | PrepareStatus::Panicked => {
+            Err(AccessError::Failed(error.get().to_owned()))
+        }
+    }
+}
+
 /// Makes a new root in representation `tag`, whose tuple `fill` writes, and whose word `publish` stores at
 /// `address`, where none was.
 ///
@@ -53,14 +196,12 @@ pub(crate) fn make_root(
     let tuple = alloc::allocate_root(form.layout(false)?)?;
     fill(tuple)?;
     live::add(tag, 1);
-    live::gain();
-    publish(BoxWord::new(tag, tuple, None).0);
-    transaction.commit();
+    transaction.publish(|| publish(BoxWord::new(tag, tuple, None).0));
     Ok(())
 }
 
-/// What the sweep does with a box: brings it into representation `expected`, and drops the complements
-/// that no way from there needs (R10). True if it was in another one.
+/// What the sweep does with a box: brings it into representation `expected`, and drops what was made ahead
+/// of conversions and the complements that no way from there needs (R10). True if it was in another one.
 ///
 /// # Errors
 /// As [`convert::convert_box`]; the box is untouched then.
@@ -69,6 +210,8 @@ pub(crate) fn sweep_box(word: &mut u64, expected: Tag) -> Result<bool, AccessErr
     // SAFETY: a visitor is shown live boxes only, under their guard.
     unsafe {
         convert::convert_box(word, expected)?;
+        // All at once, as the conversion of an element makes it.
+        discard_twins(*word, Nanos(u64::MAX))?;
         chain::drop_outdated(*word, expected);
     }
     Ok(is_old)

@@ -3,6 +3,7 @@
 
 use super::keys::Draws;
 use super::objects::ObjectId;
+use super::rc::NodeHandle;
 use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
@@ -167,6 +168,10 @@ pub trait Visitor {
     /// The place that owns an object with a lock of its own. Its value is not part of this walk:
     /// the guard that is held here is not the object's.
     fn object(&mut self, _: ObjectId) {}
+
+    /// A handle to a node that others may lead to as well (`SharedRc`): a node is shown as often as there
+    /// are handles, and what it holds is shown by the visitor, when it likes and once.
+    fn node(&mut self, _: NodeHandle) {}
 
     /// A container that can drop its elements shows one. What it gets goes to [`takes_out`](Self::takes_out).
     fn begin_element(&mut self) -> u64 {

@@ -14,9 +14,10 @@ use crate::abi::{
     ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_SIZE, ROOTS_ADDR, ROOTS_SIZE,
 };
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::raw::c_int;
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
 
 /// Runs `body` as the worker in `slot`. After each of its stores into the control region, `judge`
 /// runs in a process with copies of the regions in which that worker never went on. Nobody else may
@@ -25,6 +26,18 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 /// # Panics
 /// If a judge panics, which says what the worker had done; or the worker does.
 pub(crate) fn at_every_store(slot: u32, body: impl FnOnce(), judge: impl Fn()) -> usize {
+    at_every_store_there(slot, 0..0, body, judge)
+}
+
+/// As [`at_every_store`], with the stores into some pages of roots or heap besides.
+pub(crate) fn at_every_store_there(
+    slot: u32,
+    pages: Range<usize>,
+    body: impl FnOnce(),
+    judge: impl Fn(),
+) -> usize {
+    PAGES[0].store(pages.start, Relaxed);
+    PAGES[1].store(pages.end, Relaxed);
     let (stored, of_worker) = pipe();
     let (of_judge, go_on) = pipe();
     let child = fork_worker(slot, || {
@@ -67,6 +80,13 @@ pub(crate) fn at_every_store(slot: u32, body: impl FnOnce(), judge: impl Fn()) -
 static WORKER: AtomicI32 = AtomicI32::new(-1);
 static JUDGE: AtomicI32 = AtomicI32::new(-1);
 
+/// First and end of the pages that are watched besides the control region.
+static PAGES: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+fn pages() -> Range<usize> {
+    PAGES[0].load(Relaxed)..PAGES[1].load(Relaxed)
+}
+
 /// Two descriptors: to read from, to write to.
 fn pipe() -> (c_int, c_int) {
     let mut ends = [0; 2];
@@ -88,9 +108,12 @@ fn send(file: c_int) {
 }
 
 fn protect(access: c_int) {
-    // SAFETY: a mapping that stays; who is caught writing there goes through the handlers.
-    let result = unsafe { libc::mprotect(CONTROL_ADDR as *mut libc::c_void, CONTROL_SIZE, access) };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    for range in [CONTROL_ADDR..CONTROL_ADDR + CONTROL_SIZE, pages()] {
+        // SAFETY: mappings that stay; who is caught writing there goes through the handlers.
+        let result =
+            unsafe { libc::mprotect(range.start as *mut libc::c_void, range.len(), access) };
+        assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    }
 }
 
 type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void);
@@ -121,7 +144,10 @@ fn flags(context: *mut libc::c_void) -> *mut i64 {
 extern "C" fn before_store(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: as for `flags`; a fault elsewhere is a fault, and happens again without a handler.
     unsafe {
-        if !(CONTROL_ADDR..CONTROL_ADDR + CONTROL_SIZE).contains(&((*info).si_addr() as usize)) {
+        let address = (*info).si_addr() as usize;
+        if !(CONTROL_ADDR..CONTROL_ADDR + CONTROL_SIZE).contains(&address)
+            && !pages().contains(&address)
+        {
             libc::signal(signal, libc::SIG_DFL);
             return;
         }

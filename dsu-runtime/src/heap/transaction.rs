@@ -15,11 +15,13 @@ use super::ledger::{Ledger, List};
 use super::live;
 use super::objects::{self, ObjectId};
 use super::private;
+use super::rc::{self, Change, HandleKind, NodePtr};
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 /// An open conversion. Conversions nest: they end in the opposite order of their beginnings, and
 /// what an inner one committed is still undone when an outer one aborts. Dropping it aborts.
@@ -77,18 +79,42 @@ impl Transaction {
 
     /// The new value stands. Deferred frees happen now, unless an outer conversion is open, which
     /// then decides.
-    pub fn commit(mut self) {
+    pub fn commit(self) {
+        self.publish(|| ());
+    }
+
+    /// As [`commit`](Self::commit), and `store` makes the new value the one that is reached: after what
+    /// it shares has been counted, before what it replaces is freed. A death on either side of the
+    /// store leaves a handle too many in the counts, and never one too few.
+    pub fn publish(mut self, store: impl FnOnce()) {
         let journal = journal();
+        let is_outermost = self.is_open && WorkerContext::current().converting.get() == 1;
+        if is_outermost {
+            rc::count_up(journal.deferred.iter());
+            live::gain();
+            ledger().publish();
+        }
+        // Whoever finds the new value finds all of that; and not even the compiler may count down before
+        // the store what the old one still leads to.
+        compiler_fence(SeqCst);
+        store();
+        compiler_fence(SeqCst);
         if let Some(counts) = self.counts.take() {
             live::keep(counts);
         }
-        if self.is_open && self.close() == 0 {
+        if !self.is_open {
+            return;
+        }
+        let noted_since = journal.deferred_mark.get();
+        if self.close() == 0 {
             let ledger = ledger();
             ledger.stand(journal.fresh.len(), journal.deferred.len());
             copies::forget();
             objects::keep_fresh(&journal.fresh);
             journal.fresh.clear();
             free_old(&journal.deferred, ledger);
+        } else {
+            settle_counts(journal, noted_since);
         }
     }
 
@@ -230,7 +256,9 @@ pub(super) fn free(context: &HeapContext, block: NonNull<u8>, layout: Layout) {
     let journal = &context.journal;
     match fresh_position(journal, block) {
         Some(at) => take_back(journal, at),
-        None => push_old(journal, Entry::new(block, layout)),
+        None => {
+            let _ = push_old(journal, Entry::new(block, layout));
+        }
     }
 }
 
@@ -242,12 +270,12 @@ fn push_fresh(journal: &Journal, entry: Entry) -> Result<(), HeapFull> {
     Ok(())
 }
 
-fn push_old(journal: &Journal, entry: Entry) {
-    if journal.deferred.push(entry).is_ok() {
-        let (ledger, old) = (ledger(), journal.deferred.len());
-        ledger.write(List::Old, old - 1, entry);
-        ledger.count(journal.fresh.len(), old);
-    }
+fn push_old(journal: &Journal, entry: Entry) -> Result<(), HeapFull> {
+    journal.deferred.push(entry)?;
+    let (ledger, old) = (ledger(), journal.deferred.len());
+    ledger.write(List::Old, old - 1, entry);
+    ledger.count(journal.fresh.len(), old);
+    Ok(())
 }
 
 /// Frees what is fresh, then takes it out of the list: whoever dies in between finds it free already.
@@ -308,12 +336,55 @@ pub(super) fn free_object(id: ObjectId, take_apart: impl FnOnce()) {
         at.filter(|at| *at >= journal.fresh_mark.get())
     };
     if position().is_none() {
-        return push_old(journal, Entry::object(id));
+        let _ = push_old(journal, Entry::object(id));
+        return;
     }
     take_apart();
     // Its blocks were in the list as well, so it may lie elsewhere now.
     if let Some(at) = position() {
         take_out(journal, at);
+    }
+}
+
+/// Notes that a shared node that is older than the open conversion has one handle more or less, if the
+/// conversion stands.
+pub(super) fn note_count(node: NodePtr, change: Change) -> Result<(), HeapFull> {
+    push_old(journal(), Entry::counted(node, change))
+}
+
+/// By how much the open conversions will raise a count, if they stand.
+pub(super) fn noted_changes(node: NodePtr, handle: HandleKind) -> i64 {
+    let deferred = journal().deferred.iter();
+    let of_node = deferred
+        .filter_map(Entry::to_counted)
+        .filter(|(noted, _)| *noted == node);
+    of_node.map(|(_, change)| change.of(handle)).sum()
+}
+
+/// An inner conversion stands, and the one around it has made some of the nodes: those are counted at
+/// once, as all that it does to them. Up first: a node of which a handle goes may have another.
+fn settle_counts(journal: &Journal, since: usize) {
+    let (ledger, deferred) = (ledger(), &journal.deferred);
+    let mut down = Vec::new();
+    let mut kept = since;
+    for at in since..deferred.len() {
+        let entry = deferred.get(at);
+        match entry.to_counted() {
+            Some((node, change)) if is_fresh(node.block()) => match change.is_up() {
+                true => rc::count_up(std::iter::once(entry)),
+                false => down.push((node, change)),
+            },
+            _ => {
+                deferred.set(kept, entry);
+                ledger.write(List::Old, kept, entry);
+                kept += 1;
+            }
+        }
+    }
+    deferred.truncate(kept);
+    ledger.count(journal.fresh.len(), kept);
+    for (node, change) in down {
+        rc::count_down(node, change);
     }
 }
 
@@ -326,15 +397,18 @@ fn free_fresh(entry: Entry) {
     }
 }
 
-/// Frees what was there before a conversion that stands.
+/// Frees what was there before a conversion that stands. Values are dropped last, when nothing is open any
+/// more: that runs code of the application, which may convert other things.
 fn free_old(old: &RawList<Entry>, ledger: &Ledger) {
     let owner = WorkerContext::current().owner();
-    let mut retired = Vec::new();
+    let (mut retired, mut counted) = (Vec::new(), Vec::new());
     for at in 0..old.len() {
         let entry = old.get(at);
         if let Some(id) = entry.to_object() {
             objects::retire_only(id);
             retired.push(id);
+        } else if let Some((node, change)) = entry.to_counted() {
+            counted.push((node, change));
         } else if let Some((block, layout)) = entry.block() {
             ledger.take_in_hand(at, entry.address());
             free_now(HeapContext::current(), owner, block, layout);
@@ -342,6 +416,8 @@ fn free_old(old: &RawList<Entry>, ledger: &Ledger) {
     }
     ledger.close();
     old.truncate(0);
-    // Their values are dropped by code of the application, which may convert other things.
+    for (node, change) in counted {
+        rc::count_down(node, change);
+    }
     retired.into_iter().for_each(objects::settle_retired);
 }

@@ -18,6 +18,7 @@ use super::box_word::{BoxWord, Form, known};
 use super::convert;
 use super::live;
 use super::objects::ObjectId;
+use super::rc::NodeHandle;
 use super::shared::{Inline, Shared, Visitor, visit_parts};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
@@ -365,6 +366,10 @@ impl Visitor for Changes<'_> {
 
     fn object(&mut self, id: ObjectId) {
         self.visitor.object(id);
+    }
+
+    fn node(&mut self, handle: NodeHandle) {
+        self.visitor.node(handle);
     }
 
     fn begin_element(&mut self) -> u64 {

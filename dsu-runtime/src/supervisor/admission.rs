@@ -105,6 +105,7 @@ impl Supervisor {
             .as_ref()
             .is_some_and(|u| u.asked.discard_parked);
         advice.notes.extend(self.judge_parked(target, discards)?);
+        let lossy = self.losses_to(target);
         let Some(underway) = &mut self.underway else {
             return Err("nobody wants it any more".to_owned());
         };
@@ -113,8 +114,14 @@ impl Supervisor {
         let (forgets, version) = (new.build.binding.forgets.clone(), new.build.version);
         let (plan, strategy) = plan(&underway.asked, target, &advice, self.config.workers)?;
         underway.record.strategy.clone_from(&strategy);
+        underway.record.lossy.clone_from(&lossy);
+        underway.record.lossy.extend(forgets.iter().cloned());
+        underway.record.filled.clone_from(&advice.filled);
         for note in advice.notes.iter().chain([&strategy]) {
             self.progress(note);
+        }
+        if !lossy.is_empty() {
+            self.progress(&lossy_text(&lossy));
         }
         if !forgets.is_empty() {
             self.progress(&format!(
@@ -147,4 +154,9 @@ impl Supervisor {
         }
         Ok(())
     }
+}
+
+/// What is said of parts that take defaults.
+pub(super) fn lossy_text(lossy: &[String]) -> String {
+    format!("lossy: {}", lossy.join(", "))
 }

@@ -24,6 +24,16 @@ pub(super) struct Sweep {
     pub eta: Option<Duration>,
 }
 
+/// A filling as it stands.
+pub(super) struct Filling {
+    /// Guards of which all is there that is filled.
+    pub done: usize,
+    /// Guards of which something is filled.
+    pub all: usize,
+    /// When the rest will be done at the pace so far.
+    pub eta: Option<Duration>,
+}
+
 impl Supervisor {
     /// Name of a guard, with its place in a family; an object made at run time has none but its slot.
     pub(super) fn guard_name(&self, index: GuardIndex) -> Option<String> {
@@ -81,6 +91,7 @@ impl Supervisor {
         if !self.life.is_sweeping() || self.underway.as_ref().is_none_or(is_known) {
             return;
         }
+        self.note_stop(stage);
         let left = self.left_to_sweep();
         if let Some(underway) = &mut self.underway {
             underway.sweep = Some((stage, Instant::now(), left));
@@ -95,14 +106,51 @@ impl Supervisor {
         }
         let left = self.left_to_sweep();
         let done = first.saturating_sub(left);
-        let eta = (done > 0)
-            .then(|| {
-                Duration::try_from_secs_f64(
-                    began.elapsed().as_secs_f64() * left as f64 / done as f64,
-                )
-            })
-            .and_then(Result::ok);
+        let eta = projected(began.elapsed(), done, left);
         Some(Sweep { left, eta })
+    }
+
+    /// Notes when a filling begins that the update waits for, and when the one ends that it began with.
+    pub(super) fn watch_filling(&mut self) {
+        let (filling, stage) = (self.life.filling(), self.life.stage());
+        let Some(underway) = &mut self.underway else {
+            return;
+        };
+        let known = underway.filling.map(|(fill, _)| fill);
+        match (filling, underway.filling) {
+            (Some(fill), _) if known != Some(fill) => {
+                underway.filling = Some((fill, Instant::now()));
+            }
+            (None, Some((_, began)))
+                if matches!(stage, Stage::Canary | Stage::Rolling | Stage::Barrier) =>
+            {
+                let took = began.elapsed().as_millis() as u64;
+                underway.record.filled_ms.get_or_insert(took);
+            }
+            _ => {}
+        }
+    }
+
+    /// How far the filling is that the update waits for.
+    pub(super) fn filling_figures(&self) -> Option<Filling> {
+        let fill = self.life.filling()?;
+        let underway = self.underway.as_ref()?;
+        let (_, began) = underway.filling?;
+        let names = underway.record.filled.iter();
+        let named: BTreeSet<&str> = names
+            .filter_map(|item| Some(item.split_once('.')?.0))
+            .collect();
+        let binding = &self.builds.get(self.life.running()).build.binding;
+        let guards = binding.guards.iter();
+        let slots: Vec<GuardIndex> = guards
+            .filter(|guard| named.contains(guard.name.as_str()))
+            .flat_map(|guard| guard.first.0..guard.first.0 + guard.count.min(LOOKED_THROUGH))
+            .map(GuardIndex)
+            .collect();
+        let is_filled = |slot: &&GuardIndex| self.ports.memory.is_filled(**slot, fill);
+        let (done, all) = (slots.iter().filter(is_filled).count(), slots.len());
+        let eta = projected(began.elapsed(), done as u64, (all - done) as u64);
+        Some(Filling { done, all, eta })
     }
 
     /// Every build that workers may have loaded: nothing is ever unloaded.
@@ -144,6 +192,14 @@ impl Supervisor {
         let name = self.guard_name(guard)?;
         Some(format!("waits for {name} or transforms it"))
     }
+}
+
+/// How long what is left will take at the pace of what is done.
+fn projected(took: Duration, done: u64, left: u64) -> Option<Duration> {
+    if done == 0 {
+        return None;
+    }
+    Duration::try_from_secs_f64(took.as_secs_f64() * left as f64 / done as f64).ok()
 }
 
 /// `ADDRESS-ADDRESS …` of a line of /proc/PID/maps, as a length.

@@ -6,7 +6,7 @@ use super::builds::Builds;
 use super::run::Supervisor;
 use crate::abi::ReportKind;
 use crate::ids::WorkerSlot;
-use crate::update::Event;
+use crate::update::{Event, FillState};
 use crate::worker::FromWorker;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -70,9 +70,15 @@ impl Supervisor {
                     self.event(Event::CrossingFailed(slot, build, reason));
                 }
             }
-            FromWorker::AtBarrier { update_point } => {
+            FromWorker::AtBarrier {
+                update_point,
+                crosses,
+            } => {
                 self.fleet.heard(slot, Some(&update_point));
-                self.event(Event::AtBarrier(slot));
+                self.event(Event::AtBarrier(slot, crosses));
+            }
+            FromWorker::Moved { error } => {
+                self.event(Event::Moved(slot, error.map_or(Ok(()), Err)));
             }
             FromWorker::Swept {
                 is_whole,
@@ -100,6 +106,18 @@ impl Supervisor {
                     is_full: failed > 0 && self.ports.memory.heap().is_full(),
                     poisoned: poisoned.into_iter().collect(),
                 });
+            }
+            FromWorker::Filling {
+                fill,
+                is_whole,
+                failure,
+            } => {
+                let state = match failure {
+                    Some(why) => FillState::Failed(why),
+                    None if is_whole => FillState::Whole,
+                    None => FillState::Moving,
+                };
+                self.event(Event::Filling { slot, fill, state });
             }
             FromWorker::Checked { walked, findings } => self.checked(slot, walked, &findings),
             FromWorker::Pong { update_point } => {

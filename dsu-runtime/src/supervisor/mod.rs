@@ -13,6 +13,7 @@ mod figures;
 mod fleet;
 mod hearing;
 mod listeners;
+mod losses;
 mod orders;
 mod parked;
 mod patience;

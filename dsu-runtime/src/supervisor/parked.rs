@@ -5,7 +5,7 @@
 
 use super::builds::KnownBuild;
 use super::run::Supervisor;
-use crate::abi::Parked;
+use crate::abi::{Parked, TWIN_NAME};
 use crate::ids::{Tag, VersionId};
 use crate::update::{BuildIndex, Stage};
 use crate::version::{RepresentationBinding, digest, tuple_name};
@@ -32,6 +32,11 @@ impl ParkedType {
     }
 }
 
+/// Whether a type of this name is what a prepared lens makes ahead.
+fn is_twin(name: &str) -> bool {
+    name.starts_with(TWIN_NAME)
+}
+
 impl KnownBuild {
     /// The parts of its binding that are its own forms, and not those of the version before.
     fn own_parts(&self) -> impl Iterator<Item = &RepresentationBinding> {
@@ -45,9 +50,10 @@ impl KnownBuild {
         parts.filter(move |part| own.contains(&(part.name.clone(), part.digest.clone())))
     }
 
-    /// Tags of its own forms.
+    /// Tags of its own forms, without those of what is made ahead for flips: none of that stays.
     pub(super) fn own_tags(&self) -> BTreeSet<Tag> {
-        self.own_parts().map(|part| part.tag).collect()
+        let parts = self.own_parts().filter(|part| !is_twin(&part.name));
+        parts.map(|part| part.tag).collect()
     }
 
     /// All tags that it is told of.
@@ -135,11 +141,8 @@ impl Supervisor {
     /// itself, only inside of what is parked or in complements.
     fn has_type(&self, name: &str) -> bool {
         let running = self.builds.get(self.life.running());
-        running
-            .manifest
-            .types
-            .iter()
-            .any(|ty| ty.schema.name == name)
+        let mut types = running.manifest.types.iter();
+        !is_twin(name) && types.any(|ty| ty.schema.name == name)
     }
 
     /// What is parked now. While versions are mixed, or the sweep is under way, nobody can tell what is

@@ -61,8 +61,14 @@ pub(super) fn plan(
         manner,
         on_failure,
         one_way: advice.one_way.clone(),
+        filled: advice.filled.clone(),
+        moves: advice.moves.clone(),
     };
-    Ok((plan, format!("{name} ({why})")))
+    let filling = match advice.filled.is_empty() {
+        true => String::new(),
+        false => format!("; first {} is filled", advice.filled.join(", ")),
+    };
+    Ok((plan, format!("{name} ({why}{filling})")))
 }
 
 #[cfg(test)]
@@ -82,7 +88,25 @@ mod tests {
         Advice {
             barrier: Some(why),
             one_way: Some("TOTALS.stats".to_owned()),
-            notes: Vec::new(),
+            ..Advice::default()
+        }
+    }
+
+    // R5
+    #[test]
+    fn what_is_filled_first_is_in_the_plan_and_its_reason() {
+        let advice = Advice {
+            filled: vec!["SHARDS.entries".to_owned()],
+            ..Advice::default()
+        };
+        for mode in [Mode::Auto, Mode::Barrier] {
+            let (plan, strategy) =
+                plan(&asked(mode, None), BuildIndex(1), &advice, 4).expect("possible");
+            assert_eq!(plan.filled, advice.filled);
+            assert!(
+                strategy.contains("first SHARDS.entries is filled"),
+                "{strategy}"
+            );
         }
     }
 

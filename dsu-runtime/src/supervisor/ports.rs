@@ -4,7 +4,7 @@
 //! so that its loop is tested with scripted workers and libraries.
 
 use crate::abi::FleetState;
-use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::ids::{GuardIndex, SweepId, Tag, VersionId, WorkerSlot};
 use crate::sync::{Edges, Mixed};
 use crate::version::{Binding, Manifest, Statics};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -42,6 +42,10 @@ pub trait Memory {
     fn set_mixed(&self, mixed: Option<Mixed>);
     /// Says which versions workers may run (R12).
     fn set_fleet(&self, state: FleetState);
+    /// Says which filling may go on.
+    fn set_filling(&self, fill: Option<SweepId>);
+    /// Whether this filling has all of what it makes for this guard, or nobody has made its items yet.
+    fn is_filled(&self, guard: GuardIndex, fill: SweepId) -> bool;
     /// How full the heap is.
     fn heap(&self) -> HeapFigures;
 }
@@ -107,6 +111,10 @@ pub struct Advice {
     pub barrier: Option<String>,
     /// A `GUARD.item` whose lens goes forward only (R14).
     pub one_way: Option<String>,
+    /// Items that move between guards: which, from where, to where.
+    pub moves: Vec<String>,
+    /// Items (`GUARD.item`) and types whose other form is filled before workers cross.
+    pub filled: Vec<String>,
     /// Anything else that the operator should read.
     pub notes: Vec<String>,
 }
@@ -134,11 +142,6 @@ pub trait Libraries {
     /// The reason for a refusal.
     fn admit(&mut self, manifest: &Manifest, running: Option<VersionId>)
     -> Result<Binding, String>;
-    /// Source text of the frozen types and lens stubs that `new` needs to follow `old`.
-    ///
-    /// # Errors
-    /// Why none can be written.
-    fn frozen_types(&self, old: &Manifest, new: &Manifest) -> Result<String, String>;
 }
 
 /// Both.

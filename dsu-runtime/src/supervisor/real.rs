@@ -5,11 +5,11 @@ use super::ports::{
     Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing, Transforming,
 };
 use crate::abi::{
-    FleetState, FleetWord, GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS, ORDER_OFFSET,
-    ORDER_STRIDE, OrderTable, SlotState, WorkerRecord,
+    FillingWord, FleetState, FleetWord, GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS,
+    ORDER_OFFSET, ORDER_STRIDE, OrderTable, SlotState, WALK_STRIDE, WALKS_OFFSET, WorkerRecord,
 };
 use crate::heap::{self, Activity, HeapAccount, HeapLimits, Regions, Role, objects};
-use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::ids::{GuardIndex, SweepId, Tag, VersionId, WorkerSlot};
 use crate::sync::{self, Edges, Mixed};
 use crate::version::{self, Binding, Manifest, Registry, probe};
 use std::cell::Cell;
@@ -184,6 +184,15 @@ impl Memory for MappedMemory {
         FleetWord::get().store(state);
     }
 
+    fn set_filling(&self, fill: Option<SweepId>) {
+        FillingWord::get().store(fill);
+    }
+
+    fn is_filled(&self, guard: GuardIndex, fill: SweepId) -> bool {
+        let slot = sync::GuardSlot::at(guard);
+        slot.root().items().is_none() || slot.is_swept(fill)
+    }
+
     fn heap(&self) -> HeapFigures {
         let account = HeapAccount::take(Activity::Live);
         HeapFigures {
@@ -256,6 +265,8 @@ impl Libraries for CheckedLibraries {
             .filter(|part| part.passage == version::Passage::ForwardOnly)
             .map(|part| part.name.clone())
             .next();
+        advice.moves = comparison.moves;
+        advice.filled = comparison.filled;
         Ok(advice)
     }
 
@@ -280,14 +291,12 @@ impl Libraries for CheckedLibraries {
         let guards = self.registry.slots_in_use();
         Regions::commit_control(GUARDS_OFFSET, guards as usize * GUARD_STRIDE)
             .map_err(|error| error.to_string())?;
+        Regions::commit_control(WALKS_OFFSET, guards as usize * WALK_STRIDE)
+            .map_err(|error| error.to_string())?;
         if let Some(table) = binding.order_table.and_then(OrderTable::offset) {
             Regions::commit_control(table, ORDER_STRIDE).map_err(|error| error.to_string())?;
         }
         self.guards.set(guards);
         Ok(binding)
-    }
-
-    fn frozen_types(&self, old: &Manifest, new: &Manifest) -> Result<String, String> {
-        Ok(version::xfgen(old, new))
     }
 }

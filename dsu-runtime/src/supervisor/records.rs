@@ -41,12 +41,21 @@ pub struct Record {
     pub to_digest: Option<String>,
     /// `rolling` or `barrier`, and why.
     pub strategy: String,
+    /// Items (`GUARD.item`) and types whose other form was filled before workers crossed.
+    #[serde(default)]
+    pub filled: Vec<String>,
+    /// How long that took in milliseconds, if it came to its end.
+    #[serde(default)]
+    pub filled_ms: Option<u64>,
     /// In the order in which they happened.
     pub crossings: Vec<CrossingRecord>,
     /// `committed`, `refused`, `rolled-back`, or `under way` (also if the supervisor died then).
     pub outcome: String,
     /// Why it was refused or rolled back.
     pub reason: String,
+    /// Parts of values that took defaults, since nothing was kept of them (R10).
+    #[serde(default)]
+    pub lossy: Vec<String>,
     /// Values that had no form in the version that ran at the end (R13).
     #[serde(default)]
     pub parked: Vec<ParkedType>,

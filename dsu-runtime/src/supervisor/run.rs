@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_WANTED: u64 = 16_384;
 /// Early deaths in one slot after which a version that never ran is given up.
 const START_ATTEMPTS: u32 = 5;
+/// How often is looked whether dead workers may be replaced again.
+const HELD: Duration = Duration::from_millis(20);
 /// A moment far enough away to be never.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -42,6 +44,8 @@ pub(super) struct Supervisor {
     pub(super) announced: Announced,
     /// Builds that some worker ran.
     pub(super) ran: BTreeSet<BuildIndex>,
+    /// Builds to whose forms values were brought, the last one last (R10).
+    pub(super) stops: Vec<BuildIndex>,
     /// What the last committed update came from.
     pub(super) previous: Option<BuildIndex>,
     pub(super) underway: Option<Underway>,
@@ -107,6 +111,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
         life: Life::new(first),
         announced: Announced::default(),
         ran: BTreeSet::from([first]),
+        stops: vec![first],
         previous: None,
         underway: None,
         timer: None,
@@ -142,6 +147,7 @@ impl Supervisor {
     /// Everything that time alone brings about.
     fn housekeeping(&mut self, now: Instant) -> Result<(), String> {
         match self.draining {
+            None if self.life.holds_replacements() => {}
             None => self.fill_seats(now)?,
             Some(_) => self.hurry_drain(now),
         }
@@ -235,6 +241,10 @@ impl Supervisor {
             watched.push((process, PollFlags::POLLIN, Wake::Process(slot)));
         }
         let mut until = self.fleet.deadline(now).min(now + NEVER);
+        if self.life.holds_replacements() {
+            // A seat that is to be filled is due all the time.
+            until = until.max(now + HELD);
+        }
         if let Some(probe) = probe {
             until = until.min(now + probe.timeout());
         }
@@ -332,7 +342,9 @@ impl Supervisor {
         self.life = life;
         self.announce_mixed();
         self.announce_fleet();
+        self.ports.memory.set_filling(self.life.may_fill());
         self.watch_sweep();
+        self.watch_filling();
         for effect in effects {
             match effect {
                 Effect::Send(slot, order) => self.order(slot, order),
@@ -382,7 +394,20 @@ impl Supervisor {
             },
             Order::Go => ToWorker::Go,
             Order::Revert => ToWorker::Revert,
+            Order::Move { from, to } => {
+                let (from, to) = (build(from), build(to));
+                let forward = to.version > from.version;
+                ToWorker::Move {
+                    newer: if forward { to.digest } else { from.digest },
+                    forward,
+                }
+            }
             Order::Sweep(sweep) => ToWorker::Sweep(sweep, self.parked_in_sweep()),
+            Order::Fill(fill, index) => ToWorker::Fill {
+                fill,
+                digest: build(index).digest,
+            },
+            Order::Rest => ToWorker::Rest,
             Order::Forget(index) => ToWorker::Forget {
                 digest: build(index).digest,
             },

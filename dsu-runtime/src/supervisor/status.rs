@@ -1,5 +1,6 @@
 //! How a server stands, for people and for programs.
 
+use super::admission::lossy_text;
 use super::figures::{bytes_text, other_threads};
 use super::parked::ParkedType;
 use super::run::Supervisor;
@@ -63,12 +64,35 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         let _ = write!(text, " ({remark})");
     }
     text.push_str(&table);
+    let filling = server.filling_figures();
+    if let Some(filling) = &filling {
+        let _ = write!(
+            text,
+            "\nfilling: {} of {} guards",
+            filling.done, filling.all
+        );
+        if let Some(eta) = filling.eta {
+            let _ = write!(text, ", done in about {:.1} s", eta.as_secs_f64());
+        }
+    }
     let sweep = server.sweep_figures();
     if let Some(sweep) = &sweep {
         let _ = write!(text, "\nsweep: {} elements left", sweep.left);
         if let Some(eta) = sweep.eta {
             let _ = write!(text, ", done in about {:.1} s", eta.as_secs_f64());
         }
+    }
+    let lossy = server
+        .underway
+        .as_ref()
+        .map(|underway| &underway.record.lossy);
+    let lossy = lossy.cloned().unwrap_or_default();
+    if !lossy.is_empty() {
+        let _ = write!(
+            text,
+            "\n{}: takes defaults by this update: nothing is kept of it any more, or ever was",
+            lossy_text(&lossy)
+        );
     }
     let parked = server.parked();
     if !parked.is_empty() {
@@ -132,10 +156,16 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
         "target_listeners": later,
         "closing": leaving,
         "arguments": running.build.arguments,
+        "filling": filling.map(|filling| json!({
+            "done": filling.done,
+            "guards": filling.all,
+            "eta_s": filling.eta.map(|eta| eta.as_secs_f64()),
+        })),
         "sweep": sweep.map(|sweep| json!({
             "left": sweep.left,
             "eta_s": sweep.eta.map(|eta| eta.as_secs_f64()),
         })),
+        "lossy": lossy,
         "parked": parked,
         "poisoned": poisoned,
         "lock_order": conflicts,
@@ -182,6 +212,7 @@ pub(super) fn blocking(server: &Supervisor) -> (String, Value) {
             .map(|(_, what)| match what {
                 Waiting::ToStart => "has yet to start",
                 Waiting::ToLoad => "has yet to load the new version",
+                Waiting::ToFill => "has yet to begin with filling",
                 Waiting::ToCross => "has yet to cross",
                 Waiting::ForTheBarrier => "is not at the barrier",
                 Waiting::ToAnswer => "does not answer after probation",

@@ -93,6 +93,33 @@ fn what_cannot_be_loaded_or_compared_is_refused_and_changes_nothing() {
     );
 }
 
+// R5
+#[test]
+fn what_is_to_be_filled_is_filled_before_anybody_crosses_or_takes_the_update_back() {
+    let server = Server::serving("fills");
+    let (verdict, text) = server.update("2 fills no-room", |_| {});
+    assert_eq!(verdict, Verdict::RolledBack, "{text}");
+    assert!(
+        text.contains("cannot fill the other form: guard A, no room"),
+        "{text}"
+    );
+    assert_eq!(on_version(&server.status(), 1), 3);
+    let (verdict, text) = server.update("2 fills", |_| {});
+    assert_eq!(verdict, Verdict::Accepted, "{text}");
+    // The record is written behind the answer, and before the next one.
+    assert_eq!(on_version(&server.status(), 2), 3);
+    let records = read_records(&server.folder.join("s.sock.run"));
+    let [failed, done] = &records[..] else {
+        panic!("{records:?}");
+    };
+    assert_eq!(
+        (&failed.filled[..], failed.filled_ms),
+        (&["A.b".to_owned()][..], None)
+    );
+    assert!(failed.crossings.is_empty());
+    assert!(done.filled_ms.is_some() && done.strategy.contains("first A.b is filled"));
+}
+
 // R28, R32
 #[test]
 fn a_canary_that_dies_takes_the_update_back_and_its_replacement_runs_the_old_version() {

@@ -1,6 +1,7 @@
 //! What clients and signals ask for, and what they are told: from a request to events of the update's
 //! life, and from its answers to verdicts and records.
 
+use super::admission::lossy_text;
 use super::control::ClientId;
 use super::parked::ParkedType;
 use super::plan::check_seconds;
@@ -9,15 +10,16 @@ use super::protocol::{Reply, Request, UpdateRequest, Verdict};
 use super::records::{CrossingRecord, Record, read_records, write_record};
 use super::run::Supervisor;
 use super::status;
-use crate::ids::WorkerSlot;
+use crate::ids::{SweepId, WorkerSlot};
 use crate::update::{Answer, BuildIndex, Event, Stage, TimerKind};
 use crate::worker::ToWorker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DEFAULT_TIMEOUT_S: f64 = 30.0;
 const DEFAULT_PROBATION_S: f64 = 1.0;
-/// A canary that is in the middle of a command is given so long to end it, whatever the probation.
-const SHORTEST_LAST_ANSWER_S: f64 = 1.0;
+/// A canary that is in the middle of a command, or that a machine with too much to do keeps waiting, is
+/// given so long to end it, whatever the probation.
+const SHORTEST_LAST_ANSWER_S: f64 = 5.0;
 
 /// An update that is under way, as far as people are concerned.
 pub(super) struct Underway {
@@ -35,6 +37,8 @@ pub(super) struct Underway {
     pub(super) record: Record,
     /// The running build was given another binding: workers take it before they load the new one.
     pub(super) rebinds: bool,
+    /// The filling that the update waits for, or waited for last, and when it began.
+    pub(super) filling: Option<(SweepId, Instant)>,
     /// Which way the sweep goes, when it began, and what it had before it then.
     pub(super) sweep: Option<(Stage, Instant, u64)>,
 }
@@ -142,6 +146,7 @@ impl Supervisor {
             began: Instant::now(),
             record,
             rebinds: false,
+            filling: None,
             sweep: None,
         });
         self.keep_record();
@@ -274,6 +279,7 @@ impl Supervisor {
             ),
         };
         if answer == Answer::Committed {
+            self.note_stop(Stage::Idle);
             self.previous = Some(underway.from);
         }
         if let Answer::Refused(why) | Answer::RolledBack(why) = &answer {
@@ -286,6 +292,10 @@ impl Supervisor {
                 "{text}; parked: {}",
                 ParkedType::list(&underway.record.parked)
             ),
+        };
+        let text = match verdict {
+            Verdict::Accepted => text + &and_lossy(&underway.record.lossy),
+            Verdict::Refused | Verdict::RolledBack => text,
         };
         underway.record.outcome = outcome.to_owned();
         tracing::info!("update {outcome}: {text}");
@@ -316,18 +326,20 @@ impl Supervisor {
         let Some(underway) = &mut self.underway else {
             return;
         };
+        let lossy = &underway.record.lossy;
         let text = format!(
-            "v{} to v{}, {}: see dsu status",
+            "v{} to v{}, {}: see dsu status{}",
             underway.record.from_version,
             underway.record.to_version.unwrap_or_default(),
-            underway.record.strategy
+            underway.record.strategy,
+            and_lossy(lossy)
         );
         tracing::info!("update accepted: {text}");
+        let data = serde_json::json!({ "lossy": lossy });
         if !underway.asked.wait
             && let Some(client) = underway.client.take()
         {
-            self.control
-                .reply(client, &Reply::answer(Verdict::Accepted, text));
+            self.control.reply(client, &Reply::data(text, data));
         }
         self.keep_record();
     }
@@ -400,6 +412,14 @@ impl Supervisor {
     }
 }
 
+/// The end of an answer, where an update loses something.
+fn and_lossy(lossy: &[String]) -> String {
+    match lossy.is_empty() {
+        true => String::new(),
+        false => format!("; {}", lossy_text(lossy)),
+    }
+}
+
 /// How long a timer runs, with what the operator asked for in seconds.
 fn duration(kind: TimerKind, timeout: Option<f64>, probation: Option<f64>) -> Duration {
     let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT_S);
@@ -422,9 +442,9 @@ mod tests {
             let time = duration(TimerKind::LastAnswer, timeout, probation);
             time.as_secs_f64()
         };
-        assert_eq!(last(None, None), 1.0);
-        assert_eq!(last(None, Some(0.0)), 1.0);
-        assert_eq!(last(None, Some(5.0)), 5.0);
+        assert_eq!(last(None, None), 5.0);
+        assert_eq!(last(None, Some(0.0)), 5.0);
+        assert_eq!(last(None, Some(7.0)), 7.0);
         assert_eq!(last(None, Some(3600.0)), DEFAULT_TIMEOUT_S);
         assert_eq!(last(Some(0.2), Some(5.0)), 0.2);
     }

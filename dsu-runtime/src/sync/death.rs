@@ -38,7 +38,8 @@ pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
     let slots = (0..guards).chain(objects::known_slots()).map(GuardIndex);
     let cells = slots.map(|index| (CellIndex(index.0), &GuardSlot::at(index).lock));
     recover(&seat, cells, |CellIndex(index)| {
-        if record.flipping.load(Ordering::Acquire) != index + 1 {
+        let flipping = record.flipping.load(Ordering::Acquire);
+        if flipping != index + 1 && flipping != WorkerRecord::FLIPPING_ALL {
             GuardSlot::at(GuardIndex(index)).poison();
             recovered.poisoned.push(GuardIndex(index));
         }

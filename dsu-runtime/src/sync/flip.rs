@@ -9,7 +9,8 @@ use super::object;
 use super::slot::{GuardSlot, Root};
 use super::{Class, GuardMutex, Name};
 use crate::abi::{
-    ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind, WorkerContext,
+    ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind,
+    WorkerContext, WorkerRecord,
 };
 use crate::error::{AccessError, LockError};
 use crate::heap;
@@ -43,28 +44,51 @@ fn flip(
     let record = WorkerContext::current().record();
     let class = Class::of_tag(u64::from(expected.0));
     let root = slot.root();
-    record.flipping.store(slot.index().0 + 1, Ordering::Release);
-    slot.lock.transforming(class);
-    let started = Nanos::now();
-    // SAFETY: the root is a live box in roots, and this worker holds its lock.
-    let flipped = unsafe {
-        heap::convert_root(root.word(), expected, slot.root_address(), |word| {
-            slot.publish(Root::from_word(word))
-        })
-    };
-    match flipped {
-        Ok(()) => {
-            slot.lock.transformed(class, Nanos::now().since(started));
-            record.flips.fetch_add(1, Ordering::Relaxed);
+    let flipped = leaving_it_sound(slot, || {
+        slot.lock.transforming(class);
+        let started = Nanos::now();
+        // SAFETY: the root is a live box in roots, and this worker holds its lock. What can be made
+        // ahead is made in place, before the conversion would copy it to write to it.
+        let flipped = unsafe {
+            heap::prepare_now(root.word(), expected).and_then(|()| {
+                heap::convert_root(root.word(), expected, slot.root_address(), |word| {
+                    slot.publish(Root::from_word(word))
+                })
+            })
+        };
+        match flipped {
+            Ok(()) => {
+                slot.lock.transformed(class, Nanos::now().since(started));
+                record.flips.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => slot.lock.transform_failed(class),
         }
-        Err(_) => slot.lock.transform_failed(class),
-    }
-    record.flipping.store(0, Ordering::Release);
+        flipped
+    });
     flipped.map_err(|error| explain(cell, root.tag(), expected, error))?;
     Ok(slot
         .root()
         .items()
         .expect("a root that was just published has items"))
+}
+
+/// With the lock held: work after which the items are sound wherever the worker dies in it, so that the
+/// guard is not poisoned then.
+pub(super) fn leaving_it_sound<T>(slot: &GuardSlot, work: impl FnOnce() -> T) -> T {
+    let flipping = &WorkerContext::current().record().flipping;
+    flipping.store(slot.index().0 + 1, Ordering::Release);
+    let done = work();
+    flipping.store(0, Ordering::Release);
+    done
+}
+
+/// As [`leaving_it_sound`], of all guards whose locks are taken and released in it.
+pub(crate) fn leaving_all_sound<T>(work: impl FnOnce() -> T) -> T {
+    let flipping = &WorkerContext::current().record().flipping;
+    flipping.store(WorkerRecord::FLIPPING_ALL, Ordering::Release);
+    let done = work();
+    flipping.store(0, Ordering::Release);
+    done
 }
 
 fn explain(cell: &GuardCell, from: Tag, to: Tag, error: AccessError) -> LockError {
@@ -124,8 +148,10 @@ fn fill(
 ) -> Result<(), AccessError> {
     let mut error = ErrorText::default();
     for (field, item) in fields.iter().zip(guard.items) {
-        // SAFETY: the tuple has the layout of this guard's schema, and each field has its own bytes.
-        let status = unsafe { (item.init)(tuple.as_ptr().add(field.offset as usize), &mut error) };
+        let tuple = tuple.as_ptr();
+        // SAFETY: the tuple has the layout of this guard's schema, each field has its own bytes, and those
+        // before this one are made.
+        let status = unsafe { (item.init)(tuple, tuple.add(field.offset as usize), &mut error) };
         if status != ConversionStatus::Done {
             let reason = format!("item {} has no first value: {}", field.name, error.get());
             return Err(AccessError::Failed(reason));

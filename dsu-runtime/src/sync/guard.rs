@@ -9,10 +9,11 @@ use super::flip;
 use super::party::{Class, Name, Seat};
 use super::patience::{self, Patience};
 use super::slot::{GuardSlot, Root};
-use crate::abi::{GuardCell, WorkerContext};
-use crate::error::{Deadlock, DeadlockCause, LockError};
-use crate::heap;
-use crate::ids::Tag;
+use crate::abi::{GuardCell, MAX_STATIC_GUARDS, WorkerContext};
+use crate::error::{AccessError, Deadlock, DeadlockCause, LockError, RcError};
+use crate::heap::delta::Progress;
+use crate::heap::{self, Element, SharedRc, rc};
+use crate::ids::{GuardIndex, Tag};
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
 use std::marker::PhantomData;
@@ -125,7 +126,8 @@ impl<I: 'static> GuardMutex<I> {
         unsafe { &*(self.cell.slot.load(Ordering::Relaxed) as *const GuardSlot) }
     }
 
-    fn expected(&self) -> Tag {
+    /// The form that this version's code was compiled for.
+    pub(crate) fn expected(&self) -> Tag {
         self.cell.expected()
     }
 
@@ -191,14 +193,16 @@ impl<I: 'static> GuardMutex<I> {
                 patience::await_turn(slot, &self.cell, cx, patience)?;
             }
         }
+        // Before the items are made or brought: what is made meanwhile is made under this guard.
+        cx.context().took(slot.address());
         match flip::bring(slot, &self.cell, self.expected()) {
             Ok(items) => {
                 let root = slot.root().word();
                 self.cell.known_root.store(root, Ordering::Relaxed);
-                cx.context().took(slot.address());
                 Ok(Guard::over(slot, items.cast()))
             }
             Err(error) => {
+                cx.context().released(slot.address());
                 self.give_back(slot, cx);
                 Err(error)
             }
@@ -287,7 +291,103 @@ impl<'g, I> Guard<'g, I> {
     }
 }
 
+impl GuardMutex<()> {
+    /// Its name, with its place in a family.
+    pub(crate) fn name(&self) -> String {
+        flip::describe(&self.cell)
+    }
+
+    /// Acquires the lock for a walk that takes the items as they are, in the form that this cell expects
+    /// and in no other. Waits for at most `timeout`; never transforms.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`], also where the items are in another form by then;
+    /// [`LockError::Poisoned`].
+    pub(crate) fn lock_as_it_is<'g>(
+        &'static self,
+        cx: &'g Worker,
+        timeout: Duration,
+    ) -> Result<Guard<'g, ()>, LockError> {
+        let slot = self.slot();
+        if !slot.lock.try_acquire_fast(cx.name()) {
+            let patience = Patience::Until(Nanos::now().after(timeout));
+            patience::acquire(slot, &self.cell, cx, patience)?;
+        }
+        let root = slot.root();
+        let error = match root.items() {
+            _ if slot.is_poisoned() => LockError::Poisoned(flip::describe(&self.cell)),
+            Some(items) if root.tag() == self.expected() => {
+                cx.context().took(slot.address());
+                return Ok(Guard::over(slot, items.cast()));
+            }
+            _ => LockError::TimedOut(flip::describe(&self.cell)),
+        };
+        self.give_back(slot, cx);
+        Err(error)
+    }
+}
+
+impl GuardMutex<()> {
+    /// Acquires the lock for who moves items between guards while nobody else runs: in whatever form the
+    /// items are, and also where nobody has made them yet.
+    ///
+    /// # Errors
+    /// [`LockError::Poisoned`], [`LockError::TimedOut`].
+    pub(crate) fn lock_to_move<'g>(
+        &'static self,
+        cx: &'g Worker,
+        timeout: Duration,
+    ) -> Result<Guard<'g, ()>, LockError> {
+        let slot = self.slot();
+        if !slot.lock.try_acquire_fast(cx.name()) {
+            let patience = Patience::Until(Nanos::now().after(timeout));
+            patience::acquire(slot, &self.cell, cx, patience)?;
+        }
+        if slot.is_poisoned() {
+            self.give_back(slot, cx);
+            return Err(LockError::Poisoned(flip::describe(&self.cell)));
+        }
+        cx.context().took(slot.address());
+        Ok(Guard::over(slot, NonNull::dangling()))
+    }
+}
+
 impl<I> Guard<'_, I> {
+    /// A new shared node that belongs to this guard: for sections in which several are held.
+    ///
+    /// # Errors
+    /// `HeapFull`; the value is dropped.
+    pub fn share<T: Element>(guard: &Self, value: T) -> Result<SharedRc<T>, RcError> {
+        SharedRc::of_guard(value, guard.slot.index())
+    }
+
+    /// Which guard it is.
+    pub(crate) fn index(&self) -> GuardIndex {
+        self.slot.index()
+    }
+
+    /// Works until then on what the conversion of the tuple to form `to` takes up. A worker that dies in
+    /// it leaves the guard sound.
+    ///
+    /// # Errors
+    /// See `heap::prepare_box`.
+    pub(crate) fn prepare(&mut self, to: Tag, until: Nanos) -> Result<Progress, AccessError> {
+        let word = self.slot.root().word();
+        // SAFETY: the root is a live box whose lock this worker holds.
+        flip::leaving_it_sound(self.slot, || unsafe { heap::prepare_box(word, to, until) })
+    }
+
+    /// Works until then on dropping what was made ahead of conversions of the tuple. A worker that dies in
+    /// it leaves the guard sound.
+    ///
+    /// # Errors
+    /// See `heap::discard_twins`.
+    pub(crate) fn discard_twins(&mut self, until: Nanos) -> Result<Progress, AccessError> {
+        let word = self.slot.root().word();
+        // SAFETY: as for `prepare`.
+        flip::leaving_it_sound(self.slot, || unsafe { heap::discard_twins(word, until) })
+    }
+
     /// Drops what the tuple's box keeps for versions that cannot come back (R10).
     pub(crate) fn drop_outdated(&mut self) {
         // SAFETY: the root is a live box whose lock this worker holds.
@@ -336,6 +436,22 @@ impl<I> Drop for Guard<'_, I> {
     }
 }
 
+/// Before a worker sleeps: counts down the handles to shared nodes that it dropped outside of their
+/// guard, where that guard is free. What is not to be had now waits for the next time.
+pub(crate) fn settle_handles(cx: &Worker) {
+    if !cx.context().owes(WorkerContext::OWES_HANDLES) {
+        return;
+    }
+    let of_statics = |index: &GuardIndex| (index.0 as usize) < MAX_STATIC_GUARDS;
+    for index in rc::owed_guards().into_iter().filter(of_statics) {
+        let slot = GuardSlot::at(index);
+        if !slot.is_poisoned() && slot.lock.try_acquire(cx.name(), slot.class()) {
+            cx.context().took(slot.address());
+            release_slow(slot);
+        }
+    }
+}
+
 /// A release that owes more than the lock word: while other guards are held, while there are copies to
 /// be freed with the last one, and in a panic.
 #[cold]
@@ -344,6 +460,16 @@ fn release_slow(slot: &'static GuardSlot) {
     let context = WorkerContext::current();
     if std::thread::panicking() {
         slot.poison();
+    }
+    if context.owes(WorkerContext::OWES_BORROWS) && rc::is_open(slot.index()) {
+        // Somebody further out still has a value of it: the guard is leaked, and found so (R18).
+        return tracing::error!(
+            slot = slot.index().0,
+            "a guard was dropped while a shared node of it is read or edited: it stays locked"
+        );
+    }
+    if context.owes(WorkerContext::OWES_HANDLES) && !std::thread::panicking() {
+        rc::settle(slot.index());
     }
     let left = context.released(slot.address());
     if heap::has_scratch() {

@@ -38,6 +38,7 @@ pub use recovery::recover;
 pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
 
-pub(crate) use flip::{erased, held_guards, sorted_guards};
-pub(crate) use object::{Pinned, describe};
+pub(crate) use flip::{erased, held_guards, leaving_all_sound, sorted_guards};
+pub(crate) use guard::settle_handles;
+pub(crate) use object::{Pinned, describe, lock_as_it_is};
 pub(crate) use order::record_into;

@@ -165,6 +165,19 @@ pub(super) fn cell_of(index: GuardIndex, expected: Tag) -> GuardCell {
     cell
 }
 
+/// The lock of this slot, for a walk that takes what it guards in the form that it is in. Waits for
+/// `timeout` at the most.
+pub(crate) fn lock_as_it_is<'g>(
+    index: GuardIndex,
+    cx: &'g Worker,
+    form: Tag,
+    timeout: Duration,
+) -> Result<Guard<'g, ()>, LockError> {
+    let cell = cell_of(index, form);
+    // SAFETY: as for `Pinned::lock`.
+    flip::erased(unsafe { &*std::ptr::from_ref(&cell) }).lock_as_it_is(cx, timeout)
+}
+
 /// What an object is called, where its cell is all that is known.
 pub(super) fn describe_at(cell: &GuardCell) -> String {
     let address = cell.slot.load(Ordering::Relaxed);

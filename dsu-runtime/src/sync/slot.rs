@@ -84,7 +84,7 @@ impl GuardSlot {
     }
 
     /// Where its root word is.
-    pub(super) fn root_address(&self) -> usize {
+    pub(crate) fn root_address(&self) -> usize {
         std::ptr::from_ref(&self.root).addr()
     }
 

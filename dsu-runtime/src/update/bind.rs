@@ -2,17 +2,18 @@
 //! it knows of each representation, and lays out the transformers between it and its neighbour.
 #![allow(unsafe_code)] // writes the table of representations
 
-use super::layout::TupleLayout;
+use super::layout::{Passing, Traffic, TupleLayout};
+use super::moved::{self, Mover};
 use super::tuple::Plan;
 use crate::abi::{
     CONTROL_ADDR, Conversion, ConversionStatus, Converter, ErrorText, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, LensPolicy, Node, Representation, TransformerRegistration,
-    TypeRegistration, TypeSchema,
+    GuardRegistration, LensDirections, LensPolicy, Node, PrepareStatus, Representation,
+    TransformerRegistration, TwinFn, TwinTask, TypeRegistration, TypeSchema,
 };
 use crate::heap;
 use crate::ids::{GuardIndex, Tag, VersionId};
 use crate::sync;
-use crate::version::{Binding, digest, fields};
+use crate::version::{Binding, GuardManifest, digest, fields, guard_manifest, moves, successor};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -27,9 +28,15 @@ pub fn bind(binding: &Binding) -> Result<(), String> {
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;
     bind_lenses(&tags, binding.version)?;
+    let own: Vec<GuardManifest> = inventory::iter::<GuardRegistration>
+        .into_iter()
+        .map(guard_manifest)
+        .collect();
+    let mut movers = Vec::new();
     for guard in inventory::iter::<GuardRegistration> {
-        bind_guard(guard, binding, &tags)?;
+        movers.extend(bind_guard(guard, binding, &tags, &own)?);
     }
+    moved::set_movers(movers);
     sync::record_into(binding.order_table);
     Ok(())
 }
@@ -104,6 +111,7 @@ fn bind_same(registration: &TypeRegistration, tag: Tag, same: &[Tag]) {
             complement_align: 1,
             call: Some(take_as_it_is),
             environment: size as usize as *const c_void,
+            twin: None,
             drop_complement: None,
             visit_complement: None,
         };
@@ -159,6 +167,7 @@ pub(super) fn walk_as_this_library() {
 /// Puts a converter into the entry of `from`, in place of one to the same target, or the oldest.
 fn add_converter(from: Tag, converter: Converter) {
     let entry = entry(from);
+    entry.has_twins |= converter.twin.is_some();
     let place = entry
         .converters
         .iter()
@@ -198,15 +207,56 @@ fn bind_lenses(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
             complement_align: (lens.complement)().align as u32,
             call: Some(if forward { lens.forward } else { lens.backward }),
             environment,
+            twin: lens
+                .prepare
+                .map(|_| if forward { twin_of_left } else { twin_of_right } as TwinFn),
             drop_complement: Some(drop_complement),
             visit_complement: Some(visit_complement),
         };
         add_converter(older, converter(newer, true));
         if (lens.directions)() == LensDirections::Both {
             add_converter(newer, converter(older, false));
+        } else if lens.prepare.is_some() {
+            add_converter(newer, converter(older, false).of_twin_only());
         }
     }
     Ok(())
+}
+
+/// # Safety
+/// See [`TwinFn`]; `environment` is the registration of a prepared lens, and `value` one of its left type.
+unsafe extern "C" fn twin_of_left(
+    environment: *const c_void,
+    task: TwinTask,
+    value: *mut u8,
+    until_ns: u64,
+    error: &mut ErrorText,
+) -> PrepareStatus {
+    // SAFETY: `bind_lenses` pairs this function with a registration, which is a static.
+    let lens = unsafe { &*environment.cast::<TransformerRegistration>() };
+    match lens.prepare.map(|calls| calls.on_left(task)) {
+        // SAFETY: by the caller.
+        Some(call) => unsafe { call(value, until_ns, error) },
+        None => PrepareStatus::Done,
+    }
+}
+
+/// # Safety
+/// As for [`twin_of_left`], of the right type.
+unsafe extern "C" fn twin_of_right(
+    environment: *const c_void,
+    task: TwinTask,
+    value: *mut u8,
+    until_ns: u64,
+    error: &mut ErrorText,
+) -> PrepareStatus {
+    // SAFETY: as for `twin_of_left`.
+    let lens = unsafe { &*environment.cast::<TransformerRegistration>() };
+    match lens.prepare.map(|calls| calls.on_right(task)) {
+        // SAFETY: by the caller.
+        Some(call) => unsafe { call(value, until_ns, error) },
+        None => PrepareStatus::Done,
+    }
 }
 
 /// From here on boxes of this type are made only as the lens allows (R12).
@@ -238,11 +288,41 @@ unsafe extern "C" fn visit_complement(
     }
 }
 
+/// What this guard gives to others of this library, or gets from them (R4).
+fn traffic<'a>(
+    guard: &GuardRegistration,
+    older: &'a [GuardManifest],
+    own: &'a [GuardManifest],
+) -> Traffic<'a> {
+    let named = |name: &str| {
+        let mut guards = inventory::iter::<GuardRegistration>.into_iter();
+        guards
+            .find(|other| other.name == name)
+            .map(|other| other.name)
+    };
+    let mut traffic = Traffic::default();
+    for item in moves(older, own).0 {
+        let Some(from) = successor(item.from, own).and_then(|from| named(&from.name)) else {
+            continue;
+        };
+        if item.to.1.name == guard.name {
+            traffic.arriving.push(Passing { item, other: from });
+        } else if from == guard.name
+            && let Some(other) = named(&item.to.1.name)
+        {
+            traffic.leaving.push(Passing { item, other });
+        }
+    }
+    traffic
+}
+
+/// Binds a guard; what is to be known of it where items move between it and others.
 fn bind_guard(
     guard: &'static GuardRegistration,
     binding: &Binding,
     tags: &Tags<'_>,
-) -> Result<(), String> {
+    own: &[GuardManifest],
+) -> Result<Option<Mover>, String> {
     let bound = binding
         .guards
         .iter()
@@ -271,37 +351,57 @@ fn bind_guard(
     entry.visit = Some(guard.visit);
     entry.init_item = Some(init_item);
     entry.items = std::ptr::from_ref(guard).cast();
-    let Some(older) = &binding.older else {
-        return Ok(());
+    let Some(older_version) = &binding.older else {
+        return Ok(None);
     };
     let former = if guard.renamed_from.is_empty() {
         guard.name
     } else {
         guard.renamed_from
     };
-    let Some(older) = older
+    let Some(older) = older_version
         .guards
         .iter()
         .find(|g| g.name == former || g.name == guard.name)
     else {
-        return Ok(());
+        return Ok(None);
     };
     // Under the name that it had: a renamed guard has another representation even if nothing else changed.
     let older_tag = tags
         .get(&guard_name(&older.name), &older.items)
         .ok_or_else(|| format!("the older {} has no tag", older.name))?;
     if older_tag != bound.tag {
-        let layout = TupleLayout::of(guard, &older.items, &schema)?;
+        let traffic = traffic(guard, &older_version.guards, own);
+        let layout = TupleLayout::of(guard, &older.items, &schema, &traffic)?;
         let convert = |from: Tag, to: Tag, forward| {
             let plan = kept_plan(from, to, || layout.plan(forward, to));
-            add_converter(from, plan.converter(to, forward));
+            add_converter(from, plan.converter(to));
         };
         convert(older_tag, bound.tag, true);
+        let back = || kept_plan(bound.tag, older_tag, || layout.plan(false, older_tag));
         if layout.both_ways {
             convert(bound.tag, older_tag, false);
+        } else if back().has_twins() {
+            let back = back().converter(older_tag);
+            add_converter(bound.tag, back.of_twin_only());
+        }
+        let forward = kept_plan(older_tag, bound.tag, || layout.plan(true, bound.tag));
+        if forward.is_moving() {
+            return Ok(Some(Mover {
+                guard,
+                forward,
+                backward: layout.both_ways.then(back),
+                older: (older_tag, offsets(&older.items)),
+                newer: (bound.tag, offsets(&schema)),
+            }));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Where the items of a tuple are, in the order of their declaration.
+fn offsets(items: &TypeSchema) -> Vec<u64> {
+    fields(items).iter().map(|item| item.offset).collect()
 }
 
 thread_local! {
@@ -320,11 +420,12 @@ fn kept_plan(from: Tag, to: Tag, make: impl FnOnce() -> Plan) -> &'static Plan {
 }
 
 /// # Safety
-/// `items` is a guard of this library, `target` has room for its item at `offset`.
+/// `items` is a guard of this library; `tuple` is one of its tuples in the making, with room for the item at
+/// `offset` and all those in their places that are declared before it.
 unsafe extern "C" fn init_item(
     items: *const c_void,
     offset: u64,
-    target: *mut u8,
+    tuple: *mut u8,
     error: &mut ErrorText,
 ) -> ConversionStatus {
     // SAFETY: `bind_guard` pairs this function with a registration, which is a static.
@@ -333,7 +434,7 @@ unsafe extern "C" fn init_item(
     let mut items = fields(&schema).iter().zip(guard.items);
     match items.find(|(field, _)| field.offset == offset) {
         // SAFETY: by the caller.
-        Some((_, item)) => unsafe { (item.init)(target, error) },
+        Some((_, item)) => unsafe { (item.init)(tuple, tuple.add(offset as usize), error) },
         None => {
             error.set("there is no such item");
             ConversionStatus::Failed

@@ -1,9 +1,10 @@
 //! The heap check: walks everything that the guards reach and holds it against the allocator's account.
 
+use super::nodes::Nodes;
 use crate::abi::{GuardCell, MAX_STATIC_GUARDS};
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate, ObjectId};
-use crate::heap::{self, Activity, BlockMap, HeapAccount, Visitor};
+use crate::heap::{self, Activity, BlockMap, HeapAccount, NodeHandle, Visitor};
 use crate::ids::{GuardIndex, Tag};
 use crate::sync::{self, Guard, GuardSlot, Pinned};
 use crate::worker::Worker;
@@ -145,12 +146,8 @@ fn attempt(cells: &[&'static GuardCell]) -> Outcome {
             locked => of_objects.extend(checker.take(locked)),
         }
     }
-    guards
-        .iter_mut()
-        .for_each(|guard| guard.visit(&mut checker));
-    of_objects
-        .iter_mut()
-        .for_each(|guard| guard.visit(&mut checker));
+    guards.iter_mut().for_each(|guard| checker.walk(guard));
+    of_objects.iter_mut().for_each(|guard| checker.walk(guard));
     let (lost, quiet) = checker.count(&states);
     Outcome {
         checker,
@@ -162,6 +159,9 @@ fn attempt(cells: &[&'static GuardCell]) -> Outcome {
 #[derive(Default)]
 struct Checker {
     blocks: BlockMap,
+    /// Behind which the walk is.
+    guard: GuardIndex,
+    nodes: Nodes,
     /// Objects whose owners were reached.
     objects: BTreeSet<ObjectId>,
     /// Something could not be walked: what nobody reaches may be in there.
@@ -181,12 +181,23 @@ impl Checker {
         None
     }
 
+    /// Walks what a guard guards: its items, then the nodes that they lead to.
+    fn walk(&mut self, guard: &mut Guard<'_, ()>) {
+        self.guard = guard.index();
+        guard.visit(self);
+        while let Some(node) = self.nodes.next() {
+            node.show_value(self);
+        }
+    }
+
     /// After the walk, with all guards held: what the allocator says, and what nobody reached. `before`
     /// are the states of all objects before the walk.
     fn count(&mut self, before: &[u64]) -> (Vec<ObjectId>, Quiet) {
         for finding in HeapAccount::take(Activity::Live).findings {
             self.damage(&finding);
         }
+        let of_nodes: Vec<String> = self.nodes.findings().collect();
+        of_nodes.iter().for_each(|finding| self.damage(finding));
         let blocks = self.blocks.unreached();
         let fates: Vec<_> = objects::known_slots()
             .map(|index| objects::fate(GuardIndex(index)))
@@ -220,6 +231,12 @@ impl Visitor for Checker {
 
     fn versioned(&mut self, word: &mut u64, _: Tag) {
         heap::show_content(*word, self);
+    }
+
+    fn node(&mut self, handle: NodeHandle) {
+        if let Err(what) = self.nodes.meet(&handle, self.guard, &mut self.blocks) {
+            self.damage(&what);
+        }
     }
 
     fn object(&mut self, id: ObjectId) {

@@ -18,7 +18,7 @@ pub enum TimerKind {
     Answer,
     /// Canaries are watched this long (`--probation`).
     Probation,
-    /// Canaries have this long to answer after it: as long again, at least a second, at most `--timeout`.
+    /// Canaries have this long to answer after it: as long again, at least five seconds, at most `--timeout`.
     LastAnswer,
 }
 
@@ -54,6 +54,22 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// A `GUARD.item` whose lens goes forward only: once the barrier opens there is no way back (R14).
     pub one_way: Option<String>,
+    /// Items (`GUARD.item`) and types whose lenses are prepared: their other form is filled before the
+    /// first worker crosses.
+    pub filled: Vec<String>,
+    /// Items that move between guards, while all workers stand at a barrier: which, from where, to where.
+    pub moves: Vec<String>,
+}
+
+/// How far a filling has come, as one worker has found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FillState {
+    /// It goes on.
+    Moving,
+    /// A pass over everything found all of it there.
+    Whole,
+    /// Something cannot be filled.
+    Failed(String),
 }
 
 /// What has happened.
@@ -82,8 +98,11 @@ pub enum Event {
     Crossed(WorkerSlot, BuildIndex),
     /// A worker could not take this build and goes on with the other.
     CrossingFailed(WorkerSlot, BuildIndex, String),
-    /// A worker stands at an update point, waiting for all others.
-    AtBarrier(WorkerSlot),
+    /// A worker stands at an update point, waiting for all others; it says how many orders to cross it has
+    /// had, so that what it says on account of an earlier one means nothing.
+    AtBarrier(WorkerSlot, u32),
+    /// The answer to [`Order::Move`].
+    Moved(WorkerSlot, Result<(), String>),
     /// A pass of the sweep is over.
     Swept {
         /// Whose.
@@ -96,6 +115,15 @@ pub enum Event {
         is_full: bool,
         /// Poisoned guards that it left alone.
         poisoned: Vec<String>,
+    },
+    /// A worker fills.
+    Filling {
+        /// Who.
+        slot: WorkerSlot,
+        /// On account of which order.
+        fill: SweepId,
+        /// What it found.
+        state: FillState,
     },
     /// A worker answers.
     Pong(WorkerSlot),
@@ -131,8 +159,20 @@ pub enum Order {
     Go,
     /// The barrier is off.
     Revert,
-    /// Take part in this sweep, or in none.
-    Sweep(Option<SweepId>),
+    /// To a worker that stands at a barrier with all others: bring all items that move between guards
+    /// from where the one build has them to where the other has them.
+    Move {
+        /// As they may be.
+        from: BuildIndex,
+        /// As they are to be.
+        to: BuildIndex,
+    },
+    /// Take part in this sweep, in place of what it did before.
+    Sweep(SweepId),
+    /// Fill the other form of what this build's prepared lenses lead to, in place of what it did before.
+    Fill(SweepId, BuildIndex),
+    /// Sweep and fill no more.
+    Rest,
     /// This build will not be crossed to.
     Forget(BuildIndex),
     /// Answer.

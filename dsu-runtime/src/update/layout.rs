@@ -3,13 +3,13 @@
 //!
 //! Owns the places of items and of what is kept of them; `tuple` runs the steps.
 
-use super::tuple::{ALIGN, Part, Piece, Plan, Step};
+use super::tuple::{ALIGN, Given, Lensed, Part, Piece, Plan, Source, Step, Twin, TwinPlace};
 use crate::abi::{
     FieldSchema, GuardRegistration, LensDirections, TransformerRegistration, TypeRegistration,
     TypeSchema,
 };
 use crate::ids::Tag;
-use crate::version::{fields, is_tuple_of};
+use crate::version::{Move, fields, is_tuple_of};
 
 /// One item, as it is on either side.
 struct Pair<'a> {
@@ -18,6 +18,31 @@ struct Pair<'a> {
     newer: Option<&'a FieldSchema>,
     lens: Option<&'static TransformerRegistration>,
     complement: usize,
+    elsewhere: Elsewhere,
+}
+
+/// Which side of a pair is an item of another guard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Elsewhere {
+    Neither,
+    /// It has come from the guard of this name.
+    Older(&'static str),
+    /// It has gone to the guard of this name.
+    Newer(&'static str),
+}
+
+/// An item that this guard has from another one, or gives to another one, and the name that the other
+/// has in the newer version.
+pub(super) struct Passing<'a> {
+    pub(super) item: Move<'a>,
+    pub(super) other: &'static str,
+}
+
+/// Items that a guard gets from others with this version, and those that others get from it.
+#[derive(Default)]
+pub(super) struct Traffic<'a> {
+    pub(super) arriving: Vec<Passing<'a>>,
+    pub(super) leaving: Vec<Passing<'a>>,
 }
 
 /// Items that become others by a lens between tuples of them.
@@ -66,6 +91,7 @@ impl<'a> TupleLayout<'a> {
         guard: &GuardRegistration,
         older: &'a TypeSchema,
         newer: &'a TypeSchema,
+        traffic: &Traffic<'a>,
     ) -> Result<TupleLayout<'a>, String> {
         let mut layout = TupleLayout {
             groups: Vec::new(),
@@ -77,7 +103,22 @@ impl<'a> TupleLayout<'a> {
         for lens in inventory::iter::<TransformerRegistration> {
             layout.group(lens, guard, older, newer);
         }
-        let (from_group, to_group) = layout.grouped();
+        for (passing, is_arriving) in traffic.both() {
+            layout.pass(guard, passing, is_arriving)?;
+        }
+        let (mut from_group, mut to_group) = layout.grouped();
+        from_group.extend(
+            traffic
+                .leaving
+                .iter()
+                .map(|gone| gone.item.older.name.as_str()),
+        );
+        to_group.extend(
+            traffic
+                .arriving
+                .iter()
+                .map(|come| come.item.newer.name.as_str()),
+        );
         let own = fields(newer).iter().zip(guard.items);
         for (field, calls) in own.filter(|(field, _)| !to_group.contains(&field.name.as_str())) {
             let mut ungrouped = fields(older)
@@ -115,6 +156,7 @@ impl<'a> TupleLayout<'a> {
                 newer: Some(field),
                 lens,
                 complement,
+                elsewhere: Elsewhere::Neither,
             });
         }
         for old in fields(older) {
@@ -140,10 +182,56 @@ impl<'a> TupleLayout<'a> {
                     newer: None,
                     lens: None,
                     complement,
+                    elsewhere: Elsewhere::Neither,
                 });
             }
         }
         Ok(layout)
+    }
+
+    /// Takes in an item that comes from another guard, or goes to one.
+    fn pass(
+        &mut self,
+        guard: &GuardRegistration,
+        passing: &Passing<'a>,
+        is_arriving: bool,
+    ) -> Result<(), String> {
+        let (older, newer) = (passing.item.older, passing.item.newer);
+        let lens = match older.ty == newer.ty {
+            true => None,
+            false => Some(lens_between(&older.ty, &newer.ty).ok_or_else(|| {
+                let (guard, item) = (guard.name, &newer.name);
+                format!(
+                    "item {item}, which moves to or from {guard}, changes and has no transformer"
+                )
+            })?),
+        };
+        let mut complement = 0;
+        if let Some(lens) = lens {
+            self.both_ways &= (lens.directions)() == LensDirections::Both;
+            let size = (lens.complement)().size as usize;
+            complement = self.room(
+                size,
+                Some(lens.drop_complement),
+                Some(lens.visit_complement),
+            );
+        }
+        self.pairs.push(Pair {
+            name: if is_arriving {
+                &newer.name
+            } else {
+                &older.name
+            },
+            older: Some(older),
+            newer: Some(newer),
+            lens,
+            complement,
+            elsewhere: match is_arriving {
+                true => Elsewhere::Older(passing.other),
+                false => Elsewhere::Newer(passing.other),
+            },
+        });
+        Ok(())
     }
 
     /// Takes a lens in if it is one between items of these tuples.
@@ -177,7 +265,7 @@ impl<'a> TupleLayout<'a> {
     }
 
     /// Names of the older and of the newer items that a group takes care of.
-    fn grouped(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+    fn grouped<'n>(&self) -> (Vec<&'n str>, Vec<&'n str>) {
         let items = || self.groups.iter().filter_map(|group| group.lens.items);
         (
             items().flat_map(|items| items.older).copied().collect(),
@@ -207,14 +295,22 @@ impl<'a> TupleLayout<'a> {
     pub(super) fn plan(&self, forward: bool, target: Tag) -> Plan {
         let groups = self.groups.iter();
         let grouped = groups.clone().map(|group| group.step(forward));
-        let steps = grouped.chain(self.pairs.iter().map(|pair| pair.step(forward)));
-        let names = groups.clone().map(Group::name);
-        let names = names.chain(self.pairs.iter().map(|pair| pair.name.to_owned()));
+        let of_pairs = self
+            .pairs
+            .iter()
+            .map(|pair| (pair.step(forward), pair.name.to_owned()));
+        let mut steps: Vec<_> = grouped
+            .zip(groups.clone().map(Group::name))
+            .chain(of_pairs)
+            .collect();
+        // What is made may be made of the others: last, in the order of its declaration.
+        steps.sort_by_key(|(step, _)| matches!(step, Step::Make { .. }));
+        let (steps, names) = steps.into_iter().unzip();
         // A part is in the complement only while its item is not in the tuple.
         let kept = self
             .pairs
             .iter()
-            .filter(|pair| pair.room() > 0 && (pair.lens.is_some() || pair.is_kept(forward)));
+            .filter(|pair| pair.room() > 0 && pair.is_kept(forward));
         let of_groups = groups.filter(|group| (group.lens.complement)().size > 0);
         let offsets = of_groups.map(|group| group.complement);
         let parts = offsets
@@ -222,9 +318,17 @@ impl<'a> TupleLayout<'a> {
             .filter_map(|offset| self.parts.iter().find(|part| part.offset == offset))
             .copied()
             .collect();
+        let of_groups = self.groups.iter().filter_map(|group| group.twin(forward));
+        let of_pairs = self.pairs.iter().filter_map(|pair| pair.twin(forward));
+        let takes = self.pairs.iter().filter_map(|pair| pair.source(forward));
+        let gives = self.pairs.iter().filter_map(|pair| pair.given(forward));
         Plan {
-            steps: steps.collect(),
-            names: names.collect(),
+            takes: takes.collect(),
+            gives: gives.collect(),
+            steps,
+            forward,
+            twins: of_groups.chain(of_pairs).collect(),
+            names,
             parts,
             complement_size: self.complement_size,
             target,
@@ -232,10 +336,28 @@ impl<'a> TupleLayout<'a> {
     }
 }
 
+impl<'a> Traffic<'a> {
+    /// All of it, and what of it comes.
+    fn both(&self) -> impl Iterator<Item = (&Passing<'a>, bool)> {
+        let arriving = self.arriving.iter().map(|passing| (passing, true));
+        arriving.chain(self.leaving.iter().map(|passing| (passing, false)))
+    }
+}
+
 impl Group {
     fn name(&self) -> String {
         let items = self.lens.items.map_or(&[][..], |items| items.older);
         format!("({})", items.join(", "))
+    }
+
+    /// What its lens can make ahead in tuples of the side that is left.
+    fn twin(&self, forward: bool) -> Option<Twin> {
+        let pieces = if forward { &self.older } else { &self.newer };
+        Some(Twin {
+            name: self.name(),
+            calls: self.lens.prepare?,
+            place: TwinPlace::Items(pieces.iter().map(|piece| piece.from).collect()),
+        })
     }
 
     fn step(&self, forward: bool) -> Step {
@@ -259,9 +381,11 @@ impl Group {
             gathered,
             spread: reversed(spread),
             given,
-            call: if forward { lens.forward } else { lens.backward },
-            complement: self.complement,
-            has_complement: (lens.complement)().size > 0,
+            lens: Lensed {
+                call: if forward { lens.forward } else { lens.backward },
+                complement: self.complement,
+                has_complement: (lens.complement)().size > 0,
+            },
         }
     }
 }
@@ -276,13 +400,64 @@ impl Pair<'_> {
         }
     }
 
-    /// Whether going this way puts the item into the complement.
-    fn is_kept(&self, forward: bool) -> bool {
-        if forward {
-            self.newer.is_none()
-        } else {
-            self.older.is_none()
+    /// As [`Group::twin`].
+    fn twin(&self, forward: bool) -> Option<Twin> {
+        if self.elsewhere != Elsewhere::Neither {
+            return None;
         }
+        let item = if forward { self.older } else { self.newer };
+        Some(Twin {
+            name: self.name.to_owned(),
+            calls: self.lens?.prepare?,
+            place: TwinPlace::Item(item?.offset as usize),
+        })
+    }
+
+    /// Whether going this way puts the item, or what its lens keeps, into the complement. What the lens
+    /// of an item that moves keeps goes where the item goes (R6).
+    fn is_kept(&self, forward: bool) -> bool {
+        match self.elsewhere {
+            Elsewhere::Older(_) => forward,
+            Elsewhere::Newer(_) => !forward,
+            Elsewhere::Neither if self.lens.is_some() => true,
+            Elsewhere::Neither if forward => self.newer.is_none(),
+            Elsewhere::Neither => self.older.is_none(),
+        }
+    }
+
+    /// Where the item is that this way brings from another guard.
+    fn source(&self, forward: bool) -> Option<Source> {
+        let (guard, item) = match self.elsewhere {
+            Elsewhere::Older(guard) if forward => (guard, self.older),
+            Elsewhere::Newer(guard) if !forward => (guard, self.newer),
+            _ => return None,
+        };
+        Some(Source {
+            guard,
+            offset: item?.offset as usize,
+        })
+    }
+
+    /// What another guard finds of the item that this way takes from here.
+    fn given(&self, forward: bool) -> Option<Given> {
+        let item = match self.elsewhere {
+            Elsewhere::Older(_) if !forward => self.newer,
+            Elsewhere::Newer(_) if forward => self.older,
+            _ => return None,
+        };
+        Some(Given {
+            offset: item?.offset as usize,
+            complement: (self.room() > 0).then_some(self.complement),
+        })
+    }
+
+    fn lensed(&self, forward: bool) -> Option<Lensed> {
+        let lens = self.lens?;
+        Some(Lensed {
+            call: if forward { lens.forward } else { lens.backward },
+            complement: self.complement,
+            has_complement: (lens.complement)().size > 0,
+        })
     }
 
     fn step(&self, forward: bool) -> Step {
@@ -298,16 +473,22 @@ impl Pair<'_> {
             (newer, older)
         };
         let complement = self.complement;
+        let lens = self.lensed(forward);
+        if self.given(forward).is_some() {
+            return Step::Leave;
+        }
+        if let (Some(source), Some((to, size))) = (self.source(forward), target) {
+            return Step::Take {
+                source,
+                to,
+                size,
+                lens,
+            };
+        }
         match (source, target) {
-            (Some((from, size)), Some((to, _))) => match self.lens {
+            (Some((from, size)), Some((to, _))) => match lens {
                 None => Step::Move { from, to, size },
-                Some(lens) => Step::Convert {
-                    from,
-                    to,
-                    call: if forward { lens.forward } else { lens.backward },
-                    complement,
-                    has_complement: (lens.complement)().size > 0,
-                },
+                Some(lens) => Step::Convert { from, to, lens },
             },
             (Some((from, size)), None) => Step::Keep {
                 from,

@@ -1,11 +1,20 @@
 //! From the first look at a library to its commit or its rollback.
 //!
 //! ```text
-//! Idle → Preparing → Loading ─→ Canary → Rolling ─→ Sweeping → Idle (committed)
-//!   ↑        │          │  └──→ Gathering → Opened ───┘
-//!   └────────┴──────────┘ refused     │ any failure, or the operator
-//!   └─────── SweepingBack ← Returning ┘        (Paused stands beside Canary, Rolling, Sweeping)
+//! Idle → Preparing → Loading → Filling ─→ Canary → Rolling ─→ Sweeping → Idle (committed)
+//!   ↑        │          │         │ └──→ Gathering → Opened ───┘
+//!   └────────┴──────────┘ refused └──────────┐      │ any failure, or the operator
+//!   └────────────────── SweepingBack ← Returning ← FillingBack
 //! ```
+//! Paused stands beside Filling, Canary, Rolling and Sweeping. Without prepared lenses there is no
+//! filling, neither way.
+//!
+//! What a prepared lens leads to is there before the first worker crosses, so that no guard's flip has to
+//! make it while a request waits (R5). A flip without it is right too, and slow: so a filling that fails
+//! takes the update back, since nobody has crossed, but the way back waits for a filling only as long as
+//! that moves. From the filling on, until the sweep, workers go on bringing up what writes have marked,
+//! so that a long probation leaves no flip much to do.
+//!
 //! After the canaries, all other workers are told to cross at once. One after another would make the
 //! mixed time, when guards are transformed to and fro, as long as the sum of all waits, and one slow
 //! worker would hold back the rest; what one after another would guard against, a new version that
@@ -14,13 +23,19 @@
 //!
 //! Invariants: at most the two builds `running` and `plan.target` are ever run; a worker that was told
 //! anything has answered it before `Idle` is reached again, so that no late answer is taken for one of
-//! the next update; a refusal leaves everybody where they were.
+//! the next update; a refusal leaves everybody where they were; nobody crosses forward before a pass
+//! over everything found all filled; whatever was filled is swept away before `Idle`.
 
 mod crossing;
+mod filling;
+mod held;
+mod moving;
 mod reactions;
 
-use super::events::{Answer, BuildIndex, Effect, Event, Order, Plan, TimerId, TimerKind};
+use super::events::{Answer, BuildIndex, Effect, Event, Plan, TimerId, TimerKind};
 use crate::ids::{SweepId, WorkerSlot};
+use held::Held;
+use moving::Way;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an update is.
@@ -30,6 +45,7 @@ pub enum Stage {
     Idle,
     Preparing,
     Loading,
+    Filling,
     Canary,
     Rolling,
     Barrier,
@@ -44,6 +60,7 @@ pub enum Stage {
 pub enum Waiting {
     ToStart,
     ToLoad,
+    ToFill,
     ToCross,
     ForTheBarrier,
     ToAnswer,
@@ -58,6 +75,10 @@ struct Hand {
     /// Told to cross to this, not answered.
     asked: Option<BuildIndex>,
     at_barrier: bool,
+    /// How often it was told to cross.
+    crosses: u32,
+    /// The last filling of which it has said something.
+    fills: SweepId,
 }
 
 impl Hand {
@@ -79,14 +100,41 @@ enum Phase {
     Idle,
     Preparing,
     Loading,
+    Filling,
     Canary(BTreeSet<WorkerSlot>, Watch),
     Rolling,
     Gathering,
+    /// Items move between guards: by whom, and how many have died in it or were too late.
+    Moving {
+        by: Option<WorkerSlot>,
+        losses: u32,
+    },
     Opened,
-    Paused { reason: String, from: Stage },
-    Sweeping { held: Held },
-    Returning { reason: String },
-    SweepingBack { reason: String },
+    Paused {
+        reason: String,
+        from: Stage,
+    },
+    Sweeping {
+        held: Held,
+    },
+    FillingBack {
+        reason: String,
+    },
+    /// Workers that have crossed stop at a barrier, so that items can move back.
+    GatheringBack {
+        reason: String,
+    },
+    MovingBack {
+        by: Option<WorkerSlot>,
+        way: Way,
+        reason: String,
+    },
+    Returning {
+        reason: String,
+    },
+    SweepingBack {
+        reason: String,
+    },
 }
 
 /// The state: which build runs, who runs what, and where the update is, if there is one.
@@ -98,10 +146,12 @@ pub struct Life {
     plan: Option<Plan>,
     /// The one-way item of an update whose barrier has opened (R14).
     no_return: Option<String>,
+    /// Items may be where the target has them: nobody but its workers may run.
+    moved: bool,
     phase: Phase,
     hands: BTreeMap<WorkerSlot, Hand>,
     timer: TimerId,
-    /// The sweep that runs, or ran last.
+    /// The sweep or filling that runs, or ran last.
     sweep: SweepId,
 }
 
@@ -113,6 +163,7 @@ impl Life {
             companion: None,
             plan: None,
             no_return: None,
+            moved: false,
             phase: Phase::Idle,
             hands: BTreeMap::new(),
             timer: TimerId(0),
@@ -137,9 +188,14 @@ impl Life {
         let plan = self.plan.as_ref()?;
         let is_behind = |hand: &Hand| !hand.at_barrier && hand.runs != plan.target;
         let may_mix = match &self.phase {
-            Phase::Canary(..) | Phase::Rolling | Phase::Returning { .. } => true,
-            Phase::Opened => self.hands.values().any(is_behind),
-            Phase::Paused { from, .. } => *from != Stage::Sweeping,
+            Phase::Canary(..)
+            | Phase::Rolling
+            | Phase::FillingBack { .. }
+            | Phase::Returning { .. } => true,
+            Phase::Opened | Phase::GatheringBack { .. } | Phase::MovingBack { .. } => {
+                self.hands.values().any(is_behind)
+            }
+            Phase::Paused { from, .. } => !matches!(from, Stage::Filling | Stage::Sweeping),
             _ => false,
         };
         may_mix.then_some((self.running, plan.target))
@@ -160,10 +216,17 @@ impl Life {
                 from: Stage::Sweeping,
                 ..
             } => (None, self.target()),
+            Phase::Paused {
+                from: Stage::Filling,
+                ..
+            } => (Some(self.running), None),
             Phase::Canary(..)
             | Phase::Rolling
             | Phase::Opened
             | Phase::Paused { .. }
+            | Phase::FillingBack { .. }
+            | Phase::GatheringBack { .. }
+            | Phase::MovingBack { .. }
             | Phase::Returning { .. } => (Some(self.running), self.target()),
             _ => (Some(self.running), None),
         };
@@ -182,12 +245,17 @@ impl Life {
             Phase::Idle => Stage::Idle,
             Phase::Preparing => Stage::Preparing,
             Phase::Loading => Stage::Loading,
+            Phase::Filling => Stage::Filling,
             Phase::Canary(..) => Stage::Canary,
             Phase::Rolling => Stage::Rolling,
-            Phase::Gathering | Phase::Opened => Stage::Barrier,
+            Phase::Gathering | Phase::Moving { .. } | Phase::Opened => Stage::Barrier,
             Phase::Paused { .. } => Stage::Paused,
             Phase::Sweeping { .. } => Stage::Sweeping,
-            Phase::Returning { .. } | Phase::SweepingBack { .. } => Stage::RollingBack,
+            Phase::FillingBack { .. }
+            | Phase::GatheringBack { .. }
+            | Phase::MovingBack { .. }
+            | Phase::Returning { .. }
+            | Phase::SweepingBack { .. } => Stage::RollingBack,
         }
     }
 
@@ -199,10 +267,19 @@ impl Life {
         )
     }
 
+    /// The filling whose end the update waits for, if it does.
+    pub fn filling(&self) -> Option<SweepId> {
+        let fills = matches!(self.phase, Phase::Filling | Phase::FillingBack { .. });
+        fills.then_some(self.sweep)
+    }
+
     /// Why it is paused, going back or unable to commit, for people.
     pub fn remark(&self) -> Option<String> {
         match &self.phase {
             Phase::Paused { reason, .. }
+            | Phase::FillingBack { reason }
+            | Phase::GatheringBack { reason }
+            | Phase::MovingBack { reason, .. }
             | Phase::Returning { reason }
             | Phase::SweepingBack { reason } => Some(reason.clone()),
             Phase::Sweeping { held } => held.text(),
@@ -227,6 +304,11 @@ impl Life {
         };
         match &self.phase {
             _ if self.no_return.is_some() => target,
+            Phase::GatheringBack { .. }
+            | Phase::MovingBack {
+                way: Way::Return, ..
+            } => target,
+            Phase::Opened | Phase::FillingBack { .. } if self.moved => target,
             Phase::Sweeping { .. }
             | Phase::Paused {
                 from: Stage::Sweeping,
@@ -248,6 +330,10 @@ impl Life {
         let of = |slot: &WorkerSlot, hand: &Hand| match &self.phase {
             Phase::Loading if !hand.ready => Some(Waiting::ToStart),
             Phase::Loading if hand.loaded != target => Some(Waiting::ToLoad),
+            Phase::Filling | Phase::FillingBack { .. } if !hand.ready => Some(Waiting::ToStart),
+            Phase::Filling | Phase::FillingBack { .. } if hand.fills != self.sweep => {
+                Some(Waiting::ToFill)
+            }
             Phase::Canary(canaries, Watch::Crossing)
                 if canaries.contains(slot) && Some(hand.runs) != target =>
             {
@@ -258,7 +344,7 @@ impl Life {
             }
             Phase::Rolling | Phase::Opened if !hand.ready => Some(Waiting::ToStart),
             Phase::Rolling | Phase::Opened if Some(hand.runs) != target => Some(Waiting::ToCross),
-            Phase::Gathering if !hand.at_barrier => Some(Waiting::ForTheBarrier),
+            _ if self.is_stopping() && !self.stands(hand) => Some(Waiting::ForTheBarrier),
             Phase::Returning { .. } if !hand.is_settled_on(self.running) => Some(Waiting::ToCross),
             _ => None,
         };
@@ -302,6 +388,8 @@ impl Life {
                     loaded,
                     asked: None,
                     at_barrier: false,
+                    crosses: 0,
+                    fills: SweepId(0),
                 };
                 self.hands.insert(slot, hand);
             }
@@ -321,11 +409,12 @@ impl Life {
             Event::CrossingFailed(slot, build, reason) => {
                 self.crossing_failed(slot, build, reason, out)
             }
-            Event::AtBarrier(slot) if self.phase == Phase::Gathering => {
+            Event::AtBarrier(slot, crosses) if self.is_stopping() => {
                 if let Some(hand) = self.hands.get_mut(&slot) {
-                    hand.at_barrier = hand.asked.is_some();
+                    hand.at_barrier = hand.asked.is_some() && hand.crosses == crosses;
                 }
             }
+            Event::Moved(slot, result) => self.items_moved(slot, result, out),
             Event::Swept {
                 slot,
                 is_last,
@@ -342,6 +431,9 @@ impl Life {
                     self.swept(slot, found, out);
                 }
             }
+            Event::Filling { slot, fill, state } if fill == self.sweep => {
+                self.fill_state(slot, state, out);
+            }
             Event::Pong(slot) => {
                 if let Phase::Canary(_, Watch::Answering(silent)) = &mut self.phase {
                     silent.remove(&slot);
@@ -350,7 +442,11 @@ impl Life {
             Event::TransformFailed(slot, what) => {
                 if matches!(
                     self.phase,
-                    Phase::Canary(..) | Phase::Rolling | Phase::Opened | Phase::Sweeping { .. }
+                    Phase::Filling
+                        | Phase::Canary(..)
+                        | Phase::Rolling
+                        | Phase::Opened
+                        | Phase::Sweeping { .. }
                 ) {
                     self.fail(format!("a transformation failed in {slot}: {what}"), out);
                 }
@@ -368,7 +464,8 @@ impl Life {
             Event::Pause => self.pause_request(out),
             Event::Resume => self.resume_request(out),
             Event::Elapsed(timer) if timer == self.timer => self.elapsed(out),
-            Event::Probed(_) | Event::AtBarrier(_) | Event::Elapsed(_) => {}
+            Event::Probed(_) | Event::AtBarrier(..) | Event::Filling { .. } | Event::Elapsed(_) => {
+            }
         }
     }
 
@@ -381,7 +478,7 @@ impl Life {
         match &self.phase {
             Phase::Loading if all(&self.hands, &|hand| hand.loaded == Some(target)) => {
                 out.push(Effect::Answer(Answer::Accepted));
-                self.begin_crossing(out);
+                self.begin_filling(out);
             }
             Phase::Canary(canaries, watch) => match watch {
                 Watch::Crossing
@@ -407,14 +504,18 @@ impl Life {
             {
                 self.sweep(out);
             }
-            Phase::Gathering if all(&self.hands, &|hand| hand.at_barrier) => {
-                out.push(Effect::Progress(
-                    "all workers are at the barrier: crossing together".to_owned(),
-                ));
-                self.tell_all(Order::Go, out);
-                self.no_return = self.plan.as_ref().and_then(|plan| plan.one_way.clone());
-                self.phase = Phase::Opened;
-                self.arm(TimerKind::Answer, out);
+            Phase::Gathering if all(&self.hands, &|hand| self.stands(hand)) => match self.moves() {
+                true => self.begin_moves(out),
+                false => self.open_barrier(out),
+            },
+            Phase::Moving { by: None, .. } | Phase::MovingBack { by: None, .. }
+                if all(&self.hands, &|hand| self.stands(hand)) =>
+            {
+                self.choose_mover(out);
+            }
+            Phase::GatheringBack { reason } if all(&self.hands, &|hand| self.stands(hand)) => {
+                let reason = reason.clone();
+                self.begin_moves_back(reason, Way::Return, out);
             }
             Phase::Returning { reason }
                 if self.hands.values().all(|h| h.is_settled_on(self.running)) =>
@@ -425,7 +526,7 @@ impl Life {
                 ));
                 self.phase = Phase::SweepingBack { reason };
                 self.disarm();
-                self.begin_sweep(out);
+                self.begin_walk(out);
             }
             _ => {}
         }
@@ -447,57 +548,12 @@ impl Life {
     }
 }
 
-/// What a whole pass of the sweep had to leave in an old representation (R30).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Held {
-    /// Elements and tuples whose transformer failed.
-    failed: u64,
-    /// Perhaps because there was no room.
-    is_full: bool,
-    /// Poisoned guards, by name.
-    poisoned: Vec<String>,
-}
-
-impl Held {
-    /// Whether an operator who knows of `other` learns something from this.
-    fn is_news(&self, other: &Held) -> bool {
-        let kind = |held: &Held| (held.failed > 0, held.is_full, held.poisoned.clone());
-        kind(self) != kind(other)
-    }
-
-    /// What holds the commit up, and what to do; `None` if nothing does.
-    fn text(&self) -> Option<String> {
-        let mut parts = Vec::new();
-        if !self.poisoned.is_empty() {
-            let guards = self.poisoned.join(", ");
-            parts.push(format!(
-                "poisoned guards, whose owner died in the middle: {guards}"
-            ));
-        }
-        if self.failed > 0 {
-            parts.push(format!(
-                "{} elements that could not be converted ({})",
-                self.failed,
-                match self.is_full {
-                    true => "the heap is full: delete something",
-                    false => "see the log",
-                }
-            ));
-        }
-        (!parts.is_empty()).then(|| {
-            format!(
-                "commit is held up by {}; it ends when the cause is mended, or take the update back: dsu rollback",
-                parts.join(" and ")
-            )
-        })
-    }
-}
-
 fn stage_text(stage: Stage) -> &'static str {
     match stage {
         Stage::Idle => "idle",
         Stage::Preparing => "preparing",
         Stage::Loading => "loading",
+        Stage::Filling => "filling",
         Stage::Canary => "canary",
         Stage::Rolling => "rolling",
         Stage::Barrier => "at the barrier",

@@ -8,9 +8,13 @@ mod announced;
 mod bind;
 mod check;
 mod events;
+mod fill;
 mod layout;
 mod life;
+mod moved;
+mod nodes;
 mod objects;
+mod pass;
 #[cfg(test)]
 mod simulation;
 mod sweep;
@@ -21,9 +25,12 @@ pub use announced::Announced;
 pub use bind::bind;
 pub use check::{CheckReport, check};
 pub use events::{
-    Answer, BuildIndex, Effect, Event, Manner, OnFailure, Order, Plan, TimerId, TimerKind,
+    Answer, BuildIndex, Effect, Event, FillState, Manner, OnFailure, Order, Plan, TimerId,
+    TimerKind,
 };
+pub use fill::{FillSlice, fill};
 pub use life::{Life, Stage, Waiting};
+pub use moved::move_items;
 pub use sweep::{SweepSlice, sweep};
 #[cfg(test)]
-pub(crate) use {check::check_guards, sweep::sweep_guards};
+pub(crate) use {check::check_guards, fill::fill_guards, sweep::sweep_guards};

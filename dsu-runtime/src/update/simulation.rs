@@ -1,15 +1,19 @@
 //! Random schedules of workers that are slow, die, hang and fail, under a seed.
 //!
-//! Whatever happens, an update ends; then all live workers run one version; and at no time do two run
-//! that are not neighbours. A failing seed is printed and replays by itself.
+//! Whatever happens, an update ends; then all live workers run one version and nothing is left of what
+//! was filled; at no time do two run that are not neighbours; and where something is to be filled nobody
+//! crosses before it was. A failing seed is printed and replays by itself.
 
 use super::{
-    Announced, Answer, BuildIndex, Effect, Event, Life, Manner, OnFailure, Order, Plan, Stage,
-    TimerId,
+    Announced, Answer, BuildIndex, Effect, Event, FillState, Life, Manner, OnFailure, Order, Plan,
+    Stage, TimerId,
 };
 use crate::abi::FleetState;
-use crate::ids::{VersionId, WorkerSlot};
+use crate::ids::{SweepId, VersionId, WorkerSlot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+mod ends;
+mod filling;
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, good enough to pick from.
 struct Dice(u64);
@@ -38,14 +42,42 @@ struct Worker {
     started: bool,
     hung: bool,
     at_barrier: Option<BuildIndex>,
-    sweeping: bool,
+    crosses: u32,
+    walk: Order,
     left: u64,
     inbox: VecDeque<Order>,
     outbox: VecDeque<Event>,
 }
 
+/// What all guards hold of the other form, in slices of work.
+#[derive(Default)]
+struct Twins {
+    towards: Option<BuildIndex>,
+    filled: u32,
+    /// All of it was there once, since the update began.
+    were_whole: bool,
+    /// The filling that may go on.
+    allowed: Option<SweepId>,
+}
+
+impl Twins {
+    const ALL: u32 = 3;
+
+    /// One slice of a filling; whether all is there.
+    fn fill(&mut self, towards: BuildIndex) -> bool {
+        if self.towards.replace(towards) != Some(towards) {
+            self.filled = 0;
+        }
+        self.filled = (self.filled + 1).min(Self::ALL);
+        let is_whole = self.filled == Self::ALL;
+        self.were_whole |= is_whole;
+        is_whole
+    }
+}
+
 struct World {
     dice: Dice,
+    twins: Twins,
     life: Option<Life>,
     workers: BTreeMap<WorkerSlot, Worker>,
     down: BTreeMap<WorkerSlot, BuildIndex>,
@@ -60,6 +92,8 @@ struct World {
     /// What somebody has once read of it.
     watch: FleetState,
     may_die: bool,
+    /// Where the items are that move in this update; of one that was interrupted in the middle, either.
+    items: Option<BuildIndex>,
     /// The supervisor is dead: workers do what they were told last, and that is all.
     orphaned: bool,
 }
@@ -70,6 +104,7 @@ impl World {
         let count = 1 + dice.below(6) as u32;
         let build = BuildIndex(10);
         World {
+            twins: Twins::default(),
             life: Some(Life::new(build)),
             workers: BTreeMap::new(),
             down: (0..count).map(|n| (WorkerSlot(n), build)).collect(),
@@ -82,6 +117,7 @@ impl World {
             announced: Announced::default(),
             watch: FleetState::default(),
             may_die: false,
+            items: None,
             orphaned: false,
             dice,
         }
@@ -100,6 +136,7 @@ impl World {
         self.fleet = self
             .announced
             .announce(life.may_run(), |build| VersionId(build.0));
+        self.twins.allowed = life.may_fill();
         self.life = Some(life);
         for effect in effects {
             // At any point between what it says of the builds and the last of those whom it tells.
@@ -142,14 +179,21 @@ impl World {
     }
 
     fn respawn(&mut self, slot: WorkerSlot) {
+        if self.life().holds_replacements() {
+            return;
+        }
         if let Some(dead) = self.down.remove(&slot) {
             let (build, neighbours) = self.life().replacement(dead);
+            if let Some(items) = self.items.filter(|_| !self.workers.is_empty()) {
+                assert_eq!(items, build, "{slot} starts where the items are not");
+            }
             let worker = Worker {
                 runs: build,
                 started: false,
                 hung: false,
                 at_barrier: None,
-                sweeping: false,
+                crosses: 0,
+                walk: Order::Rest,
                 left: 2,
                 inbox: VecDeque::new(),
                 outbox: VecDeque::new(),
@@ -170,6 +214,7 @@ impl World {
             self.troubled && self.dice.once_in(40),
         );
         let coalesce = self.dice.once_in(2);
+        let (running, is_filled) = (self.life().running(), self.life().is_filled());
         let Some(worker) = self.workers.get_mut(&slot) else {
             return;
         };
@@ -189,6 +234,14 @@ impl World {
         }
         let mut last = worker.at_barrier.map(|build| (build, true));
         let mut go = false;
+        let mut moved = None;
+        let gathered = self
+            .workers
+            .values()
+            .all(|worker| worker.at_barrier.is_some() || !worker.started);
+        let Some(worker) = self.workers.get_mut(&slot) else {
+            return;
+        };
         let count = if coalesce {
             worker.inbox.len()
         } else {
@@ -201,25 +254,41 @@ impl World {
                     worker.outbox.push_back(Event::Loaded(slot, build, result));
                 }
                 Order::Cross { build, together } => {
+                    worker.crosses += 1;
                     worker.at_barrier = None;
                     last = Some((build, together));
                 }
                 Order::Go => go = true,
+                Order::Move { to, .. } => moved = Some(to),
                 Order::Revert => {
                     worker.at_barrier = None;
                     last = None;
                 }
-                Order::Sweep(sweep) => worker.sweeping = sweep.is_some(),
+                Order::Sweep(_) | Order::Fill(..) | Order::Rest => worker.walk = order,
                 Order::Forget(build) => {
                     assert_ne!(build, worker.runs, "a running build is not forgotten")
                 }
                 Order::Ping => worker.outbox.push_back(Event::Pong(slot)),
             }
         }
+        if let Some(to) = moved {
+            assert!(gathered, "items move while somebody runs");
+            // Whoever died before has left them here or there.
+            let result = match fails && to != running {
+                true => Err("no".to_owned()),
+                false => {
+                    self.items = Some(to);
+                    Ok(())
+                }
+            };
+            worker.outbox.push_back(Event::Moved(slot, result));
+        }
         match last {
             Some((build, true)) if !go => {
                 if worker.at_barrier.is_none() {
-                    worker.outbox.push_back(Event::AtBarrier(slot));
+                    worker
+                        .outbox
+                        .push_back(Event::AtBarrier(slot, worker.crosses));
                 }
                 worker.at_barrier = Some(build);
             }
@@ -230,6 +299,14 @@ impl World {
                         .outbox
                         .push_back(Event::CrossingFailed(slot, build, "no".to_owned()));
                 } else {
+                    let is_forward = build != running && build != worker.runs;
+                    assert!(
+                        !is_forward || self.twins.were_whole || !is_filled,
+                        "{slot} crosses to what is not filled"
+                    );
+                    if let Some(items) = self.items.filter(|_| build != worker.runs) {
+                        assert_eq!(items, build, "{slot} crosses to where the items are not");
+                    }
                     worker.runs = build;
                     worker.left = 2;
                     worker.outbox.push_back(Event::Crossed(slot, build));
@@ -237,16 +314,34 @@ impl World {
             }
             None => {}
         }
-        if worker.sweeping && worker.outbox.is_empty() {
-            let is_last = worker.left == 0;
-            worker.left = worker.left.saturating_sub(1);
-            worker.outbox.push_back(Event::Swept {
-                slot,
-                is_last,
-                failed: 0,
-                is_full: false,
-                poisoned: Vec::new(),
-            });
+        if !worker.outbox.is_empty() {
+            return;
+        }
+        match worker.walk {
+            Order::Sweep(_) => {
+                let is_last = worker.left == 0 && self.twins.filled == 0;
+                worker.left = worker.left.saturating_sub(1);
+                self.twins.filled = self.twins.filled.saturating_sub(1);
+                worker.outbox.push_back(Event::Swept {
+                    slot,
+                    is_last,
+                    failed: 0,
+                    is_full: false,
+                    poisoned: Vec::new(),
+                });
+            }
+            // One that has not heard yet that it is over does nothing more.
+            Order::Fill(fill, towards) if self.twins.allowed == Some(fill) => {
+                let state = match fails {
+                    true => FillState::Failed("no".to_owned()),
+                    false if self.twins.fill(towards) => FillState::Whole,
+                    false => FillState::Moving,
+                };
+                worker
+                    .outbox
+                    .push_back(Event::Filling { slot, fill, state });
+            }
+            _ => {}
         }
     }
 
@@ -265,6 +360,7 @@ impl World {
         self.event(Event::Begin);
         if idle {
             self.begun += 1;
+            self.twins.were_whole = false;
         }
     }
 
@@ -290,11 +386,22 @@ impl World {
         } else {
             OnFailure::Rollback
         };
+        let filled = match self.dice.once_in(2) {
+            true => vec!["A.c".to_owned()],
+            false => Vec::new(),
+        };
+        let moves = match manner == Manner::Barrier && self.dice.once_in(2) {
+            true => vec!["item d moves from A to B".to_owned()],
+            false => Vec::new(),
+        };
+        self.items = (!moves.is_empty()).then_some(self.life().running());
         let plan = Plan {
             target,
             manner,
             on_failure,
             one_way,
+            filled,
+            moves,
         };
         let result = if self.troubled && self.dice.once_in(8) {
             Err("bad".to_owned())
@@ -364,7 +471,9 @@ impl World {
         }
         if self.life().stage() == Stage::Idle {
             assert_eq!(self.life().mixed(), None);
+            assert_eq!(self.twins.filled, 0, "what was filled is left");
             let running = self.life().running();
+            assert!(self.items.is_none_or(|items| items == running));
             for (slot, worker) in &self.workers {
                 assert_eq!(worker.runs, running, "{slot} is left behind");
             }
@@ -405,7 +514,10 @@ impl World {
             {
                 break;
             }
-            if self.life().stage() == Stage::RollingBack || self.life().stage() == Stage::Sweeping {
+            if matches!(
+                self.life().stage(),
+                Stage::RollingBack | Stage::Sweeping | Stage::Filling
+            ) {
                 // With everybody hung there is nobody to sweep: the operator ends such a server's workers.
                 let hung: Vec<WorkerSlot> = self
                     .workers
@@ -440,61 +552,6 @@ impl World {
     }
 }
 
-/// An update of one worker that has come as far as the sweep.
-fn sweeping() -> World {
-    let mut world = World::new(1);
-    world.troubled = false;
-    world.down.retain(|slot, _| slot.0 == 0);
-    world.respawn(WorkerSlot(0));
-    world.event(Event::Ready(WorkerSlot(0)));
-    world.event(Event::Begin);
-    world.event(Event::Probed(Ok(Plan {
-        target: BuildIndex(11),
-        manner: Manner::Rolling { canaries: 0 },
-        on_failure: OnFailure::Rollback,
-        one_way: None,
-    })));
-    world.event(Event::Loaded(WorkerSlot(0), BuildIndex(11), Ok(())));
-    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(11)));
-    assert_eq!(world.life().stage(), Stage::Sweeping);
-    world
-}
-
-// R30
-#[test]
-fn commit_waits_for_what_is_poisoned_or_failed_and_says_so() {
-    let pass = |failed, poisoned: &[&str]| Event::Swept {
-        slot: WorkerSlot(0),
-        is_last: true,
-        failed,
-        is_full: false,
-        poisoned: poisoned.iter().map(|name| (*name).to_owned()).collect(),
-    };
-    let mut world = sweeping();
-    for (event, what) in [
-        (pass(0, &["TOTALS", "SHARDS[3]"]), "TOTALS, SHARDS[3]"),
-        (pass(2, &[]), "2 elements"),
-    ] {
-        world.event(event);
-        assert_eq!(world.life().stage(), Stage::Sweeping);
-        let remark = world.life().remark().expect("it is held up");
-        assert!(remark.contains(what), "{remark}");
-    }
-    assert!(!world.answers.contains(&Answer::Committed));
-    world.event(pass(0, &[]));
-    assert_eq!(world.answers.last(), Some(&Answer::Committed));
-
-    // A rollback ends all the same, and says what it had to leave.
-    let mut world = sweeping();
-    world.event(Event::Rollback("asked for".to_owned()));
-    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(10)));
-    world.event(pass(0, &["TOTALS"]));
-    match world.answers.last() {
-        Some(Answer::RolledBack(reason)) => assert!(reason.contains("TOTALS"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
-}
-
 // R12
 #[test]
 fn whoever_kept_the_epoch_knows_that_no_older_version_has_run_since() {
@@ -518,19 +575,6 @@ fn whoever_kept_the_epoch_knows_that_no_older_version_has_run_since() {
     }
     assert!(raised > 300, "all_at became true {raised} times");
     assert!(deaths > 300, "the supervisor died {deaths} times");
-}
-
-// R12: without a supervisor, and at an update's end.
-#[test]
-fn all_are_at_a_version_when_the_last_has_crossed_and_until_somebody_may_leave() {
-    let mut world = sweeping();
-    let swept = world.fleet;
-    assert_eq!(swept.floor, VersionId(11));
-    world.event(Event::Rollback("asked for".to_owned()));
-    assert_eq!(world.fleet.floor, VersionId(10));
-    assert_ne!(world.fleet.epoch, swept.epoch);
-    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(10)));
-    assert_eq!(world.fleet.floor, VersionId(10));
 }
 
 // R14, R16, R28, R30, R32

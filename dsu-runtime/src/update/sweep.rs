@@ -1,14 +1,16 @@
-//! The sweep: converts what nobody has touched, in slices bounded in time (R29): first what the static
-//! guards reach, then the objects made at run time, each under its own lock and no other.
+//! The sweep: converts what nobody has touched, in slices bounded in time (R29). What was made ahead for
+//! flips is dropped first, a guard's before its elements are converted.
 
 use super::bind::walk_as_this_library;
-use super::objects::{Objects, own_form};
+use super::nodes;
+use super::pass::{Pass, Place, Visit, Work, own_guards};
 use super::walk::Trail;
 use crate::abi::{GuardCell, Parked, WorkerContext};
 use crate::error::{AccessError, LockError};
-use crate::heap::{self, Visitor};
-use crate::ids::{SweepId, Tag};
-use crate::sync::{self, Guard, GuardSlot};
+use crate::heap::delta::Progress;
+use crate::heap::{self, NodeHandle, NodePtr, Visitor, rc};
+use crate::ids::{GuardIndex, SweepId, Tag};
+use crate::sync::Guard;
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
@@ -20,10 +22,6 @@ use std::time::Duration;
 
 /// The clock is read once in this many elements.
 const ELEMENTS_A_LOOK: u32 = 16;
-
-/// How long a slice waits for a guard at first; each time in vain it waits longer.
-const FIRST_PATIENCE: Duration = Duration::from_micros(50);
-const LONGEST_PATIENCE: Duration = Duration::from_millis(10);
 
 /// What one slice, or the slices of a pass together, did.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -57,41 +55,15 @@ impl SweepSlice {
     }
 }
 
-/// A guard of this library, with its name.
-pub(crate) type NamedCell = (&'static str, &'static GuardCell);
-
-/// A walk over all guards of this library and all objects, and how far it has come.
-///
-/// In the first pass of a sweep the workers share them: each begins at another one and leaves out
-/// those that somebody has gone through. What was moved from one guard to another meanwhile may
-/// have escaped, so the passes that follow leave nothing out.
-struct Pass {
-    sweep: SweepId,
-    is_first: bool,
-    parked: Parked,
-    guards: Vec<NamedCell>,
-    /// Guards that are done, in the order of `guards`.
-    done: usize,
-    /// Objects, when the guards are done.
-    objects: Option<Objects>,
+/// A pass of the sweep, and where it is in what it goes through.
+struct Sweep {
+    pass: Pass,
     trail: Trail,
-    /// What is behind this guard has something left in an old form.
-    left_behind: bool,
-    patience: Duration,
-}
-
-/// What came of one visit to a guard.
-enum Visit {
-    /// All that is behind it was seen.
-    Whole,
-    /// Time ran out inside.
-    Part,
-    /// Somebody else had it all the time.
-    Busy,
+    parked: Parked,
 }
 
 thread_local! {
-    static PASS: RefCell<Option<Pass>> = RefCell::default();
+    static SWEEP: RefCell<Option<Sweep>> = RefCell::default();
 }
 
 /// One slice of a pass over all guards of this library and all objects; the next call goes on where it
@@ -99,204 +71,145 @@ thread_local! {
 pub fn sweep(sweep: SweepId, parked: Parked, budget_ns: u64) -> SweepSlice {
     // Another library may have been bound since, and this one may have begun to run since.
     walk_as_this_library();
-    let guards = || {
-        let guards = sync::sorted_guards().into_iter();
-        let named = guards.flat_map(|guard| guard.cells.iter().map(|cell| (guard.name, cell)));
-        named.collect()
-    };
-    sweep_guards(sweep, parked, guards, budget_ns)
+    sweep_guards(sweep, parked, own_guards, budget_ns)
 }
 
 /// As [`sweep`], of these guards and of all objects. They are asked for when a pass begins.
 pub(crate) fn sweep_guards(
     sweep: SweepId,
     parked: Parked,
-    guards: impl Fn() -> Vec<NamedCell>,
+    guards: impl Fn() -> Vec<&'static GuardCell>,
     budget_ns: u64,
 ) -> SweepSlice {
     let deadline = Nanos::now().after(Duration::from_nanos(budget_ns));
     let mut slice = SweepSlice::default();
-    PASS.with_borrow_mut(|current| {
-        let pass = match current {
-            Some(pass) if pass.sweep == sweep => pass,
-            _ => current.insert(Pass::new(sweep, true, parked, guards())),
+    SWEEP.with_borrow_mut(|current| {
+        let begin = |pass| Sweep {
+            pass,
+            trail: Trail::default(),
+            parked,
         };
-        pass.run(deadline, &mut slice);
-        if slice.is_done {
-            *pass = Pass::new(sweep, false, parked, guards());
+        let sweeping = match current {
+            Some(sweeping) if sweeping.pass.number == sweep => sweeping,
+            _ => current.insert(begin(Pass::first(sweep, guards()))),
+        };
+        let mut work = Sweeping {
+            number: sweep,
+            trail: &mut sweeping.trail,
+            parked: sweeping.parked,
+            slice: &mut slice,
+        };
+        if sweeping.pass.run(deadline, &mut work) {
+            slice.is_done = true;
+            *sweeping = begin(Pass::next(sweep, guards()));
         }
     });
     slice
 }
 
-impl Pass {
-    fn new(sweep: SweepId, is_first: bool, parked: Parked, mut guards: Vec<NamedCell>) -> Pass {
-        if !guards.is_empty() {
-            // Spread over all guards, so that workers neither queue for one nor follow each other.
-            let first = WorkerContext::current().owner() as usize * guards.len() * 7 / 16;
-            let all = guards.len();
-            guards.rotate_left(first % all);
-        }
-        Pass {
-            sweep,
-            is_first,
-            parked,
-            guards,
-            done: 0,
-            objects: None,
-            trail: Trail::default(),
-            left_behind: false,
-            patience: FIRST_PATIENCE,
-        }
+/// What the sweep does at each place.
+struct Sweeping<'a> {
+    number: SweepId,
+    trail: &'a mut Trail,
+    parked: Parked,
+    slice: &'a mut SweepSlice,
+}
+
+impl Work for Sweeping<'_> {
+    fn begin(&mut self, place: &Place<'_>) {
+        *self.trail = Trail::default();
+        self.slice.parked += u64::from(place.wanted().is_none());
     }
 
-    fn run(&mut self, deadline: Nanos, slice: &mut SweepSlice) {
-        let cx = Worker::of_runtime();
-        while let Some(&(name, cell)) = self.guards.get(self.done) {
-            let guard = sync::erased(cell);
-            // What nobody has made yet will begin in this version's form.
-            if guard.slot().root().items().is_some() {
-                let lock = |patience| guard.lock_timeout(&cx, patience);
-                if !self.visit(guard.slot(), &|| name.to_owned(), lock, deadline, slice) {
-                    return;
-                }
-            }
-            self.done += 1;
-            if Nanos::now() >= deadline {
-                return;
-            }
-        }
-        let worker = WorkerContext::current().owner() as usize;
-        let mut objects = match self.objects.take() {
-            Some(objects) => objects,
-            None => Objects::from(worker),
-        };
-        slice.is_done = self.run_objects(&cx, &mut objects, deadline, slice);
-        self.objects = Some(objects);
+    fn leave_out(&mut self) {
+        *self.trail = Trail::default();
+        self.slice.is_shared = true;
     }
 
-    /// Sweeps objects from where the walk is; false if time ran out before its end.
-    fn run_objects(
+    fn visit(
         &mut self,
         cx: &Worker,
-        objects: &mut Objects,
+        place: &Place<'_>,
+        patience: Duration,
         deadline: Nanos,
-        slice: &mut SweepSlice,
-    ) -> bool {
-        while let Some((object, is_resumed)) = objects.current(deadline) {
-            let form = object.form();
-            let target = own_form(form);
-            if !is_resumed {
-                self.trail = Trail::default();
-                self.left_behind = false;
-                slice.parked += u64::from(target.is_none());
+    ) -> Visit {
+        let record = WorkerContext::current().record();
+        let flips = || record.flips.load(Ordering::Relaxed);
+        let flips_before = flips();
+        let locked = match place {
+            Place::Guard(guard) => guard.lock_timeout(cx, patience),
+            Place::Object(object, form, wanted) => {
+                object.lock(cx, wanted.unwrap_or(*form), patience)
             }
-            let index = object.id().index;
-            let name = || sync::describe(index, form);
-            let lock = |patience| object.lock(cx, target.unwrap_or(form), patience);
-            if !self.visit(GuardSlot::at(index), &name, lock, deadline, slice) {
-                return false;
+        };
+        match locked {
+            Ok(mut guard) => {
+                self.slice.converted += flips() - flips_before;
+                // Before its elements are converted, which a twin would have to be told of.
+                match guard.discard_twins(deadline) {
+                    Ok(Progress::Done) => {}
+                    Ok(Progress::More) => return Visit::Part,
+                    Err(error) => {
+                        self.slice.failed += 1;
+                        tracing::error!(guard = place.name(), %error, "the sweep cannot drop the other form of what a guard guards");
+                    }
+                }
+                guard.drop_outdated();
+                self.walk(place, &mut guard, deadline)
             }
-            objects.advance();
-            if Nanos::now() >= deadline {
-                return false;
+            Err(LockError::TimedOut(_)) => Visit::Busy,
+            Err(LockError::Poisoned(name)) => {
+                self.slice.poisoned.push(name);
+                Visit::Whole
+            }
+            Err(error) => {
+                self.slice.failed += 1;
+                tracing::error!(guard = place.name(), %error, "the sweep cannot convert what a guard guards");
+                Visit::Whole
             }
         }
-        objects.are_done()
     }
 
-    /// One visit to what a lock guards, unless another worker has seen to it; false if it is to go on
-    /// there in the next slice.
-    fn visit<'g>(
-        &mut self,
-        slot: &GuardSlot,
-        name: &dyn Fn() -> String,
-        lock: impl FnOnce(Duration) -> Result<Guard<'g, ()>, LockError>,
-        deadline: Nanos,
-        slice: &mut SweepSlice,
-    ) -> bool {
-        if self.is_first && slot.is_swept(self.sweep) {
-            self.trail = Trail::default();
-            self.left_behind = false;
-            slice.is_shared = true;
-            return true;
-        }
-        let before = (slice.failed, slice.poisoned.len());
-        let visit = sweep_one(
-            name,
-            || lock(self.patience),
-            &mut self.trail,
-            self.parked,
-            deadline,
-            slice,
-        );
-        self.left_behind |= before != (slice.failed, slice.poisoned.len());
-        self.patience = match visit {
-            Visit::Busy => (self.patience * 2).min(LONGEST_PATIENCE),
-            Visit::Part | Visit::Whole => FIRST_PATIENCE,
-        };
-        let is_whole = matches!(visit, Visit::Whole);
-        if is_whole && !std::mem::take(&mut self.left_behind) {
-            slot.set_swept(self.sweep);
-        }
-        is_whole
+    fn troubles(&self) -> u64 {
+        self.slice.failed + self.slice.poisoned.len() as u64
     }
 }
 
-/// Sweeps what one lock guards from where the trail is.
-fn sweep_one<'g>(
-    name: &dyn Fn() -> String,
-    lock: impl FnOnce() -> Result<Guard<'g, ()>, LockError>,
-    trail: &mut Trail,
-    parked: Parked,
-    deadline: Nanos,
-    slice: &mut SweepSlice,
-) -> Visit {
-    let flips = || {
-        WorkerContext::current()
-            .record()
-            .flips
-            .load(Ordering::Relaxed)
-    };
-    let flips_before = flips();
-    match lock() {
-        Ok(mut guard) => {
-            slice.converted += flips() - flips_before;
-            let mut sweeper = Sweeper {
-                trail,
-                slice,
-                parked,
-                depth: 0,
-                in_element: 0,
-                to_take_out: 0,
-                found_lone: false,
-                deadline,
-                until_look: Cell::new(0),
-                is_spent: Cell::new(false),
-            };
-            guard.drop_outdated();
-            guard.visit(&mut sweeper);
-            if sweeper.found_lone {
-                sweeper.slice.failed += 1;
-                tracing::error!(
-                    guard = name(),
-                    "what has no form in this version lies in nothing that can drop it: let the version that runs replace it"
-                );
-            }
-            match trail.turn() {
-                true => Visit::Part,
-                false => Visit::Whole,
-            }
+impl Sweeping<'_> {
+    /// Through everything behind a guard, from where the trail is.
+    fn walk(&mut self, place: &Place<'_>, guard: &mut Guard<'_, ()>, deadline: Nanos) -> Visit {
+        let mut sweeper = Sweeper {
+            trail: self.trail,
+            slice: self.slice,
+            parked: self.parked,
+            depth: 0,
+            in_element: 0,
+            to_take_out: 0,
+            found_lone: false,
+            guard: place.index(),
+            found_misplaced: None,
+            deadline,
+            until_look: Cell::new(0),
+            is_spent: Cell::new(false),
+        };
+        sweeper.walk(guard, self.number);
+        if let Some(node) = sweeper.found_misplaced {
+            tracing::error!(
+                guard = place.name(),
+                node = format!("{:#x}", node.address()),
+                "a shared node is reached from this guard and belongs to another: it is not swept here"
+            );
         }
-        Err(LockError::TimedOut(_)) => Visit::Busy,
-        Err(LockError::Poisoned(name)) => {
-            slice.poisoned.push(name);
-            Visit::Whole
+        if sweeper.found_lone {
+            sweeper.slice.failed += 1;
+            tracing::error!(
+                guard = place.name(),
+                "what has no form in this version lies in nothing that can drop it: let the version that runs replace it"
+            );
         }
-        Err(error) => {
-            slice.failed += 1;
-            tracing::error!(guard = name(), %error, "the sweep cannot convert what a guard guards");
-            Visit::Whole
+        match self.trail.turn() {
+            true => Visit::Part,
+            false => Visit::Whole,
         }
     }
 }
@@ -313,9 +226,75 @@ struct Sweeper<'a> {
     to_take_out: u64,
     /// Whether there was one that goes with nothing.
     found_lone: bool,
+    /// Behind which it is.
+    guard: GuardIndex,
+    /// A node that belongs to another guard.
+    found_misplaced: Option<NodePtr>,
     deadline: Nanos,
     until_look: Cell<u32>,
     is_spent: Cell<bool>,
+}
+
+impl Sweeper<'_> {
+    /// The items, from where the trail is, then the nodes that they led to.
+    fn walk(&mut self, guard: &mut Guard<'_, ()>, sweep: SweepId) {
+        if !self.trail.is_resumed() {
+            rc::begin(self.guard, sweep);
+        }
+        let place = self.trail.enter();
+        if place == nodes::IN_ITEMS {
+            guard.visit(self);
+            if self.trail.has_stopped() {
+                return self.trail.leave(Some(nodes::IN_ITEMS));
+            }
+        }
+        let stopped_at = self.walk_nodes(place);
+        self.trail.leave(stopped_at);
+    }
+
+    /// The nodes that were met, until none is left or time is up: where it stopped. `place` is where the
+    /// slice before did.
+    fn walk_nodes(&mut self, place: u64) -> Option<u64> {
+        let mut resumed = place;
+        while let Some(node) = rc::next(self.guard) {
+            if std::mem::replace(&mut resumed, nodes::BETWEEN_NODES) != node.place() {
+                self.trail.begin_anew();
+                if self.parked == Parked::Kept {
+                    self.count(node.bring());
+                }
+            }
+            node.show(self);
+            if self.trail.has_stopped() {
+                let place = node.place();
+                node.put_back();
+                return Some(place);
+            }
+            if self.is_spent() {
+                return Some(nodes::BETWEEN_NODES);
+            }
+        }
+        None
+    }
+
+    /// What came of bringing a node's value into this version's form.
+    fn count(&mut self, brought: Option<Result<bool, AccessError>>) {
+        match brought {
+            None => {}
+            Some(Ok(was_converted)) => self.slice.converted += u64::from(was_converted),
+            Some(Err(AccessError::Foreign)) => self.slice.parked += 1,
+            Some(Err(_)) => self.slice.failed += 1,
+        }
+    }
+
+    /// A value without a form here is to go with the element that it lies in (R13).
+    fn discard(&mut self) {
+        if self.depth == 0 {
+            self.found_lone = true;
+        } else {
+            self.in_element += 1;
+            self.to_take_out += 1;
+        }
+    }
 }
 
 impl Visitor for Sweeper<'_> {
@@ -327,19 +306,30 @@ impl Visitor for Sweeper<'_> {
             Err(AccessError::Foreign) => {
                 self.slice.parked += 1;
                 if self.parked == Parked::Discarded {
-                    if self.depth == 0 {
-                        self.found_lone = true;
-                    } else {
-                        self.in_element += 1;
-                        self.to_take_out += 1;
-                    }
-                    return;
+                    return self.discard();
                 }
             }
             // Each kind of failure has been reported, not too often (R28).
             Err(_) => self.slice.failed += 1,
         }
         heap::show_boxes_inside(*word, self);
+    }
+
+    fn node(&mut self, handle: NodeHandle) {
+        if !handle.is_found_behind(self.guard) {
+            self.found_misplaced = Some(handle.node());
+            return;
+        }
+        if self.parked == Parked::Kept {
+            handle.meet(self.guard);
+            return;
+        }
+        // What it leads to goes with the element that the handle is in: this one, and those to come.
+        let brought = handle.meet_and_bring(self.guard);
+        self.count(brought);
+        if handle.keeps_foreign() {
+            self.discard();
+        }
     }
 
     fn wants_boxes_only(&self) -> bool {

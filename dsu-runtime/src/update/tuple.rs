@@ -2,14 +2,17 @@
 //!
 //! An item that did not change is moved as it is; one with a lens goes through it; one that only the
 //! target has is taken from the complement or made; one that only the source has goes into the
-//! complement. All steps read the source tuple, which stays as it is until the root is published.
+//! complement. All steps read the source tuple, which stays as it is until the root is published; items are
+//! made last, since their initialisers may read others of the new tuple.
 #![allow(unsafe_code)] // moves items between tuples by offset
 
 use crate::abi::{
-    Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, Representation, VisitFn,
+    Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, PrepareCalls, PrepareFn,
+    PrepareStatus, Representation, TwinFn, TwinTask, VisitFn,
 };
 use crate::heap::{visit_parts, visitor_of};
 use crate::ids::Tag;
+use crate::sys::time::Nanos;
 use std::ffi::c_void;
 
 /// A piece of one tuple and where it goes in another. In bytes.
@@ -30,20 +33,25 @@ pub(super) enum Step {
         gathered: usize,
         spread: Vec<Piece>,
         given: usize,
-        call: ConvertFn,
-        complement: usize,
-        has_complement: bool,
+        lens: Lensed,
     },
     /// Unchanged: moved bit by bit.
     Move { from: usize, to: usize, size: usize },
-    /// Through a lens, whose complement lies at `complement`.
+    /// Through a lens.
     Convert {
         from: usize,
         to: usize,
-        call: ConvertFn,
-        complement: usize,
-        has_complement: bool,
+        lens: Lensed,
     },
+    /// From another guard, at a barrier only: moved bit by bit, or through a lens.
+    Take {
+        source: Source,
+        to: usize,
+        size: usize,
+        lens: Option<Lensed>,
+    },
+    /// Another guard's from here on.
+    Leave,
     /// Only in the target: back from the complement, or made by the version that has it.
     Make {
         to: usize,
@@ -58,6 +66,38 @@ pub(super) enum Step {
     },
 }
 
+/// One direction of a lens, and where its complement lies in the tuple's, if it has one.
+#[derive(Clone, Copy)]
+pub(super) struct Lensed {
+    pub(super) call: ConvertFn,
+    pub(super) complement: usize,
+    pub(super) has_complement: bool,
+}
+
+/// Where an item lies that comes from another guard: which, by the name that it has in the newer version,
+/// and where in its tuple.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Source {
+    pub(super) guard: &'static str,
+    pub(super) offset: usize,
+}
+
+/// An item that goes to another guard: where in the tuple it is, and where in the tuple's complement there
+/// is something of it, if there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Given {
+    pub(super) offset: usize,
+    pub(super) complement: Option<usize>,
+}
+
+/// An item of another guard, and what is kept of it there, or null.
+#[derive(Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) source: Source,
+    pub(super) value: *const u8,
+    pub(super) complement: *const u8,
+}
+
 /// A part of the tuple's complement.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
@@ -66,9 +106,35 @@ pub(super) struct Part {
     pub(super) visit: Option<VisitFn>,
 }
 
+/// A prepared lens of a tuple: on what it works, and how.
+#[derive(Clone)]
+pub(super) struct Twin {
+    /// Of the item, or the items, for messages.
+    pub(super) name: String,
+    pub(super) calls: PrepareCalls,
+    pub(super) place: TwinPlace,
+}
+
+/// What the calls of a prepared lens are given.
+#[derive(Clone)]
+pub(super) enum TwinPlace {
+    /// An item, at this offset.
+    Item(usize),
+    /// The addresses of the items at these offsets.
+    Items(Vec<usize>),
+}
+
 /// One direction of a tuple transformer. Never freed: converters point to it.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
+    /// What it takes from other guards.
+    pub(super) takes: Vec<Source>,
+    /// What other guards take from it.
+    pub(super) gives: Vec<Given>,
+    /// Towards the newer side.
+    pub(super) forward: bool,
+    /// Of prepared lenses: what can be made ahead, in tuples that the plan takes.
+    pub(super) twins: Vec<Twin>,
     /// Names of the items, by step, for messages.
     pub(super) names: Vec<String>,
     pub(super) parts: Vec<Part>,
@@ -82,16 +148,103 @@ pub(super) const ALIGN: usize = 16;
 
 impl Plan {
     /// The converter that runs this plan towards `target`.
-    pub(super) fn converter(&'static self, target: Tag, forward: bool) -> Converter {
+    pub(super) fn converter(&'static self, target: Tag) -> Converter {
         Converter {
             target: target.0,
-            forward,
+            forward: self.forward,
             complement_size: self.complement_size as u32,
             complement_align: ALIGN as u32,
             call: Some(run),
             environment: std::ptr::from_ref(self).cast(),
+            twin: self.has_twins().then_some(work_on_twins as TwinFn),
             drop_complement: Some(drop_complement),
             visit_complement: Some(visit_complement),
+        }
+    }
+
+    /// Whether items come or go: then it runs as a part of their moves and in no other way.
+    pub(super) fn is_moving(&self) -> bool {
+        !self.takes.is_empty() || !self.gives.is_empty()
+    }
+
+    /// # Safety
+    /// As for [`run`]; `taken` has what the plan takes.
+    unsafe fn run(&self, conversion: &mut Conversion, taken: &[Taken]) -> ConversionStatus {
+        // Vacant until a step keeps something.
+        conversion.is_vacant = true;
+        for (step, name) in self.steps.iter().zip(&self.names) {
+            // SAFETY: the caller's promise, and the offsets of the two layouts.
+            let status = unsafe { step.run(conversion, self.target, taken) };
+            if status != ConversionStatus::Done {
+                let reason = conversion.error.get().to_owned();
+                conversion.error.set(&format!("item {name}: {reason}"));
+                return status;
+            }
+        }
+        ConversionStatus::Done
+    }
+
+    /// Whether something can be made ahead.
+    pub(super) fn has_twins(&self) -> bool {
+        !self.twins.is_empty()
+    }
+}
+
+/// # Safety
+/// See [`TwinFn`]; `environment` is a `Plan`, `value` a tuple that it takes.
+unsafe extern "C" fn work_on_twins(
+    environment: *const c_void,
+    task: TwinTask,
+    value: *mut u8,
+    until_ns: u64,
+    error: &mut ErrorText,
+) -> PrepareStatus {
+    // SAFETY: only `Plan::converter` pairs this function with an environment.
+    let plan = unsafe { &*environment.cast::<Plan>() };
+    let mut all = PrepareStatus::Done;
+    for (place, twin) in plan.twins.iter().enumerate() {
+        if place > 0 && Nanos::now().0 >= until_ns {
+            return PrepareStatus::More;
+        }
+        let call = match plan.forward {
+            true => twin.calls.on_left(task),
+            false => twin.calls.on_right(task),
+        };
+        // SAFETY: by the caller, and the offsets of the layout.
+        let status = unsafe { twin.place.call(call, value, until_ns, error) };
+        match status {
+            PrepareStatus::Done => {}
+            PrepareStatus::More => all = PrepareStatus::More,
+            _ => {
+                let reason = error.get().to_owned();
+                error.set(&format!("item {}: {reason}", twin.name));
+                return status;
+            }
+        }
+    }
+    all
+}
+
+impl TwinPlace {
+    /// # Safety
+    /// As for [`work_on_twins`].
+    unsafe fn call(
+        &self,
+        call: PrepareFn,
+        tuple: *mut u8,
+        until_ns: u64,
+        error: &mut ErrorText,
+    ) -> PrepareStatus {
+        // SAFETY: by the caller.
+        unsafe {
+            match self {
+                TwinPlace::Item(offset) => call(tuple.add(*offset), until_ns, error),
+                TwinPlace::Items(offsets) => {
+                    let mut places: Vec<*mut u8> =
+                        offsets.iter().map(|offset| tuple.add(*offset)).collect();
+                    call(places.as_mut_ptr().cast(), until_ns, error)
+                }
+            }
         }
     }
 }
@@ -104,24 +257,71 @@ unsafe extern "C" fn run(
 ) -> ConversionStatus {
     // SAFETY: only `Plan::converter` pairs this function with an environment.
     let plan = unsafe { &*environment.cast::<Plan>() };
-    // Vacant until a step keeps something.
-    conversion.is_vacant = true;
-    for (step, name) in plan.steps.iter().zip(&plan.names) {
-        // SAFETY: the caller's promise, and the offsets of the two layouts.
-        let status = unsafe { step.run(conversion, plan.target) };
-        if status != ConversionStatus::Done {
-            let reason = conversion.error.get().to_owned();
-            conversion.error.set(&format!("item {name}: {reason}"));
-            return status;
+    if plan.is_moving() {
+        let error = "an item moves between this guard and another, which is done at a barrier only";
+        conversion.error.set(error);
+        return ConversionStatus::Failed;
+    }
+    // SAFETY: by the caller.
+    unsafe { plan.run(conversion, &[]) }
+}
+
+/// One run of a plan that takes items of other guards, or gives some to them.
+pub(super) struct Moving<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) taken: Vec<Taken>,
+}
+
+impl Moving<'_> {
+    /// The converter that runs it. Good as long as this lives.
+    pub(super) fn converter(&self) -> Converter {
+        Converter {
+            target: self.plan.target.0,
+            forward: self.plan.forward,
+            complement_size: self.plan.complement_size as u32,
+            complement_align: ALIGN as u32,
+            call: Some(run_moving),
+            environment: std::ptr::from_ref(self).cast(),
+            twin: None,
+            drop_complement: Some(drop_complement_of_moving),
+            visit_complement: None,
         }
     }
-    ConversionStatus::Done
+}
+
+/// # Safety
+/// `environment` is a `Moving`; else as for [`run`].
+unsafe extern "C" fn run_moving(
+    environment: *const c_void,
+    conversion: &mut Conversion,
+) -> ConversionStatus {
+    // SAFETY: only `Moving::converter` pairs this function with an environment; the values taken lie in
+    // tuples that the caller of the moves holds the locks of.
+    unsafe {
+        let moving = &*environment.cast::<Moving<'_>>();
+        moving.plan.run(conversion, &moving.taken)
+    }
+}
+
+/// # Safety
+/// `environment` is a `Moving`; else as for [`drop_complement`].
+unsafe extern "C" fn drop_complement_of_moving(environment: *const c_void, complement: *mut u8) {
+    // SAFETY: as for `run_moving`.
+    unsafe {
+        let moving = &*environment.cast::<Moving<'_>>();
+        drop_complement(std::ptr::from_ref(moving.plan).cast(), complement);
+    }
 }
 
 impl Step {
     /// # Safety
     /// As for [`run`].
-    unsafe fn run(&self, conversion: &mut Conversion, made: Tag) -> ConversionStatus {
+    unsafe fn run(
+        &self,
+        conversion: &mut Conversion,
+        made: Tag,
+        taken: &[Taken],
+    ) -> ConversionStatus {
         let Conversion {
             source,
             complement_in,
@@ -137,9 +337,7 @@ impl Step {
                     gathered,
                     ref spread,
                     given,
-                    call,
-                    complement,
-                    has_complement,
+                    lens,
                 } => {
                     let (mut taken, mut made) = (room(gathered), room(given));
                     move_pieces(gather, source, taken.as_mut_ptr().cast());
@@ -147,8 +345,8 @@ impl Step {
                         conversion,
                         taken.as_ptr().cast(),
                         made.as_mut_ptr().cast(),
-                        call,
-                        (complement, has_complement),
+                        lens,
+                        lens.kept_in(complement_in),
                     );
                     if status == ConversionStatus::Done {
                         move_pieces(spread, made.as_ptr().cast(), target);
@@ -189,24 +387,33 @@ impl Step {
                             .set("the version that has it is not loaded here");
                         return ConversionStatus::Failed;
                     };
-                    return init(
-                        entry.items,
-                        to as u64,
-                        target.add(to),
-                        &mut conversion.error,
-                    );
+                    return init(entry.items, to as u64, target, &mut conversion.error);
                 }
-                Step::Convert {
-                    from,
-                    to,
-                    call,
-                    complement,
-                    has_complement,
-                } => {
+                Step::Convert { from, to, lens } => {
                     let (source, target) = (source.add(from), target.add(to));
-                    let complement = (complement, has_complement);
-                    return through_lens(conversion, source, target, call, complement);
+                    let kept = lens.kept_in(complement_in);
+                    return through_lens(conversion, source, target, lens, kept);
                 }
+                Step::Take {
+                    source,
+                    to,
+                    size,
+                    lens,
+                } => {
+                    let Some(taken) = taken.iter().find(|taken| taken.source == source) else {
+                        conversion.error.set("it is not where it was");
+                        return ConversionStatus::Failed;
+                    };
+                    let target = target.add(to);
+                    match lens {
+                        None => target.copy_from_nonoverlapping(taken.value, size),
+                        Some(lens) => {
+                            let kept = taken.complement;
+                            return through_lens(conversion, taken.value, target, lens, kept);
+                        }
+                    }
+                }
+                Step::Leave => {}
             }
         }
         ConversionStatus::Done
@@ -230,22 +437,33 @@ unsafe fn move_pieces(pieces: &[Piece], from: *const u8, to: *mut u8) {
     }
 }
 
-/// Calls a lens for a part of a tuple, whose part of the complement lies at an offset, if it has one.
+impl Lensed {
+    /// Its part of a tuple's complement; null where there is none.
+    fn kept_in(self, complement: *const u8) -> *const u8 {
+        match self.has_complement && !complement.is_null() {
+            true => complement.wrapping_add(self.complement),
+            false => std::ptr::null(),
+        }
+    }
+}
+
+/// Calls a lens for a part of a tuple.
 ///
 /// # Safety
-/// As for [`run`]; `source` and `target` are what the lens takes and room for what it gives.
+/// As for [`run`]; `source` and `target` are what the lens takes and room for what it gives,
+/// `complement_in` is what is kept of the source, or null.
 unsafe fn through_lens(
     conversion: &mut Conversion,
     source: *const u8,
     target: *mut u8,
-    call: ConvertFn,
-    (complement, has_complement): (usize, bool),
+    lens: Lensed,
+    complement_in: *const u8,
 ) -> ConversionStatus {
-    let complement_in = match has_complement && !conversion.complement_in.is_null() {
-        // SAFETY: the offset is inside the complement.
-        true => unsafe { conversion.complement_in.add(complement) },
-        false => std::ptr::null(),
-    };
+    let Lensed {
+        call,
+        complement,
+        has_complement,
+    } = lens;
     let mut part = Conversion {
         source,
         complement_in,
@@ -297,17 +515,19 @@ mod tests {
     unsafe extern "C" fn seven(
         _: *const c_void,
         offset: u64,
-        target: *mut u8,
+        tuple: *mut u8,
         _: &mut ErrorText,
     ) -> ConversionStatus {
         // SAFETY: the plan gives room for a `u64`.
-        unsafe { target.cast::<u64>().write(7 + offset) };
+        unsafe { tuple.add(offset as usize).cast::<u64>().write(7 + offset) };
         ConversionStatus::Done
     }
 
     /// Runs a plan that moves one item and makes another.
     fn made(complement: Option<[u64; 2]>) -> (ConversionStatus, [u64; 2]) {
         let plan = Plan {
+            takes: Vec::new(),
+            gives: Vec::new(),
             steps: vec![
                 Step::Move {
                     from: 0,
@@ -320,6 +540,8 @@ mod tests {
                     complement: 0,
                 },
             ],
+            forward: true,
+            twins: Vec::new(),
             names: vec!["kept".to_owned(), "dropped".to_owned()],
             parts: Vec::new(),
             complement_size: 16,

@@ -10,6 +10,11 @@ pub(super) struct Trail {
 }
 
 impl Trail {
+    /// Whether this walk goes on with one that stopped.
+    pub(super) fn is_resumed(&self) -> bool {
+        !self.resume.is_empty()
+    }
+
     /// A container begins: where to start in it. The first containers that a resumed walk enters are
     /// those in which it stopped.
     pub(super) fn enter(&mut self) -> u64 {

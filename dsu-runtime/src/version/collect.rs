@@ -7,6 +7,7 @@ use super::build_id;
 use super::digest::{digest, of_bytes};
 use super::manifest::*;
 use crate::abi::*;
+use crate::expansion::noting_names;
 use crate::heap::{KeyResults, listen};
 use crate::ids::VersionId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,11 +65,18 @@ impl std::error::Error for CollectError {}
 
 /// A path as the source of the crate of `module` writes it.
 fn within_crate(path: &str, module: &str) -> String {
-    let krate = module.split("::").next().unwrap_or(module);
-    match path.strip_prefix(krate) {
-        Some(rest) if rest.starts_with("::") => format!("crate{rest}"),
-        _ => path.to_owned(),
+    let krate = format!("{}::", module.split("::").next().unwrap_or(module));
+    let mut text = String::new();
+    let mut rest = path;
+    // The crate's name may also begin an argument: `kv::Pair<kv::Entry>`.
+    while let Some(at) = rest.find(&krate) {
+        let before = &rest[..at];
+        let is_start = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+        text.push_str(before);
+        text.push_str(if is_start { "crate::" } else { &krate });
+        rest = &rest[at + krate.len()..];
     }
+    text + rest
 }
 
 /// Everything that is registered in this copy of the runtime, sorted by name.
@@ -107,12 +115,7 @@ fn registered() -> Result<Manifest, CollectError> {
     let own = VersionId(version.version);
 
     check_forbidding()?;
-    let guards = inventory::iter::<GuardRegistration>().map(|guard| GuardManifest {
-        name: guard.name.to_owned(),
-        renamed_from: guard.renamed_from.to_owned(),
-        family: guard.family,
-        items: (guard.schema)(),
-    });
+    let guards = inventory::iter::<GuardRegistration>().map(guard_manifest);
     let types = || {
         inventory::iter::<TypeRegistration>().map(|ty| TypeManifest {
             version: if ty.frozen_from == 0 {
@@ -130,11 +133,19 @@ fn registered() -> Result<Manifest, CollectError> {
         complement: (lens.complement)(),
         both_ways: (lens.directions)() == LensDirections::Both,
         unrepresentable: (lens.policy)(),
+        losses: {
+            let (left, right) = ((lens.left)().name, (lens.right)().name);
+            // A tuple of items goes by the guard's name.
+            let of_items = lens.items.map(|items| items.guard);
+            (lens.losses)(of_items.unwrap_or(&left), of_items.unwrap_or(&right))
+        },
         items: lens.items.map(regrouped),
+        prepared: lens.prepare.is_some(),
     });
     let carry_lenses = inventory::iter::<CarryLensRegistration>().map(|lens| CarryLensManifest {
         left: (lens.left)(),
         right: (lens.right)(),
+        losses: (lens.losses)(&(lens.left)().name, &(lens.right)().name),
     });
     // One registration expands once a place, a removed name or an update point may stand twice.
     let mut removed: Vec<_> = inventory::iter::<RemovedRegistration>()
@@ -148,11 +159,16 @@ fn registered() -> Result<Manifest, CollectError> {
     update_points.sort();
     update_points.dedup();
 
+    let functions = inventory::iter::<FunctionRegistration>().map(|function| FunctionManifest {
+        name: function.name.to_owned(),
+        signature: (function.signature)().text,
+    });
+
     let lens_key = |left: &TypeSchema, right: &TypeSchema| {
         let sides = format!("{} => {}", left.name, right.name);
         (sides, format!("{}{}", digest(left), digest(right)))
     };
-    Ok(Manifest {
+    let manifest = Manifest {
         app: version.app.to_owned(),
         version: own,
         from: (version.from != 0).then_some(VersionId(version.from)),
@@ -167,6 +183,7 @@ fn registered() -> Result<Manifest, CollectError> {
         })?,
         lenses: sorted("transformer", lenses, |l| lens_key(&l.left, &l.right))?,
         keys: Vec::new(),
+        functions: sorted("function", functions, |f| (f.name.clone(), ()))?,
         removed,
         update_points,
         carry: CarryManifest {
@@ -178,7 +195,38 @@ fn registered() -> Result<Manifest, CollectError> {
             lens_key(&l.left, &l.right)
         })?,
         statics: statics(version, worker),
+        paths: Vec::new(),
+    };
+    Ok(Manifest {
+        paths: paths(worker.module),
+        ..manifest
     })
+}
+
+/// Where the types are that this version's own schemas name: all of them are made once more.
+fn paths(module: &str) -> Vec<TypePath> {
+    let named = noting_names(|| {
+        for guard in inventory::iter::<GuardRegistration>() {
+            let _ = (guard.schema)();
+        }
+        for ty in inventory::iter::<TypeRegistration>().filter(|ty| ty.frozen_from == 0) {
+            let _ = (ty.schema)();
+        }
+        for worker in inventory::iter::<WorkerRegistration>() {
+            let _ = (worker.carry.schema)();
+        }
+    });
+    let mut paths: Vec<TypePath> = named
+        .into_iter()
+        .map(|(path, schema)| TypePath {
+            digest: digest(&schema),
+            name: schema.name,
+            path: within_crate(path, module),
+        })
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// What the check of writable statics has to know (R4).
@@ -187,6 +235,7 @@ fn statics(version: &VersionRegistration, worker: &WorkerRegistration) -> Static
     let using = std::iter::once(worker.module)
         .chain(inventory::iter::<TypeRegistration>().map(|ty| ty.path))
         .chain(privates().map(|private| private.name))
+        .chain(inventory::iter::<FunctionRegistration>().map(|function| function.module))
         .map(|path| path.split("::").next().unwrap_or(path));
     let crates: BTreeSet<_> = using.chain(version.crates.iter().copied()).collect();
     let cells = inventory::iter::<GuardRegistration>().map(|guard| guard.cells.as_ptr().cast());
@@ -228,6 +277,22 @@ fn check_forbidding() -> Result<(), CollectError> {
         }
     }
     Ok(())
+}
+
+/// A guard of this library as data.
+pub(crate) fn guard_manifest(guard: &GuardRegistration) -> GuardManifest {
+    let moved = guard.moved.iter().map(|moved| MovedManifest {
+        item: moved.item.to_owned(),
+        guard: moved.guard.to_owned(),
+        from: moved.from.to_owned(),
+    });
+    GuardManifest {
+        name: guard.name.to_owned(),
+        renamed_from: guard.renamed_from.to_owned(),
+        family: guard.family,
+        items: (guard.schema)(),
+        moved: moved.collect(),
+    }
 }
 
 fn regrouped(items: RegroupedItems) -> RegroupedManifest {
@@ -290,7 +355,12 @@ mod tests {
         let path = |path| within_crate(path, "kv_v2::serving");
         assert_eq!(path("kv_v2::entry::Entry"), "crate::entry::Entry");
         assert_eq!(path("kv_v20::Entry"), "kv_v20::Entry");
-        assert_eq!(path("(u32, kv_v2::Entry)"), "(u32, kv_v2::Entry)");
+        assert_eq!(path("(u32, kv_v2::Entry)"), "(u32, crate::Entry)");
+        assert_eq!(
+            path("other::Pair<kv_v2::a::Entry>"),
+            "other::Pair<crate::a::Entry>"
+        );
+        assert_eq!(path("my_kv_v2::Entry"), "my_kv_v2::Entry");
     }
 
     #[test]

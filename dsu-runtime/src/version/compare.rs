@@ -6,6 +6,7 @@
 use super::incompatible::{Incompatibilities, Incompatible, Side};
 use super::layout_text::spell;
 use super::manifest::{GuardManifest, LensManifest, Manifest, RegroupedManifest};
+use super::moves::{self, Move};
 use super::similar::nearest;
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::ids::VersionId;
@@ -63,6 +64,10 @@ pub struct Comparison {
     pub items: Vec<Part>,
     /// Types of `Versioned` boxes that the older version's guards reach.
     pub elements: Vec<Part>,
+    /// Items that move between guards: which, from where, to where.
+    pub moves: Vec<String>,
+    /// Items and types, of these, whose other form is filled before the first worker crosses.
+    pub filled: Vec<String>,
     /// The carry.
     pub carry: Passage,
     /// The strategy.
@@ -74,6 +79,21 @@ pub struct Comparison {
 /// # Errors
 /// Everything that stands in the way.
 pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompatibilities> {
+    let (comparison, wrong) = survey(running, new)?;
+    match wrong.is_empty() {
+        true => Ok(comparison),
+        false => Err(Incompatibilities(wrong)),
+    }
+}
+
+/// All that passes between two versions, and all that stands in the way.
+///
+/// # Errors
+/// Why the two are no neighbours.
+pub fn survey(
+    running: &Manifest,
+    new: &Manifest,
+) -> Result<(Comparison, Vec<Incompatible>), Incompatibilities> {
     if running.app != new.app {
         let (running, new) = (running.app.clone(), new.app.clone());
         return Err(Incompatible::OtherApplication { running, new }.into());
@@ -92,31 +112,37 @@ pub fn compare(running: &Manifest, new: &Manifest) -> Result<Comparison, Incompa
         wrong: Vec::new(),
         items: Vec::new(),
         elements: Vec::new(),
+        filled: Vec::new(),
+        moves: Vec::new(),
     };
     pair.compiler();
+    pair.moves();
     pair.guards();
     pair.frozen();
     pair.element_types();
     pair.wrong.extend(keys::differing(older, newer));
+    pair.functions();
     let carry = pair.carry();
     let advice = pair.advice(direction);
     let Pair {
         mut wrong,
         items,
         elements,
+        filled,
+        moves,
         ..
     } = pair;
     wrong.dedup();
-    match wrong.is_empty() {
-        true => Ok(Comparison {
-            direction,
-            items,
-            elements,
-            carry,
-            advice,
-        }),
-        false => Err(Incompatibilities(wrong)),
-    }
+    let comparison = Comparison {
+        direction,
+        items,
+        elements,
+        moves: moves.iter().map(Move::text).collect(),
+        filled,
+        carry,
+        advice,
+    };
+    Ok((comparison, wrong))
 }
 
 struct Pair<'a> {
@@ -125,10 +151,12 @@ struct Pair<'a> {
     wrong: Vec<Incompatible>,
     items: Vec<Part>,
     elements: Vec<Part>,
+    filled: Vec<String>,
+    moves: Vec<Move<'a>>,
 }
 
 /// The lenses of `newer` between tuples of items of one guard, as it was and as it is (R3).
-pub(super) fn regroupings<'a>(
+pub(crate) fn regroupings<'a>(
     newer: &'a Manifest,
     before: &GuardManifest,
     after: &GuardManifest,
@@ -172,9 +200,39 @@ impl<'a> Pair<'a> {
     }
 
     fn successor(&self, guard: &GuardManifest) -> Option<&'a GuardManifest> {
-        let newer = self.newer;
-        let renamed = newer.guards.iter().find(|g| g.renamed_from == guard.name);
-        renamed.or_else(|| newer.guards.iter().find(|g| g.name == guard.name))
+        moves::successor(guard, &self.newer.guards)
+    }
+
+    /// Items that leave a guard for another (R4): each passes as any other does.
+    fn moves(&mut self) {
+        let (moves, wrong) = moves::moves(&self.older.guards, &self.newer.guards);
+        let wrong = wrong.into_iter();
+        self.wrong
+            .extend(wrong.map(|(item, why)| Incompatible::CannotMove { item, why }));
+        for found in &moves {
+            let name = format!("{}.{}", found.from.name, found.older.name);
+            // It has no form ahead: what it becomes is made when it moves.
+            let filled = self.filled.len();
+            let passage = self.passage(&name, &found.older.ty, &found.newer.ty);
+            self.filled.truncate(filled);
+            self.items
+                .extend(passage.map(|passage| Part { name, passage }));
+        }
+        self.moves = moves;
+    }
+
+    /// Whether an item of an older guard is another guard's in the newer version.
+    fn leaves(&self, guard: &GuardManifest, item: &FieldSchema) -> bool {
+        self.moves
+            .iter()
+            .any(|m| m.from.name == guard.name && m.older.name == item.name)
+    }
+
+    /// Whether an item of a newer guard was another guard's in the older version.
+    fn arrives(&self, guard: &GuardManifest, item: &FieldSchema) -> bool {
+        self.moves
+            .iter()
+            .any(|m| m.to.1.name == guard.name && m.newer.name == item.name)
     }
 
     /// R34: what `repr(C)` would promise is read off the schemas, which state every offset. Beyond
@@ -257,16 +315,28 @@ impl<'a> Pair<'a> {
         let groups = regroupings(self.newer, older, newer);
         let taken = groups.iter().flat_map(|(_, g)| &g.older);
         let made = groups.iter().flat_map(|(_, g)| &g.newer);
-        self.once(&older.name, taken);
-        self.once(&newer.name, made);
+        let leaving = self.moves.iter().filter(|m| m.from.name == older.name);
+        let arriving = self.moves.iter().filter(|m| m.to.1.name == newer.name);
+        let taken: Vec<_> = taken.chain(leaving.map(|m| &m.older.name)).collect();
+        let made: Vec<_> = made.chain(arriving.map(|m| &m.newer.name)).collect();
+        self.once(&older.name, taken.into_iter());
+        self.once(&newer.name, made.into_iter());
         let is_taken =
             |item: &FieldSchema| groups.iter().any(|(_, g)| g.older.contains(&item.name));
         let is_made = |item: &FieldSchema| groups.iter().any(|(_, g)| g.newer.contains(&item.name));
-        let after: Vec<_> = after.iter().filter(|item| !is_made(item)).collect();
-        for item in before {
+        let before: Vec<_> = before
+            .iter()
+            .filter(|item| !self.leaves(older, item))
+            .collect();
+        let after: Vec<_> = after
+            .iter()
+            .filter(|item| !is_made(item) && !self.arrives(newer, item))
+            .collect();
+        for item in &before {
             let name = format!("{}.{}", older.name, item.name);
             if let Some((lens, _)) = groups.iter().find(|(_, g)| g.older.contains(&item.name)) {
                 let passage = way(lens.both_ways);
+                self.filled.extend(lens.prepared.then(|| name.clone()));
                 self.items.push(Part { name, passage });
                 continue;
             }
@@ -322,6 +392,7 @@ impl<'a> Pair<'a> {
             return Some(Passage::Unchanged);
         }
         if let Some(lens) = self.lens(left, right) {
+            self.filled.extend(lens.prepared.then(|| place.to_owned()));
             return Some(way(lens.both_ways));
         }
         let near_miss =
@@ -399,6 +470,36 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// What the older version's values may name, the newer one has as well (R4). What only the newer one
+    /// has is an error when the older one calls it.
+    fn functions(&mut self) {
+        let (older, newer) = (self.older, self.newer);
+        for function in &older.functions {
+            let name = &function.name;
+            if self.is_removed(&format!("fn {name}")) {
+                continue;
+            }
+            let found = newer.functions.iter().find(|other| other.name == *name);
+            let wrong = match found {
+                Some(other) if other.signature == function.signature => continue,
+                Some(other) => Incompatible::FunctionChanged {
+                    function: name.clone(),
+                    older: function.signature.clone(),
+                    newer: other.signature.clone(),
+                },
+                None => {
+                    let is_new = |name: &&str| older.functions.iter().all(|f| f.name != *name);
+                    let names = newer.functions.iter().map(|f| f.name.as_str());
+                    Incompatible::FunctionGone {
+                        function: name.clone(),
+                        near: nearest(name, names.filter(is_new)).map(str::to_owned),
+                    }
+                }
+            };
+            self.wrong.push(wrong);
+        }
+    }
+
     fn carry(&mut self) -> Passage {
         let (left, right) = (&self.older.carry.schema, &self.newer.carry.schema);
         if left == right {
@@ -433,41 +534,11 @@ impl<'a> Pair<'a> {
                 Direction::Backward => self.wrong.push(Incompatible::OneWay { name }),
             }
         }
-        for (from, to) in self.moved_items() {
-            reasons.push(format!("{from} moves to {to}"));
-        }
+        reasons.extend(self.moves.iter().map(Move::text));
         match reasons.is_empty() {
             true => Advice::Rolling,
             false => Advice::Barrier(reasons),
         }
-    }
-
-    /// Items that leave one guard while another guard gains one of the same name and type.
-    fn moved_items(&self) -> Vec<(String, String)> {
-        let mut moved = Vec::new();
-        for guard in &self.older.guards {
-            let next = self.successor(guard);
-            let kept =
-                |name: &str| next.is_some_and(|g| fields(&g.items).iter().any(|f| f.name == name));
-            for item in fields(&guard.items).iter().filter(|item| !kept(&item.name)) {
-                let taker = self.newer.guards.iter().find(|g| {
-                    let had =
-                        self.older.guards.iter().find(|old| {
-                            self.successor(old).is_some_and(|next| next.name == g.name)
-                        });
-                    let had =
-                        had.is_some_and(|h| fields(&h.items).iter().any(|f| f.name == item.name));
-                    !had && fields(&g.items)
-                        .iter()
-                        .any(|f| f.name == item.name && f.ty.name == item.ty.name)
-                });
-                if let Some(taker) = taker {
-                    let name = |guard: &str| format!("{guard}.{}", item.name);
-                    moved.push((name(&guard.name), name(&taker.name)));
-                }
-            }
-        }
-        moved
     }
 }
 

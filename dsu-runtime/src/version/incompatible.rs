@@ -45,6 +45,10 @@ pub enum Incompatible {
     ItemTwice {
         item: String,
     },
+    CannotMove {
+        item: String,
+        why: String,
+    },
     RenamedFromNothing {
         guard: String,
         from: String,
@@ -83,6 +87,15 @@ pub enum Incompatible {
     },
     OneWay {
         name: String,
+    },
+    FunctionGone {
+        function: String,
+        near: Option<String>,
+    },
+    FunctionChanged {
+        function: String,
+        older: String,
+        newer: String,
     },
 }
 
@@ -165,6 +178,7 @@ impl fmt::Display for Incompatible {
                 f,
                 "item {item} is named twice by transformers between items: name each once on either side"
             ),
+            CannotMove { item, why } => write!(f, "item {item} cannot move: {why}"),
             RenamedFromNothing { guard, from, near } => write!(
                 f,
                 "guard {guard} is renamed from {from}, which the older version does not have{}: correct renamed_from",
@@ -191,7 +205,8 @@ impl fmt::Display for Incompatible {
                 )?;
                 f.write_str(&compared(older, newer))?;
                 f.write_str(&indented(&frozen_stub(&older.schema, older.version)))?;
-                f.write_str(&indented(&lens_stub(&older.schema, &newer.schema)))
+                let older = (&*older.schema, older.version);
+                f.write_str(&indented(&lens_stub(older, &newer.schema)))
             }
             FrozenDiffers { stated, frozen } => {
                 writeln!(
@@ -241,6 +256,19 @@ impl fmt::Display for Incompatible {
                 )?;
                 f.write_str(&compared(older, newer))
             }
+            FunctionGone { function, near } => write!(
+                f,
+                "function {function} is gone without a word{}: write removed!(\"fn {function}\"), or keep its name with #[dsu::function(name = \"{function}\")]",
+                Near(near)
+            ),
+            FunctionChanged {
+                function,
+                older,
+                newer,
+            } => write!(
+                f,
+                "function {function} changes from {older} to {newer}: give the new one another name, or write removed!(\"fn {function}\")"
+            ),
             OneWay { name } => write!(
                 f,
                 "one-way: {name}: its lens goes forward only, restore a snapshot to go back"

@@ -31,34 +31,61 @@ fn spell_argument(schema: &TypeSchema, path: &dyn Fn(&str) -> String) -> String 
     }
 }
 
+/// Columns of a line that people read beside others.
+const WIDTH: usize = 80;
+
 /// Two layouts, one line for each part, differing lines marked.
 pub fn side_by_side(left: (&str, &TypeSchema), right: (&str, &TypeSchema)) -> String {
-    let (left, right) = (lines(left.0, left.1), lines(right.0, right.1));
-    let width = left
-        .iter()
-        .map(|line| line.chars().count())
-        .max()
-        .unwrap_or(0);
+    beside((left.0, &layout(left.1)), (right.0, &layout(right.1)))
+}
+
+/// Two lists of lines with their titles: beside each other where 80 columns are enough, else one below
+/// the other. Differing lines are marked.
+pub fn beside(left: (&str, &[String]), right: (&str, &[String])) -> String {
+    let columns = |(title, lines): (&str, &[String])| {
+        let lines = lines.iter().map(|line| line.chars().count());
+        lines.max().unwrap_or(0).max(title.chars().count())
+    };
+    let width = columns(left);
+    let is_narrow = width + columns(right) + 6 <= WIDTH;
     let mut text = String::new();
-    for i in 0..left.len().max(right.len()) {
-        let (a, b) = (
-            left.get(i).map_or("", |l| l),
-            right.get(i).map_or("", |l| l),
-        );
-        let mark = if i > 0 && a != b { '≠' } else { ' ' };
-        let _ = writeln!(text, "  {a:width$}  {mark} {b}");
+    if is_narrow {
+        let _ = writeln!(text, "  {:width$}    {}", left.0, right.0);
+        for i in 0..left.1.len().max(right.1.len()) {
+            let line = |lines: &[String]| lines.get(i).cloned().unwrap_or_default();
+            let (a, b) = (line(left.1), line(right.1));
+            let mark = if a == b { ' ' } else { '≠' };
+            let _ = writeln!(text, "{}", format!("  {a:width$}  {mark} {b}").trim_end());
+        }
+        return text;
+    }
+    for ((title, lines), others) in [(left, right.1), (right, left.1)] {
+        let _ = writeln!(text, "  {title}");
+        for line in lines {
+            let mark = if others.contains(line) { ' ' } else { '≠' };
+            let _ = writeln!(text, "  {mark} {line}");
+        }
     }
     text
 }
 
-fn lines(title: &str, schema: &TypeSchema) -> Vec<String> {
-    let mut lines = vec![title.to_owned(), head(schema)];
+/// A layout, one line for each part.
+pub fn layout(schema: &TypeSchema) -> Vec<String> {
+    // What crosses encoded has no offsets and sizes.
+    let is_laid_out = schema.align != 0;
+    let mut lines = vec![match is_laid_out {
+        true => head(schema),
+        false => schema.name.clone(),
+    }];
     let field = |indent: &str, field: &FieldSchema| {
         let ty = spell(&field.ty, &|name| name.to_owned());
-        format!(
-            "{indent}+{} {}: {ty} ({} bytes)",
-            field.offset, field.name, field.ty.size
-        )
+        match is_laid_out {
+            true => format!(
+                "{indent}+{} {}: {ty} ({} bytes)",
+                field.offset, field.name, field.ty.size
+            ),
+            false => format!("{indent}{}: {ty}", field.name),
+        }
     };
     match &schema.kind {
         TypeKind::Struct(fields) => lines.extend(fields.iter().map(|f| field("  ", f))),
@@ -112,5 +139,19 @@ mod tests {
         let text = side_by_side(("stated", &a), ("frozen", &b));
         assert_eq!(text.matches('≠').count(), 1, "{text}");
         assert!(text.contains("+0 hits: u64 (8 bytes)") && text.contains("+0 hits: u32 (4 bytes)"));
+    }
+
+    #[test]
+    fn layouts_too_wide_for_a_terminal_stand_one_below_the_other() {
+        let wide =
+            |name: &str| record("Stats", &[(name, leaf("u64", 8)), ("hits", leaf("u64", 8))]);
+        let long = "a_field_whose_name_takes_nearly_all_of_a_line";
+        let text = side_by_side(("v1", &wide(long)), ("v2", &wide("b")));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        let marked: Vec<_> = text.lines().filter(|line| line.contains('≠')).collect();
+        assert_eq!(marked.len(), 2, "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! The manifest: everything that a version says of itself, as data.
 
-use crate::abi::{LensPolicy, TypeSchema};
+use crate::abi::{LensLosses, LensPolicy, TypeSchema};
 use crate::ids::VersionId;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,9 @@ pub struct Manifest {
     /// What its key types do with sample keys (R15).
     #[serde(default)]
     pub keys: Vec<KeyManifest>,
-    /// Guards and items that are gone on purpose.
+    /// Functions that shared memory may name.
+    pub functions: Vec<FunctionManifest>,
+    /// Guards, items and functions that are gone on purpose.
     pub removed: Vec<String>,
     /// Names of its update points.
     pub update_points: Vec<String>,
@@ -38,6 +40,21 @@ pub struct Manifest {
     pub carry_lenses: Vec<CarryLensManifest>,
     /// What it says of its writable statics.
     pub statics: StaticsManifest,
+    /// Where its source finds the types that its schemas name.
+    #[serde(default)]
+    pub paths: Vec<TypePath>,
+}
+
+/// Where a type is that a schema names. Two types of one name are instances of a generic one, or lie
+/// in different modules.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct TypePath {
+    /// The name in schemas.
+    pub name: String,
+    /// Digest of the schema.
+    pub digest: String,
+    /// As the library's own source finds it, with its arguments: `crate::pair::Pair<u64>`.
+    pub path: String,
 }
 
 /// A guard, or a family of them.
@@ -51,6 +68,19 @@ pub struct GuardManifest {
     pub family: Option<u32>,
     /// Its item tuple: a struct whose fields are the items.
     pub items: TypeSchema,
+    /// Items that another guard had in the version before.
+    pub moved: Vec<MovedManifest>,
+}
+
+/// An item that another guard had in the version before (R4).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MovedManifest {
+    /// Its name in the guard that has it now.
+    pub item: String,
+    /// The guard that had it, as the version before names it.
+    pub guard: String,
+    /// Its name there.
+    pub from: String,
 }
 
 /// An element type.
@@ -77,8 +107,13 @@ pub struct LensManifest {
     pub both_ways: bool,
     /// What becomes of newer values that the older side has no form for (R12).
     pub unrepresentable: LensPolicy,
+    /// What is lost where no complement is at hand (R10).
+    #[serde(default)]
+    pub losses: LensLosses,
     /// Of a lens between tuples of items of a guard, which (R3).
     pub items: Option<RegroupedManifest>,
+    /// Whether its other form is filled before the first worker crosses.
+    pub prepared: bool,
 }
 
 /// What a key type of shared maps does with samples that are the same in every library: digests of
@@ -108,6 +143,15 @@ pub struct RegroupedManifest {
     pub newer: Vec<String>,
 }
 
+/// A function that shared memory may name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FunctionManifest {
+    /// Stable name.
+    pub name: String,
+    /// Its type, with the names of types without their paths.
+    pub signature: String,
+}
+
 /// The worker function and its carry.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CarryManifest {
@@ -126,6 +170,9 @@ pub struct CarryLensManifest {
     pub left: TypeSchema,
     /// Newer side.
     pub right: TypeSchema,
+    /// What is lost where no complement is at hand (R10).
+    #[serde(default)]
+    pub losses: LensLosses,
 }
 
 /// What a version says of its writable statics (R4). Addresses are those of the file's symbols.

@@ -14,9 +14,11 @@ mod inspect;
 mod layout_text;
 mod load;
 mod manifest;
+mod moves;
 pub mod probe;
 mod refusal;
 mod registry;
+mod report;
 #[cfg(test)]
 mod samples;
 mod similar;
@@ -25,19 +27,23 @@ mod xfgen;
 
 pub use binding::{Binding, GuardBinding, RepresentationBinding};
 pub use build_id::at_address as build_id_at;
+pub(crate) use collect::guard_manifest;
 pub use collect::{CollectError, collect};
 pub use compare::{Advice, Comparison, Direction, Part, Passage, compare};
-pub(crate) use compare::{fields, is_tuple_of};
+pub(crate) use compare::{fields, is_tuple_of, regroupings};
 pub use copy::{Copied, copy};
 pub use digest::digest;
 pub use incompatible::{Incompatibilities, Incompatible, Side};
 pub use inspect::{ENTRY_SYMBOL, Inspected, SIZE_LIMIT, inspect, read_library};
+pub use layout_text::beside;
 pub use load::{Library, LibraryEntry, LoadError};
 pub use manifest::{
-    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, PrivateStatic,
-    RegroupedManifest, StaticsManifest, TypeManifest,
+    CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, MovedManifest,
+    PrivateStatic, RegroupedManifest, StaticsManifest, TypeManifest, TypePath,
 };
+pub(crate) use moves::{Move, moves, successor};
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
+pub use report::{Kind, Layouts, Report, Row, Way, report};
 pub use statics::{Statics, WritableStatic, find as writable_statics};
-pub use xfgen::xfgen;
+pub use xfgen::{Difference, Differences, differences, xfgen};

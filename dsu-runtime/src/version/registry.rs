@@ -7,6 +7,7 @@ use super::binding::{Binding, GuardBinding, RepresentationBinding};
 use super::compare::{compiler_dependent, fields, regroupings};
 use super::digest::digest;
 use super::manifest::{GuardManifest, LensManifest, Manifest};
+use super::moves::moves;
 use super::refusal::Refusal;
 use crate::abi::{MAX_ORDER_NODES, MAX_ORDER_TABLES, TypeSchema};
 use crate::ids::{GuardIndex, Tag, VersionId};
@@ -365,7 +366,7 @@ fn passages(manifest: &Manifest, older: Option<&Manifest>) -> Vec<Passage> {
         Some(Passage {
             left: (tuple_name(&before.name), digest(&before.items)),
             right: (tuple_name(&guard.name), digest(&guard.items)),
-            kept: kept_of_items(manifest, before, guard),
+            kept: kept_of_items(manifest, guards, before, guard),
         })
     });
     lenses
@@ -376,28 +377,47 @@ fn passages(manifest: &Manifest, older: Option<&Manifest>) -> Vec<Passage> {
 
 /// What a tuple's complement is made of, but for the items that only one side has: those follow from
 /// the schemas of the sides.
-fn kept_of_items(manifest: &Manifest, older: &GuardManifest, newer: &GuardManifest) -> String {
+fn kept_of_items(
+    manifest: &Manifest,
+    guards: &[GuardManifest],
+    older: &GuardManifest,
+    newer: &GuardManifest,
+) -> String {
     let mut parts = String::new();
     let groups = regroupings(manifest, older, newer);
     for (lens, items) in &groups {
         let names = items.newer.join(",");
         parts.push_str(&format!("({names}) {};", kept(lens, &manifest.rustc)));
     }
+    // An item that moves is kept by neither guard, but for what its lens keeps, on the way that it came.
+    for found in moves(guards, &manifest.guards).0 {
+        if found.from.name == older.name || found.to.1.name == newer.name {
+            let lens = lens_between(manifest, &found.older.ty, &found.newer.ty);
+            let kept = lens.map_or(String::new(), |lens| kept(lens, &manifest.rustc));
+            parts.push_str(&format!("{}: {kept};", found.text()));
+        }
+    }
     let is_grouped = |name: &String| groups.iter().any(|(_, g)| g.newer.contains(name));
     for item in fields(&newer.items).iter().filter(|f| !is_grouped(&f.name)) {
         let before = fields(&older.items).iter().find(|f| f.name == item.name);
-        let lens = before.and_then(|before| {
-            let lenses = manifest.lenses.iter();
-            let mut lenses = lenses.filter(|lens| {
-                lens.items.is_none() && lens.left == before.ty && lens.right == item.ty
-            });
-            lenses.next().filter(|_| before.ty != item.ty)
-        });
+        let lens = before.and_then(|before| lens_between(manifest, &before.ty, &item.ty));
         if let Some(lens) = lens {
             parts.push_str(&format!("{} {};", item.name, kept(lens, &manifest.rustc)));
         }
     }
     parts
+}
+
+/// The lens of a version between two forms of an item that are not the same.
+fn lens_between<'a>(
+    manifest: &'a Manifest,
+    older: &TypeSchema,
+    newer: &TypeSchema,
+) -> Option<&'a LensManifest> {
+    let mut lenses = manifest.lenses.iter();
+    let lens =
+        lenses.find(|lens| lens.items.is_none() && lens.left == *older && lens.right == *newer);
+    lens.filter(|_| older != newer)
 }
 
 fn free_parity(taken: &BTreeSet<u16>) -> Option<u16> {

@@ -1,7 +1,7 @@
 //! Small schemas and manifests for the tests of this room.
 
 use super::manifest::*;
-use crate::abi::{FieldSchema, LensPolicy, TypeKind, TypeSchema};
+use crate::abi::{FieldSchema, LensLosses, LensPolicy, TypeKind, TypeSchema, VariantSchema};
 use crate::ids::VersionId;
 
 pub fn leaf(name: &str, size: u64) -> TypeSchema {
@@ -60,12 +60,42 @@ pub fn record(name: &str, fields: &[(&str, TypeSchema)]) -> TypeSchema {
     }
 }
 
+/// Variants numbered from 0, with fields that have no names.
+pub fn choice(name: &str, variants: &[(&str, &[TypeSchema])]) -> TypeSchema {
+    let numbered = |types: &[TypeSchema]| {
+        let all = types.iter().enumerate().map(|(at, ty)| FieldSchema {
+            name: at.to_string(),
+            offset: 8 * at as u64 + ty.align,
+            ty: ty.clone(),
+        });
+        all.collect()
+    };
+    let variants = (0..)
+        .zip(variants)
+        .map(|(at, (name, types))| VariantSchema {
+            name: (*name).into(),
+            discriminant: at,
+            fields: numbered(types),
+        });
+    TypeSchema {
+        name: name.into(),
+        size: 16,
+        align: 8,
+        meaning: 0,
+        kind: TypeKind::Enum {
+            repr: "u8".into(),
+            variants: variants.collect(),
+        },
+    }
+}
+
 pub fn guard(name: &str, items: &[(&str, TypeSchema)]) -> GuardManifest {
     GuardManifest {
         name: name.into(),
         renamed_from: String::new(),
         family: None,
         items: record(name, items),
+        moved: Vec::new(),
     }
 }
 
@@ -76,6 +106,8 @@ pub fn lens(left: &TypeSchema, right: &TypeSchema) -> LensManifest {
         complement: leaf("()", 0),
         both_ways: true,
         unrepresentable: LensPolicy::Foreign,
+        losses: LensLosses::default(),
+        prepared: false,
         items: None,
     }
 }
@@ -100,6 +132,7 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
         frozen: Vec::new(),
         lenses: Vec::new(),
         keys: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: vec!["loop".into()],
         carry: CarryManifest {
@@ -109,6 +142,7 @@ pub fn manifest(version: u32, guards: Vec<GuardManifest>, types: Vec<TypeSchema>
         },
         carry_lenses: Vec::new(),
         statics: StaticsManifest::default(),
+        paths: Vec::new(),
     }
 }
 

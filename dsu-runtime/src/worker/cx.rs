@@ -13,7 +13,7 @@ use crate::abi::{
 use crate::error::WorkerError;
 use crate::heap;
 use crate::ids::{VersionId, WorkerSlot};
-use crate::sync::{Name, Seat};
+use crate::sync::{self, Name, Seat};
 use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::time::Nanos;
 use serde::{Deserialize, Serialize};
@@ -257,6 +257,7 @@ impl Worker {
             return Ok(());
         }
         let deadline = self.collect(deadline);
+        sync::settle_handles(self);
         self.record.waiting.store(1, Ordering::SeqCst);
         let outcome = if self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY) {
             Ok(())
@@ -302,7 +303,7 @@ impl Worker {
             let is_due = self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY);
             let is_late = deadline.is_some_and(|deadline| Nanos::now() >= deadline);
             let began = Nanos::now();
-            if !events.is_empty() || is_due || is_late || !(self.host().sweep)() {
+            if !events.is_empty() || is_due || is_late || !(self.host().walk)() {
                 break;
             }
             self.collect(deadline);

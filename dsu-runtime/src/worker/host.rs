@@ -12,6 +12,7 @@ mod notices;
 mod orphan;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod watch;
 
 pub(super) use channel::say;
@@ -22,14 +23,12 @@ use super::loaded::Loaded;
 use super::messages::{Build, FromWorker, ToWorker};
 use super::threads::Threads;
 use crate::abi::{
-    Directive, HostCalls, NoticeUse, Parked, ReportKind, Representation, WorkerContext,
-    WorkerRecord,
+    Directive, HostCalls, NoticeUse, ReportKind, Representation, WorkerContext, WorkerRecord,
 };
-use crate::ids::{SweepId, Tag};
+use crate::ids::Tag;
 use crate::sys::net::Channel;
 use crate::sys::process::PidFd;
 use crate::sys::time::Nanos;
-use crate::update::SweepSlice;
 use inherited::Inherited;
 use notices::Notices;
 use std::cell::RefCell;
@@ -38,24 +37,20 @@ use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use walk::Walk;
 
 /// The call table that every version in this process uses.
 pub(super) static CALLS: HostCalls = HostCalls {
     at_update_point,
     load_representation,
     report,
-    sweep,
+    walk: walk::walk,
     doorbell,
     close_when_confirmed,
     take_notices,
     drained,
     watch: watch::watch,
 };
-
-/// A slice of the sweep at an update point ends after this long (R29).
-const SLICE: Duration = Duration::from_micros(100);
-/// At an update point a slice runs when the last ended this long ago (R29).
-const BETWEEN_SLICES: Duration = Duration::from_millis(10);
 
 /// Where the next run goes.
 enum Turn {
@@ -86,14 +81,13 @@ pub(super) struct Host {
     running: String,
     inbox: VecDeque<(ToWorker, Vec<OwnedFd>)>,
     turn: Option<Turn>,
+    /// How often it was told to cross.
+    crosses: u32,
     arrival: Option<Arrival>,
     listeners: Inherited,
     /// Those that ran before any library was loaded.
     threads: Threads,
-    pass: SweepSlice,
-    /// What the sweep does with what has no form here.
-    parked: Parked,
-    last_slice: Nanos,
+    walk: Walk,
     notices: Notices,
     /// How long to drain when the supervisor dies.
     drain: Duration,
@@ -126,12 +120,11 @@ impl Host {
             running: String::new(),
             inbox: VecDeque::new(),
             turn: None,
+            crosses: 0,
             arrival: None,
             listeners: Inherited::default(),
             threads: Threads::now(),
-            pass: SweepSlice::default(),
-            parked: Parked::Kept,
-            last_slice: Nanos(0),
+            walk: Walk::none(),
             notices: Notices::default(),
             drain: Duration::ZERO,
             is_orphan: false,
@@ -269,9 +262,7 @@ impl Host {
             Some(Turn::Exit(_)) => return Directive::Exit,
             None => {}
         }
-        if context.sweeping.get() != 0 && Nanos::now().since(self.last_slice) >= BETWEEN_SLICES {
-            self.sweep();
-        }
+        self.walk_at_update_point();
         Directive::Continue
     }
 
@@ -298,6 +289,7 @@ impl Host {
         match message {
             ToWorker::Load(build) => self.load_and_answer(*build, fds),
             ToWorker::Cross { digest, together } => {
+                self.crosses = self.crosses.wrapping_add(1);
                 self.turn = None;
                 if self.may_cross(&digest, update_point) {
                     if together {
@@ -306,7 +298,9 @@ impl Host {
                     self.turn = Some(Turn::To(digest));
                 }
             }
-            ToWorker::Sweep(sweep, parked) => self.set_sweep(sweep, parked),
+            ToWorker::Sweep(sweep, parked) => self.set_walk(Walk::sweep(sweep, parked)),
+            ToWorker::Fill { fill, digest } => self.set_walk(Walk::fill(fill, digest)),
+            ToWorker::Rest => self.set_walk(Walk::none()),
             ToWorker::Drain { until_ns } => self.begin_drain(Nanos(until_ns)),
             ToWorker::Check => say(&self.builds[&self.running].check()),
             ToWorker::Ping => say(&FromWorker::Pong {
@@ -314,6 +308,10 @@ impl Host {
             }),
             // A barrier that is over, a first message that came twice; what is loaded stays loaded.
             ToWorker::Go | ToWorker::Revert | ToWorker::Start { .. } | ToWorker::Forget { .. } => {}
+            // Nobody else runs only while this worker waits as well.
+            ToWorker::Move { .. } => say(&FromWorker::Moved {
+                error: Some("the worker is not at a barrier".to_owned()),
+            }),
             ToWorker::Reconfigure => self.notices.reconfigure(),
             ToWorker::ListenersClosed => {
                 for socket in self.listeners.take_closed() {
@@ -370,15 +368,25 @@ impl Host {
         true
     }
 
+    fn move_items(&self, newer: &str, forward: bool) {
+        let moved = match self.builds.get(newer) {
+            Some(build) => build.move_items(forward),
+            None => Err("the newer version is not loaded in this worker".to_owned()),
+        };
+        say(&FromWorker::Moved { error: moved.err() });
+    }
+
     /// Stops until all workers are at their update points, or the barrier is off.
     fn wait_at_barrier(&mut self, digest: String, update_point: &str) {
         say(&FromWorker::AtBarrier {
+            crosses: self.crosses,
             update_point: update_point.to_owned(),
         });
         while self.turn.is_none() && !self.notices.is_draining() {
             match self.wait_for_message() {
                 Some((ToWorker::Go, _)) => self.turn = Some(Turn::To(digest.clone())),
                 Some((ToWorker::Revert, _)) | None => return,
+                Some((ToWorker::Move { newer, forward }, _)) => self.move_items(&newer, forward),
                 Some((message @ ToWorker::Cross { .. }, fds)) => {
                     // This barrier is over; whoever called takes in what comes instead.
                     self.inbox.push_front((message, fds));
@@ -389,51 +397,6 @@ impl Host {
                 }
             }
         }
-    }
-
-    fn set_sweep(&mut self, sweep: Option<SweepId>, parked: Parked) {
-        self.parked = parked;
-        let context = WorkerContext::current();
-        context.sweeping.set(sweep.map_or(0, |sweep| sweep.0));
-        self.pass = SweepSlice::default();
-        if sweep.is_some() {
-            context
-                .record()
-                .due
-                .fetch_or(WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
-        } else {
-            context
-                .record()
-                .due
-                .fetch_and(!WorkerRecord::DUE_SWEEP, Ordering::AcqRel);
-        }
-    }
-
-    /// One slice; true if the pass is not over.
-    fn sweep(&mut self) -> bool {
-        let sweep = SweepId(WorkerContext::current().sweeping.get());
-        let slice = self.builds[&self.running].sweep(sweep, self.parked, SLICE);
-        self.last_slice = Nanos::now();
-        self.pass.add(slice);
-        if !self.pass.is_done {
-            return true;
-        }
-        let pass = std::mem::take(&mut self.pass);
-        // What failed is tried again, for the heap may have room by then, but at update points only, not
-        // in every idle moment.
-        let is_last = !pass.is_shared && pass.converted + pass.discarded == 0;
-        if is_last && pass.failed == 0 {
-            self.set_sweep(None, Parked::Kept);
-        }
-        let goes_on = !is_last;
-        say(&FromWorker::Swept {
-            is_whole: !pass.is_shared,
-            converted: pass.converted + pass.discarded,
-            parked: pass.parked,
-            failed: pass.failed,
-            poisoned: pass.poisoned,
-        });
-        goes_on
     }
 }
 
@@ -464,10 +427,6 @@ unsafe extern "C" fn report(kind: ReportKind, text: *const u8, len: usize) {
     // SAFETY: the library lends the text for this call.
     let text = unsafe { String::from_utf8_lossy(std::slice::from_raw_parts(text, len)) };
     say(&FromWorker::report(kind, text.into_owned()));
-}
-
-extern "C" fn sweep() -> bool {
-    with_host(Host::sweep)
 }
 
 extern "C" fn doorbell() {

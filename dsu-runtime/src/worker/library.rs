@@ -22,6 +22,8 @@ static CALLS: LibraryCalls = LibraryCalls {
     bind,
     convert_carry,
     run,
+    move_items,
+    fill,
     sweep,
     check,
 };
@@ -150,6 +152,14 @@ unsafe extern "C" fn run(arguments: *const RunArguments) -> RunOutcome {
             RunOutcome::Panicked
         }
     }
+}
+
+unsafe extern "C" fn move_items(forward: bool, sink: Sink, state: *mut c_void) -> bool {
+    Answer { sink, state }.with(|| update::move_items(forward).map(|()| Vec::new()))
+}
+
+unsafe extern "C" fn fill(fill: u32, budget_ns: u64, sink: Sink, state: *mut c_void) -> bool {
+    Answer { sink, state }.with(|| json(&update::fill(SweepId(fill), budget_ns)))
 }
 
 unsafe extern "C" fn sweep(

@@ -5,7 +5,7 @@ use super::cx::Surroundings;
 use super::messages::{Build, FromWorker};
 use crate::abi::{LibraryCalls, Parked, RunArguments, RunOutcome};
 use crate::ids::SweepId;
-use crate::update::{CheckReport, SweepSlice};
+use crate::update::{CheckReport, FillSlice, SweepSlice};
 use crate::version::Library;
 use std::ffi::c_void;
 use std::time::Duration;
@@ -87,6 +87,35 @@ impl Loaded {
 
     pub(super) fn library(&self) -> LoadedLibrary {
         self.library
+    }
+
+    /// One slice of a pass of the filling of this build's forms, whatever runs.
+    pub(super) fn fill(&self, fill: SweepId, budget: Duration) -> FillSlice {
+        let budget_ns = budget.as_nanos() as u64;
+        // SAFETY: as for `load`.
+        let (is_fine, answer) =
+            gather(|state| unsafe { (self.library.0.fill)(fill.0, budget_ns, collect, state) });
+        let slice = if is_fine {
+            serde_json::from_slice(&answer).ok()
+        } else {
+            None
+        };
+        slice.unwrap_or_else(|| FillSlice {
+            is_done: true,
+            failure: Some(String::from_utf8_lossy(&answer).into_owned()),
+            ..FillSlice::default()
+        })
+    }
+
+    /// Moves items between guards, to where this build has them or back.
+    pub(super) fn move_items(&self, forward: bool) -> Result<(), String> {
+        // SAFETY: as for `load`.
+        let (is_fine, answer) =
+            gather(|state| unsafe { (self.library.0.move_items)(forward, collect, state) });
+        match is_fine {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&answer).into_owned()),
+        }
     }
 
     /// One slice of a pass of the sweep.

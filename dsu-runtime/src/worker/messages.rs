@@ -56,8 +56,24 @@ pub enum ToWorker {
     Go,
     /// The barrier is off: go on with the version that runs.
     Revert,
+    /// To one that waits at the barrier: move all items that are other guards' in one of two versions.
+    Move {
+        /// Digest of the newer one's build, which is loaded.
+        newer: String,
+        /// To where the newer one has them; else back.
+        forward: bool,
+    },
     /// Convert what nobody has touched, until told otherwise.
-    Sweep(Option<SweepId>, Parked),
+    Sweep(SweepId, Parked),
+    /// Make ahead what flips to this build's forms take up, until told otherwise. It is loaded.
+    Fill {
+        /// On account of which filling.
+        fill: SweepId,
+        /// Digest of the build.
+        digest: String,
+    },
+    /// Sweep and fill no more.
+    Rest,
     /// This build was refused or superseded. It stays loaded, for live values may be in its form.
     Forget {
         /// Digest of the build.
@@ -114,8 +130,15 @@ pub enum FromWorker {
     },
     /// Stopped at an update point, waiting for `Go` or `Revert`.
     AtBarrier {
+        /// How many `Cross` it has obeyed, this one included: which one it answers.
+        crosses: u32,
         /// Its name.
         update_point: String,
+    },
+    /// The answer to `Move`.
+    Moved {
+        /// Why it is not all done.
+        error: Option<String>,
     },
     /// A pass of the sweep is over. One that went over everything and converted nothing says that
     /// nothing is left but what it names; until then another follows by itself.
@@ -130,6 +153,16 @@ pub enum FromWorker {
         failed: u64,
         /// Poisoned guards, by name, that were not looked into.
         poisoned: Vec<String>,
+    },
+    /// How a filling goes. Said now and then while something is made, when something cannot be, and once
+    /// when all of it is there: from then on the worker silently makes what writes mark.
+    Filling {
+        /// Which.
+        fill: SweepId,
+        /// A pass over everything found all of it there.
+        is_whole: bool,
+        /// The first thing that cannot be made: where, and why. The worker fills no more then.
+        failure: Option<String>,
     },
     /// The answer to `Check`: one sentence for each thing that is wrong.
     Checked {

@@ -11,9 +11,9 @@ use crate::table::CommandTable;
 use dsu_runtime::heap::{KeyHash, Reach};
 use dsu_runtime::prelude::*;
 
-/// Keys that are looked for together: about as many lines of memory as a processor waits for at a time,
-/// few enough that all that they bring stays in the nearest cache until it is used.
-pub const GROUP: usize = 24;
+/// Keys that are looked for together: enough that a shard's lock is taken for several of them at a time, few
+/// enough that all that they bring stays in the nearest cache until it is used.
+pub const GROUP: usize = 48;
 
 /// After so many requests in a row that need what the one before did, a look ends: they are likely to go on,
 /// and looking further would cost more than it finds.
@@ -105,12 +105,14 @@ enum Round {
     Field(Reach),
 }
 
-const ROUNDS: [Round; 8] = [
+const ROUNDS: [Round; 10] = [
+    Round::Key(Reach::Place),
     Round::Key(Reach::Segment),
     Round::Key(Reach::Slot),
     Round::Key(Reach::Entry),
     Round::Value,
     Round::Content,
+    Round::Field(Reach::Place),
     Round::Field(Reach::Segment),
     Round::Field(Reach::Slot),
     Round::Field(Reach::Entry),
@@ -119,6 +121,8 @@ const ROUNDS: [Round; 8] = [
 /// What is known of something wanted.
 #[derive(Clone, Copy, Default)]
 struct Found {
+    /// Its place among the wanted.
+    at: usize,
     shard: usize,
     key: KeyHash,
     field: KeyHash,
@@ -130,23 +134,28 @@ struct Found {
 /// has, or that is not in this version's form, is left out.
 pub(crate) fn prefetch<S: Shards>(cx: &Worker, wanted: &[Wanted<'_>]) {
     let mut found = [Found::default(); GROUP];
+    let found = &mut found[..wanted.len()];
     let mut has_fields = false;
     let mut before: &[u8] = &[];
-    for (at, (wanted, found)) in wanted.iter().zip(&mut found).enumerate() {
+    for (at, (wanted, found)) in wanted.iter().zip(found.iter_mut()).enumerate() {
+        found.at = at;
         found.shard = shard_of(wanted.key);
         found.is_repeated = at > 0 && before == wanted.key;
         before = wanted.key;
         has_fields |= wanted.field.is_some();
     }
+    // Shard by shard: each is locked once in a round.
+    found.sort_unstable_by_key(|found| (found.shard, found.at));
     for round in ROUNDS {
         if matches!(round, Round::Field(_)) && !has_fields {
             return;
         }
         let mut held: Option<(usize, Guard<'_, S::Items>)> = None;
-        for (wanted, found) in wanted.iter().zip(&mut found) {
+        for found in &mut *found {
+            let wanted = &wanted[found.at];
             let is_asked = match round {
                 Round::Field(_) => wanted.field.is_some(),
-                Round::Key(Reach::Segment) => true,
+                Round::Key(Reach::Place) => true,
                 _ => !found.is_repeated,
             };
             if !is_asked {
@@ -173,7 +182,7 @@ fn ask<S: Shards>(items: &S::Items, round: Round, wanted: &Wanted<'_>, found: &m
     let entries = S::entries(items);
     match round {
         Round::Key(reach) => {
-            if reach == Reach::Segment {
+            if reach == Reach::Place {
                 found.key = entries.hash_of(wanted.key);
             }
             entries.prefetch(found.key, reach);

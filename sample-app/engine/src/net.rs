@@ -206,22 +206,20 @@ impl Connections {
                 }
             }
         }
-        let mut ready = ready.as_slice();
-        while !ready.is_empty() {
-            let (together, rest) = ready.split_at(self.look_ahead(cx, table, ready));
-            for &slot in together {
-                if !self.turn(cx, table, slot) {
-                    closed.push(slot);
-                }
-            }
-            ready = rest;
+        for &slot in &ready {
+            self.leave_backlog(slot);
         }
-        for slot in backlog {
-            let still_has = match self.slots.get_mut(slot) {
-                Some(Some(connection)) => std::mem::take(&mut connection.has_backlog),
-                _ => false,
-            };
-            if still_has && !self.turn(cx, table, slot) {
+        ready.extend(backlog.into_iter().filter(|slot| self.leave_backlog(*slot)));
+        // Replies go out when all have been run: who is woken by the first one finds the others as well.
+        let mut ran = Vec::with_capacity(ready.len());
+        let mut left = ready.as_slice();
+        while !left.is_empty() {
+            let (together, rest) = left.split_at(self.look_ahead(cx, table, left));
+            ran.extend(together.iter().map(|slot| self.run(cx, table, *slot)));
+            left = rest;
+        }
+        for (slot, progress) in ready.into_iter().zip(ran) {
+            if !self.answer(cx, slot, progress) {
                 closed.push(slot);
             }
         }
@@ -295,23 +293,37 @@ impl Connections {
         }
     }
 
-    /// Runs commands and sends replies; false if the connection is over.
-    fn turn<S: Store<Context = Worker>>(
+    /// Takes a connection out of the backlog: whether it was in it.
+    fn leave_backlog(&mut self, slot: usize) -> bool {
+        match self.slots.get_mut(slot) {
+            Some(Some(connection)) => std::mem::take(&mut connection.has_backlog),
+            _ => false,
+        }
+    }
+
+    /// Runs commands of one connection.
+    fn run<S: Store<Context = Worker>>(
         &mut self,
         cx: &mut Worker,
         table: &CommandTable<S>,
         slot: usize,
-    ) -> bool {
+    ) -> Progress {
+        let Some(mut connection) = self.slots.get_mut(slot).and_then(Option::take) else {
+            return Progress::Idle;
+        };
+        let mut desk = Desk {
+            asking: connection.session.client().id,
+            connections: self,
+        };
+        let progress = connection.session.process(table, cx, &mut desk, TURN);
+        self.slots[slot] = Some(connection);
+        progress
+    }
+
+    /// Sends replies of one connection, and notes what it has left to do; false if it is over.
+    fn answer(&mut self, cx: &mut Worker, slot: usize, progress: Progress) -> bool {
         let Some(mut connection) = self.slots.get_mut(slot).and_then(Option::take) else {
             return true;
-        };
-        let asking = connection.session.client().id;
-        let progress = {
-            let mut desk = Desk {
-                connections: self,
-                asking,
-            };
-            connection.session.process(table, cx, &mut desk, TURN)
         };
         let is_open = self.send(cx, slot, &mut connection);
         let has_unsent = !connection.session.unsent().is_empty();

@@ -4,7 +4,7 @@ use crate::totals::{Traffic, Usage};
 use crate::value;
 use dsu_runtime::prelude::*;
 use kv_engine::{Origin, Text};
-use xform::{Kept, Lens, LensError};
+use xform::{Kept, Lens, LensError, Loss, Losses, Segment, Toward};
 
 /// Version 2's value.
 #[derive(Shared)]
@@ -49,6 +49,19 @@ impl Lens for ValueLens {
 
     fn is_vacant(&self, kept: &Kept<Origin>) -> bool {
         kept.value.unwrap_or_default() == Origin::default()
+    }
+
+    fn losses(&self, toward: Toward, report: &mut Losses) {
+        if toward == Toward::Newer {
+            report.within(&Segment::Field("origin"), |report| {
+                report.add(Loss::Defaulted);
+            });
+        }
+    }
+
+    /// Asked first: `backward` drops what it cannot turn back, which takes as long as the value is large.
+    fn represents(&self, value: &value::Value) -> bool {
+        matches!(value, value::Value::Text(_))
     }
 }
 

@@ -44,6 +44,34 @@ pub enum Either<L, R> {
     Right(R, u8),
 }
 
+/// Shares, in circles too, and names functions.
+#[derive(Shared)]
+pub struct Node {
+    next: Option<SharedRc<Node>>,
+    back: SharedVec<SharedWeak<Node>>,
+    handler: SharedFn<fn(&mut Node, &str) -> bool>,
+}
+
+#[dsu::function]
+fn handle(node: &mut Node, _what: &str) -> bool {
+    node.next.is_some() && node.back.is_empty()
+}
+
+/// Under a guard: makes a node, leads it to itself, and calls its handler.
+pub fn share() -> Result<bool, RcError> {
+    let node = SharedRc::new_cyclic(|weak| {
+        let mut back = SharedVec::new();
+        back.push(weak.try_clone()?)?;
+        let handler = SharedFn::of::<handle>();
+        Ok::<_, RcError>(Node { next: None, back, handler })
+    })?;
+    let own = node.try_clone()?;
+    node.edit(|value| value.next = Some(own))?;
+    let called = node.edit(|value| value.handler.resolve().map(|handler| handler(value, "it")))?;
+    drop(node.edit(|value| value.next.take())?);
+    Ok(called == Ok(true))
+}
+
 /// A generic struct.
 #[derive(Shared, Default)]
 #[shared(inline)]

@@ -6,7 +6,7 @@ mod v2;
 use dsu_runtime::abi::TypeSchema;
 use dsu_runtime::heap::Shared;
 use dsu_runtime::ids::VersionId;
-use dsu_runtime::version::{self, CarryManifest, Manifest, TypeManifest};
+use dsu_runtime::version::{self, CarryManifest, Manifest, TypeManifest, TypePath};
 use dsu_runtime::worker::Carried;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ fn main() {
     use dsu_runtime::worker::Carried;
     assert_eq!(from_v1::Entry::schema(), v1::Entry::schema());
     assert_eq!(from_v1::Point::schema(), v1::Point::schema());
+    assert_eq!(from_v1::PairU64::schema(), v1::Pair::<u64>::schema());
     assert_eq!(from_v1::Value::schema(), v1::Value::schema());
     assert_eq!(from_v1::Local::schema(), v1::Local::schema());
     assert_eq!(from_v1::Timer::schema(), v1::Timer::schema());
@@ -30,13 +31,25 @@ fn main() {
 pub fn write_program(folder: &Path) -> PathBuf {
     let old = manifest(
         1,
-        vec![v1::Entry::schema(), v1::Peer::schema(), v1::Value::schema()],
+        vec![
+            v1::Entry::schema(),
+            v1::Peer::schema(),
+            v1::Remark::schema(),
+            v1::Value::schema(),
+        ],
         v1::Local::schema(),
+        v1::Pair::<u64>::schema(),
     );
     let new = manifest(
         2,
-        vec![v2::Entry::schema(), v2::Peer::schema(), v2::Value::schema()],
+        vec![
+            v2::Entry::schema(),
+            v2::Peer::schema(),
+            v2::Comment::schema(),
+            v2::Value::schema(),
+        ],
         v2::Local::schema(),
+        v2::Pair::<u64>::schema(),
     );
     let program = folder.join("xfgen_output.rs");
     fs::create_dir_all(folder).expect("the folder for temporary files is writable");
@@ -52,7 +65,7 @@ pub fn write_program(folder: &Path) -> PathBuf {
 }
 
 /// As the library would state it, in a crate that has its types in `v2`.
-fn manifest(number: u32, types: Vec<TypeSchema>, carry: TypeSchema) -> Manifest {
+fn manifest(number: u32, types: Vec<TypeSchema>, carry: TypeSchema, pair: TypeSchema) -> Manifest {
     let version = VersionId(number);
     Manifest {
         app: "generated".to_owned(),
@@ -71,6 +84,8 @@ fn manifest(number: u32, types: Vec<TypeSchema>, carry: TypeSchema) -> Manifest 
             .collect(),
         frozen: Vec::new(),
         lenses: Vec::new(),
+        keys: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: Vec::new(),
         carry: CarryManifest {
@@ -80,5 +95,10 @@ fn manifest(number: u32, types: Vec<TypeSchema>, carry: TypeSchema) -> Manifest 
         },
         carry_lenses: Vec::new(),
         statics: Default::default(),
+        paths: vec![TypePath {
+            digest: version::digest(&pair),
+            name: pair.name,
+            path: "crate::v2::Pair<u64>".to_owned(),
+        }],
     }
 }

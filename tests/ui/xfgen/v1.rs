@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct Entry {
     pub value: Versioned<Value>,
     pub point: Point,
-    pub hits: u64,
+    pub hits: u32,
+    pub log: SharedBytes,
     pub note: Option<u64>,
+    pub remarks: SharedVec<Remark>,
+    pub pair: Pair<u64>,
     pub peers: SharedMap<SharedBytes, Peer>,
 }
 
@@ -23,6 +26,19 @@ pub struct Point {
 #[derive(Shared)]
 pub struct Peer {
     pub id: u32,
+}
+
+/// Is called a comment later.
+#[derive(Shared)]
+pub struct Remark {
+    pub text: SharedBytes,
+}
+
+/// Of which one instance is used.
+#[derive(Shared)]
+#[shared(inline)]
+pub struct Pair<T: Shared> {
+    pub first: T,
 }
 
 /// Moves one discriminant only.

@@ -8,22 +8,37 @@ use serde::{Deserialize, Serialize};
 pub struct Entry {
     pub value: Versioned<Value>,
     pub point: Point,
+    pub hits: u64,
     pub note: Option<u64>,
+    pub remarks: SharedVec<Comment>,
+    pub pair: Pair<u64>,
     pub peers: SharedMap<SharedBytes, Peer>,
     pub tags: SharedVec<SharedBytes>,
-    pub expires_at_ms: u64,
+    pub expires_at_ms: Option<u64>,
 }
 
 #[derive(Shared)]
 #[shared(inline)]
 pub struct Point {
     pub x: u64,
-    pub y: u64,
+    pub label: SharedString,
 }
 
 #[derive(Shared)]
 pub struct Peer {
     pub id: u32,
+}
+
+#[derive(Shared)]
+pub struct Comment {
+    pub text: SharedBytes,
+}
+
+#[derive(Shared)]
+#[shared(inline)]
+pub struct Pair<T: Shared> {
+    pub first: T,
+    pub rest: SharedVec<SharedBytes>,
 }
 
 #[derive(Shared)]
@@ -47,5 +62,5 @@ pub struct Local {
 #[derive(Serialize, Deserialize, Carry)]
 pub struct Timer {
     pub due_ms: u64,
-    pub period_ms: u32,
+    pub period_ms: Option<u32>,
 }

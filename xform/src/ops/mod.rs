@@ -11,6 +11,7 @@ mod one_sided;
 mod partition;
 mod rekey;
 mod watched;
+mod widen;
 mod wrap;
 
 pub use convert::{
@@ -23,4 +24,5 @@ pub use one_sided::{Add, Drop, add, drop};
 pub use partition::{Part, Partition, partition};
 pub use rekey::{Rekey, rekey};
 pub use watched::{ResetWhenWritten, Watched, reset_when_written, unless_written, watch};
+pub use widen::Widen;
 pub use wrap::{Wrap, wrap};

@@ -135,18 +135,19 @@ pub(super) fn discard<M: Part, B: Part>(
     word: &mut TwinWord,
     until: Nanos,
 ) -> Result<Progress, AccessError> {
-    if let Some(tag) = tag_of::<M, B>() {
-        settle(word, tag);
-        if !word.is_set() {
-            return Ok(Progress::Done);
-        }
+    // Another lens's is that one's to discard, in slices: a value may have lenses to both neighbours.
+    let Some(tag) = tag_of::<M, B>().filter(|tag| word.is_set() && word.tag() == *tag) else {
+        return Ok(Progress::Done);
+    };
+    settle(word, tag);
+    if word.is_set() {
         // SAFETY: of this type by its tag, and not broken.
         let twin = unsafe { word.get_mut::<M, B>()? };
         twin.discard();
         if empty(twin, until)? == Progress::More {
             return Ok(Progress::More);
         }
+        word.drop_now();
     }
-    word.drop_now();
     Ok(Progress::Done)
 }

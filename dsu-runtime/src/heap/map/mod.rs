@@ -61,6 +61,8 @@ pub struct KeyHash(u64);
 /// How far [`SharedMap::prefetch`] goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
+    /// The place where the map says which part of it is responsible for the key.
+    Place,
     /// The part of the map that is responsible for the key.
     Segment,
     /// The key's slot in it.
@@ -156,15 +158,15 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
     /// anything may happen to the map.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash, reach: Reach) {
-        let Some(segment) = self.table.segment(hash.0) else {
-            return;
-        };
+        let segment = || self.table.segment(hash.0);
+        let slots = || segment().into_iter().flat_map(|s| s.likely(hash.0));
         match reach {
-            Reach::Segment => segment.prefetch(),
-            Reach::Slot => segment.likely(hash.0).for_each(|slot| {
+            Reach::Place => self.table.prefetch_place(hash.0),
+            Reach::Segment => segment().into_iter().for_each(|s| s.prefetch(hash.0)),
+            Reach::Slot => slots().for_each(|slot| {
                 prefetch::lines(slot.as_ptr().cast(), size_of::<Slot<K, V::Cell>>());
             }),
-            Reach::Entry => segment.likely(hash.0).for_each(|slot| {
+            Reach::Entry => slots().for_each(|slot| {
                 // SAFETY: a used slot, borrowed as `self` is.
                 let slot = unsafe { slot.as_ref() };
                 slot.key.prefetch();

@@ -76,12 +76,12 @@ impl<K, C> Segment<K, C> {
     fn capacities() -> impl Iterator<Item = usize> {
         let doublings = std::iter::successors(Some(4), |slots| Some(slots * 2));
         let small = doublings.take_while(|slots| *slots < Self::NOMINAL);
-        small.chain([Self::NOMINAL]).map(Self::filled)
+        small.map(Self::filled).chain([Self::LARGEST])
     }
 
     /// `slots`, and as many more as the block has room for anyway; a last group of which less than half
     /// could be used is left away, since keys would have to leave it.
-    fn filled(slots: usize) -> usize {
+    const fn filled(slots: usize) -> usize {
         let Ok(layout) = Self::layout_of(slots) else {
             return slots;
         };
@@ -89,8 +89,12 @@ impl<K, C> Segment<K, C> {
             return slots;
         }
         let usable = alloc::usable_size(layout);
-        let fits = |slots: &usize| Self::layout_of(*slots).is_ok_and(|l| l.size() <= usable);
-        let most = (slots..).take_while(fits).last().unwrap_or(slots);
+        let mut most = slots;
+        while let Ok(more) = Self::layout_of(most + 1)
+            && more.size() <= usable
+        {
+            most += 1;
+        }
         match most % GROUP {
             few if few < GROUP / 2 => most - few,
             _ => most,
@@ -98,9 +102,7 @@ impl<K, C> Segment<K, C> {
     }
 
     /// The largest capacity before a segment splits.
-    pub(super) fn largest() -> usize {
-        Self::filled(Self::NOMINAL)
-    }
+    pub(super) const LARGEST: usize = Self::filled(Self::NOMINAL);
 
     /// The next larger capacity; `None` where the segment is to be split.
     pub(super) fn capacity_above(capacity: usize) -> Option<usize> {
@@ -111,7 +113,7 @@ impl<K, C> Segment<K, C> {
     pub(super) fn capacity_for(len: usize) -> usize {
         let fitting = Self::capacities().find(|capacity| load(*capacity) > len);
         fitting.unwrap_or_else(|| {
-            let mut capacity = Self::largest();
+            let mut capacity = Self::LARGEST;
             while load(capacity) <= len {
                 capacity *= 2;
             }
@@ -123,27 +125,31 @@ impl<K, C> Segment<K, C> {
     /// would do with less for a while: the segments of a map split at about the same time, and blocks
     /// that all of them need for a while are not given back as long as some few are still in use.
     pub(super) fn capacity_of_part(len: usize) -> usize {
-        if len >= load(Self::largest()) / 4 {
-            Self::largest().max(Self::capacity_for(len))
+        if len >= load(Self::LARGEST) / 4 {
+            Self::LARGEST.max(Self::capacity_for(len))
         } else {
             Self::capacity_for(len)
         }
     }
 
     /// Control bytes, those of the last group's missing slots included.
-    fn control_bytes(capacity: usize) -> usize {
+    const fn control_bytes(capacity: usize) -> usize {
         capacity.next_multiple_of(GROUP)
     }
 
-    fn slots_offset(capacity: usize) -> usize {
+    const fn slots_offset(capacity: usize) -> usize {
         let control = Self::control_bytes(capacity);
         (size_of::<Head>() + control).next_multiple_of(align_of::<Slot<K, C>>())
     }
 
-    pub(super) fn layout_of(capacity: usize) -> Result<Layout, HeapFull> {
-        let slots = size_of::<Slot<K, C>>().checked_mul(capacity);
-        let size = slots.and_then(|slots| slots.checked_add(Self::slots_offset(capacity)));
-        block::layout(size.ok_or(HeapFull)?, align_of::<Slot<K, C>>())
+    pub(super) const fn layout_of(capacity: usize) -> Result<Layout, HeapFull> {
+        let Some(slots) = size_of::<Slot<K, C>>().checked_mul(capacity) else {
+            return Err(HeapFull);
+        };
+        match slots.checked_add(Self::slots_offset(capacity)) {
+            Some(size) => block::layout(size, align_of::<Slot<K, C>>()),
+            None => Err(HeapFull),
+        }
     }
 
     pub(super) fn allocate(capacity: usize, depth: u32) -> Result<Self, HeapFull> {
@@ -203,12 +209,18 @@ impl<K, C> Segment<K, C> {
         unsafe { self.block.add(offset).cast::<Slot<K, C>>().add(index) }
     }
 
+    /// The group in which a key of this hash is looked for first.
+    #[inline]
+    fn home(hash: u64, groups: usize) -> usize {
+        // Bits that neither the tag nor, in any map that fits the heap, the directory uses.
+        ((((hash >> 7) & 0xffff_ffff) * groups as u64) >> 32) as usize
+    }
+
     /// The groups in the order in which a key of this hash is looked for: (first slot, bytes).
     #[inline]
     fn probe(self, hash: u64) -> impl Iterator<Item = (usize, Group)> {
         let groups = (self.head().capacity as usize).div_ceil(GROUP);
-        // Bits that neither the tag nor, in any map that fits the heap, the directory uses.
-        let home = ((((hash >> 7) & 0xffff_ffff) * groups as u64) >> 32) as usize;
+        let home = Self::home(hash, groups);
         (0..groups).map(move |step| {
             let group = if home + step < groups {
                 home + step
@@ -238,10 +250,13 @@ impl<K, C> Segment<K, C> {
         None
     }
 
-    /// Asks for the head and the control bytes.
+    /// Asks for the head, and for the control bytes that a key of this hash is looked for in if the
+    /// segment has its usual capacity, which only the head could say.
     #[inline]
-    pub(super) fn prefetch(self) {
-        prefetch::lines(self.block.as_ptr(), size_of::<Head>() + Self::NOMINAL);
+    pub(super) fn prefetch(self, hash: u64) {
+        let home = Self::home(hash, Self::LARGEST.div_ceil(GROUP));
+        prefetch::line(self.block.as_ptr());
+        prefetch::line(self.control(home * GROUP));
     }
 
     /// The used slots of the first group that look like one of this hash: nearly always its slot is

@@ -9,7 +9,7 @@
 //! is complete. Knows nothing of elements beyond moving them.
 #![allow(unsafe_code)] // segments by address
 
-use super::super::{alloc, block};
+use super::super::{alloc, block, prefetch};
 use super::segment::{Segment, Slot, load};
 use super::sip::Sip13;
 use crate::abi::WorkerContext;
@@ -79,6 +79,16 @@ impl<K, C> Table<K, C> {
         // SAFETY: the directory has 2^depth entries, each the address of a live segment.
         let address = unsafe { root.cast::<u64>().add(self.index(hash)).read() };
         NonNull::new(address as *mut u8).map(Segment::at)
+    }
+
+    /// Asks for the place that says where the segment of a hash is.
+    #[inline]
+    pub(super) fn prefetch_place(&self, hash: u64) {
+        if let Some(root) = self.root()
+            && self.depth > 0
+        {
+            prefetch::line(root.cast::<u64>().as_ptr().wrapping_add(self.index(hash)));
+        }
     }
 
     #[inline]
@@ -355,7 +365,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     /// Splits segments until there are enough for `additional` more entries, spread well.
     pub(super) fn reserve(&mut self, additional: usize) -> Result<(), HeapFull> {
         let needed = self.len().checked_add(additional).ok_or(HeapFull)?;
-        let largest = Segment::<K, C>::largest();
+        let largest = Segment::<K, C>::LARGEST;
         let per_segment = load(largest) / 4 * 3;
         let depth = needed.div_ceil(per_segment).next_power_of_two().ilog2();
         if self.root().is_none() {
@@ -506,7 +516,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
             if head.depth > 0
                 && let Some(buddy) = self.segment(hash ^ 1 << (64 - head.depth))
                 && buddy.head().depth == head.depth
-                && len + buddy.head().len as usize <= Segment::<K, C>::largest() / 4
+                && len + buddy.head().len as usize <= Segment::<K, C>::LARGEST / 4
             {
                 if self.merge(hash, segment, buddy).is_err() {
                     return;

@@ -75,7 +75,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
             if dice >> 32 & ((1 << spread) - 1) != 0 {
                 continue;
             }
-            let range = (head.capacity as usize).max(Segment::<K, C>::largest());
+            let range = (head.capacity as usize).max(Segment::<K, C>::LARGEST);
             let index = (((dice & 0xffff_ffff) * range as u64) >> 32) as usize;
             if index < head.capacity as usize && segment.tag(index).is_some() {
                 return Some(segment.slot(index));

@@ -204,6 +204,15 @@ fn take_apart(id: ObjectId) {
     free_slot(id);
 }
 
+/// Whether this worker makes or frees the object in a slot: nobody else can reach its value.
+pub(crate) fn is_in_hand(index: GuardIndex) -> bool {
+    table::is_known(index)
+        && match ObjectSlot::at(index).state().life {
+            Life::Claimed(party) | Life::Freeing(party) => party == me(),
+            _ => false,
+        }
+}
+
 /// Frees what the dead were the last to hold, if there is anything.
 pub(crate) fn reap() {
     if WorkerContext::current().converting.get() == 0 && table::take_orphans() {

@@ -9,7 +9,7 @@
 use super::slot::{Life, ObjectId, ObjectSlot, Party, State};
 use crate::abi::{
     CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_OBJECTS, MAX_STATIC_GUARDS, OBJECTS_OFFSET,
-    OBJECTS_SIZE,
+    OBJECTS_SIZE, WALK_STRIDE, WALKS_OFFSET,
 };
 use crate::error::HeapFull;
 use crate::heap::context::HeapContext;
@@ -89,6 +89,8 @@ pub(super) fn claim(me: Party) -> Result<ObjectId, HeapFull> {
         }
         let offset = GUARDS_OFFSET + index_of(known).0 as usize * GUARD_STRIDE;
         Regions::commit_control(offset, STEP as usize * GUARD_STRIDE).map_err(|_| HeapFull)?;
+        let offset = WALKS_OFFSET + index_of(known).0 as usize * WALK_STRIDE;
+        Regions::commit_control(offset, STEP as usize * WALK_STRIDE).map_err(|_| HeapFull)?;
         // Whoever else did the same has committed the same slots.
         let _ = record()
             .known

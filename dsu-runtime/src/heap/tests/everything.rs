@@ -3,15 +3,15 @@
 
 use super::super::testing::in_processes;
 use super::super::{
-    Inline, Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedString,
-    SharedVec, Visitor, live,
+    Inline, Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedRc,
+    SharedString, SharedVec, SharedWeak, Visitor, live,
 };
 use super::lenses::{NEW, New, bind};
 use super::{Owned, allocated, as_worker, test_name};
-use crate::abi::TypeSchema;
-use crate::abi::WorkerContext;
+use crate::abi::{CONTROL_ADDR, GUARDS_OFFSET, TypeSchema, WorkerContext};
 use crate::ids::WorkerSlot;
 use std::mem::offset_of;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One of each, all zero when empty.
 #[derive(Default)]
@@ -28,6 +28,8 @@ struct Everything {
     ordered: SharedOrderedMap<SharedBytes, SharedBytes>,
     ranked: SharedOrderedMap<u64, New>,
     boxed: Option<SharedBox<SharedBytes>>,
+    shared: Option<SharedRc<New>>,
+    weak: Option<SharedWeak<New>>,
 }
 
 // SAFETY: made of shared types.
@@ -50,6 +52,8 @@ unsafe impl Shared for Everything {
         self.ordered.visit(visitor);
         self.ranked.visit(visitor);
         self.boxed.visit(visitor);
+        self.shared.visit(visitor);
+        self.weak.visit(visitor);
     }
 }
 
@@ -167,7 +171,28 @@ fn use_everything(all: &mut Everything) {
         Some(boxed) => boxed.get_mut().expect("room").append(b"!").expect("room"),
         empty => *empty = Some(SharedBox::new(key(1)).expect("room")),
     }
+    under_guard(|| {
+        let node = SharedRc::new(element(11)).expect("room");
+        all.weak = Some(node.downgrade().expect("held"));
+        drop(all.shared.replace(node));
+        let node = all.shared.as_ref().expect("just put there");
+        let other = node.try_clone().expect("held");
+        other.edit(|value| value.count = 12).expect("its own form");
+    });
     must_be_as_left(all);
+}
+
+/// Runs `body` as if a guard were held: nodes are touched under one alone.
+fn under_guard(body: impl FnOnce()) {
+    const GUARD: usize = CONTROL_ADDR + GUARDS_OFFSET;
+    let context = WorkerContext::current();
+    // SAFETY: the lock word of a slot that nobody uses here.
+    let lock = unsafe { &*(GUARD as *const AtomicU64) };
+    lock.store(context.owner().into(), Relaxed);
+    context.took(GUARD);
+    body();
+    context.released(GUARD);
+    lock.store(0, Relaxed);
 }
 
 fn must_be_as_left(all: &mut Everything) {
@@ -217,7 +242,15 @@ fn must_be_as_left(all: &mut Everything) {
         145
     );
     assert_eq!(all.ranked.rank_of(&500), Ok(500));
-    assert_eq!(live::count(NEW) as u64, 4 * MANY - 3);
+    under_guard(|| {
+        let (node, weak) = (all.shared.as_ref(), all.weak.as_ref());
+        let (node, weak) = (node.expect("there"), weak.expect("there"));
+        assert_eq!(node.read(|value| value.count), Ok(12));
+        assert_eq!((node.strong_count(), node.weak_count()), (Ok(1), Ok(1)));
+        let other = weak.upgrade().expect("held").expect("alive");
+        assert!(other.ptr_eq(node));
+    });
+    assert_eq!(live::count(NEW) as u64, 4 * MANY - 2);
 }
 
 fn clear(all: &mut Everything) {
@@ -232,6 +265,11 @@ fn clear(all: &mut Everything) {
     all.ordered.clear();
     all.ranked.clear();
     all.boxed = None;
+    under_guard(|| {
+        all.shared = None;
+        let gone = all.weak.take().expect("there");
+        assert!(gone.upgrade().expect("held").is_none());
+    });
     assert!(Owned::of(all).blocks.is_empty());
 }
 
@@ -265,7 +303,8 @@ fn what_one_process_made_empty_others_use_read_and_drop() {
         must_be_as_left(found(address));
         let place: *mut Everything = found(address);
         // SAFETY: `SharedBox` is one pointer to its block; it was forgotten where it was made.
-        drop(unsafe { std::mem::transmute::<*mut Everything, SharedBox<Everything>>(place) });
+        let all = unsafe { std::mem::transmute::<*mut Everything, SharedBox<Everything>>(place) };
+        under_guard(|| drop(all));
         0
     };
     let stages: [fn(usize) -> usize; 5] = [make_empty, fill, read_and_empty, fill, drop_full];

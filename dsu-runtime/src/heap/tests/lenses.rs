@@ -185,6 +185,7 @@ pub(in crate::heap) fn bind() {
         complement_align: 1,
         call: None,
         environment: ptr::null(),
+        twin: None,
         drop_complement: None,
         visit_complement: None,
     };
@@ -195,6 +196,7 @@ pub(in crate::heap) fn bind() {
         complement_align: align_of::<Rest>() as u32,
         call: Some(call),
         environment: ptr::null(),
+        twin: None,
         drop_complement: Some(drop_rest),
         visit_complement: Some(visit_rest),
     };
@@ -205,6 +207,7 @@ pub(in crate::heap) fn bind() {
                 size: size_of::<T>() as u32,
                 align: align_of::<T>() as u32,
                 holds_boxes: false,
+                has_twins: false,
                 drop: Some(drop_value::<T>),
                 visit: Some(visit_value::<T>),
                 converters,

@@ -17,7 +17,7 @@ mod taken_out;
 
 use super::account::{Activity, HeapAccount};
 use super::testing::{ROOMY, failing_after, test_name, with_regions};
-use super::{BlockMap, Shared, Visitor, live, release_scratch, visit_box};
+use super::{BlockMap, NodeHandle, NodePtr, Shared, Visitor, live, release_scratch, visit_box};
 use crate::abi::WorkerContext;
 use crate::ids::{Tag, WorkerSlot};
 use proptest::prelude::Strategy;
@@ -77,9 +77,19 @@ pub(crate) struct Owned {
     blocks: Vec<(NonNull<u8>, Layout)>,
     damage: Vec<String>,
     reached: BlockMap,
+    nodes: Vec<NodePtr>,
 }
 
 impl Visitor for Owned {
+    fn node(&mut self, handle: NodeHandle) {
+        if !self.nodes.contains(&handle.node()) {
+            self.nodes.push(handle.node());
+            let (block, layout) = handle.node().shown_block();
+            self.block(block, layout);
+            handle.node().show_value(self);
+        }
+    }
+
     fn block(&mut self, pointer: NonNull<u8>, layout: Layout) {
         self.blocks.push((pointer, layout));
         self.damage

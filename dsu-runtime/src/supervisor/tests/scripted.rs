@@ -1,7 +1,7 @@
 //! Scripted libraries and memory. A library is a text file, `VERSION BEHAVIOUR`.
 
 use crate::abi::FleetState;
-use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
+use crate::ids::{GuardIndex, SweepId, Tag, VersionId, WorkerSlot};
 use crate::supervisor::ports::{
     Advice, Candidate, HeapFigures, Libraries, Memory, Probing, Transforming,
 };
@@ -47,6 +47,7 @@ impl Libraries for Scripted {
             frozen: Vec::new(),
             lenses: Vec::new(),
             keys: Vec::new(),
+            functions: Vec::new(),
             removed: Vec::new(),
             update_points: vec!["loop".to_owned()],
             carry: CarryManifest {
@@ -56,6 +57,7 @@ impl Libraries for Scripted {
             },
             carry_lenses: Vec::new(),
             statics: Default::default(),
+            paths: Vec::new(),
         };
         let statics = Statics::of(Ok(Vec::new()), &manifest.statics);
         Ok(Box::new(Read(Some(Ok(Candidate {
@@ -68,7 +70,11 @@ impl Libraries for Scripted {
 
     fn compare(&self, running: &Manifest, new: &Manifest) -> Result<Advice, Vec<String>> {
         match running.version.0.abs_diff(new.version.0) {
-            0 | 1 => Ok(Advice::default()),
+            // A build that says so has something to fill.
+            0 | 1 => Ok(Advice {
+                filled: Vec::from_iter(new.build_id.contains("fills").then(|| "A.b".to_owned())),
+                ..Advice::default()
+            }),
             _ => Err(vec![format!(
                 "{} is not next to {}",
                 new.version, running.version
@@ -93,10 +99,6 @@ impl Libraries for Scripted {
             forgets: Vec::new(),
         })
     }
-
-    fn frozen_types(&self, _: &Manifest, _: &Manifest) -> Result<String, String> {
-        Err("nothing to freeze".to_owned())
-    }
 }
 
 impl Memory for Scripted {
@@ -108,6 +110,10 @@ impl Memory for Scripted {
     }
     fn set_mixed(&self, _: Option<Mixed>) {}
     fn set_fleet(&self, _: FleetState) {}
+    fn set_filling(&self, _: Option<SweepId>) {}
+    fn is_filled(&self, _: GuardIndex, _: SweepId) -> bool {
+        false
+    }
     fn starting(&self, _: WorkerSlot, _: u32) {}
     fn set_due(&self, _: WorkerSlot, _: u64) {}
     fn is_waiting(&self, _: WorkerSlot) -> bool {

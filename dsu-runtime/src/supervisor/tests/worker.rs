@@ -11,6 +11,7 @@ struct ScriptedWorker {
     known: Vec<Build>,
     runs: usize,
     at_barrier: Option<String>,
+    crosses: u32,
 }
 
 /// Plays the worker.
@@ -30,6 +31,7 @@ pub(super) fn scripted_worker() {
         known: Vec::new(),
         runs: 0,
         at_barrier: None,
+        crosses: 0,
     };
     loop {
         let mut fds = [PollFd::new(worker.channel.as_fd(), PollFlags::POLLIN)];
@@ -88,9 +90,11 @@ impl ScriptedWorker {
                 digest,
                 together: true,
             } => {
+                self.crosses += 1;
                 if !(digest.contains("late") && self.slot == 2) {
                     self.at_barrier = Some(digest);
                     self.say(&FromWorker::AtBarrier {
+                        crosses: self.crosses,
                         update_point: "loop".to_owned(),
                     });
                 }
@@ -98,14 +102,26 @@ impl ScriptedWorker {
             ToWorker::Cross {
                 digest,
                 together: false,
-            } => self.cross(&digest),
+            } => {
+                self.crosses += 1;
+                self.cross(&digest);
+            }
             ToWorker::Go => {
                 if let Some(digest) = self.at_barrier.take() {
                     self.cross(&digest);
                 }
             }
             ToWorker::Revert => self.at_barrier = None,
-            ToWorker::Sweep(Some(_), _) => {
+            ToWorker::Move { .. } => self.say(&FromWorker::Moved { error: None }),
+            ToWorker::Fill { fill, digest } => {
+                let fails = digest.contains("no-room");
+                self.say(&FromWorker::Filling {
+                    fill,
+                    is_whole: !fails,
+                    failure: fails.then(|| "guard A, no room".to_owned()),
+                });
+            }
+            ToWorker::Sweep(..) => {
                 self.say(&FromWorker::Swept {
                     is_whole: true,
                     converted: 0,
@@ -125,7 +141,7 @@ impl ScriptedWorker {
                 findings: Vec::new(),
             }),
             ToWorker::Drain { .. } => std::process::exit(0),
-            ToWorker::Sweep(None, _)
+            ToWorker::Rest
             | ToWorker::Forget { .. }
             | ToWorker::Reconfigure
             | ToWorker::ListenersClosed => {}

@@ -295,7 +295,7 @@ fn the_sweep_brings_every_object_to_this_versions_form_and_names_the_poisoned() 
             }));
             assert!(panicked.is_err());
 
-            let cells = [("WORLD_LOBBY", lobby_cells()[0])];
+            let cells = &lobby_cells()[..1];
             let mut pass = update::SweepSlice::default();
             let mut slices = 0;
             while !pass.is_done {

@@ -143,9 +143,8 @@ fn model(value: &NewValue) -> Model {
     }
 }
 
-fn old_cells() -> Vec<(&'static str, &'static GuardCell)> {
-    let cells = PARKED_OLD.cells().iter().chain(LONE_OLD.cells());
-    cells.map(|cell| ("PARKED_OLD", cell)).collect()
+fn old_cells() -> Vec<&'static GuardCell> {
+    PARKED_OLD.cells().iter().chain(LONE_OLD.cells()).collect()
 }
 
 /// One whole pass towards version 1.

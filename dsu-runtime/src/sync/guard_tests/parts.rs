@@ -68,9 +68,18 @@ fn text() -> SharedBytes {
 #[guards(plain: OldPlain)]
 pub static PARTS_OLD: GuardMutex;
 
-/// As version 2 knows it: one item changed, of which nothing has to be kept, and one added.
-#[guards(plain: NewPlain, added: Counted = Counted { text: text() }, renamed_from = "PARTS_OLD")]
+/// As version 2 knows it: one item changed, of which nothing has to be kept, one added, and one made of both.
+#[guards(
+    plain: NewPlain,
+    added: Counted = Counted { text: text() },
+    sum: u64 = |plain: &NewPlain, added| plain.number + added.text.len() as u64,
+    renamed_from = "PARTS_OLD"
+)]
 pub static PARTS_NEW: GuardMutex;
+
+/// A guard that begins in this version.
+#[guards(one: u64 = 20 + 1, two: u64 = |one| one * 2)]
+pub static FRESH: GuardMutex;
 
 /// As version 1 knows it.
 #[guards(gone: SharedBytes = text(), number: u64)]
@@ -99,6 +108,7 @@ fn an_item_that_was_added_beside_a_changed_one_is_dropped_by_no_conversion() {
             let mut new = PARTS_NEW.lock(cx).unwrap();
             assert_eq!(new.plain.number, 3);
             assert_eq!(new.added.text.len(), LABEL.len() + round);
+            assert_eq!(new.sum, LABEL.len() as u64 + 3, "as it was made");
             new.added.text.append(b"!").unwrap();
             drop(new);
             assert_eq!(DROPS.load(Ordering::Relaxed), 0);
@@ -108,6 +118,13 @@ fn an_item_that_was_added_beside_a_changed_one_is_dropped_by_no_conversion() {
         }
         assert_eq!(DROPS.load(Ordering::Relaxed), 0);
     });
+}
+
+// R3
+#[test]
+fn an_initialiser_reads_the_items_declared_before_its_own() {
+    let name = test_name!("an_initialiser_reads_the_items_declared_before_its_own");
+    play_alone(name, |cx| assert_eq!(FRESH.lock(cx).unwrap().two, 42));
 }
 
 // R3, R6: which items wait in the complement is another question on each side.

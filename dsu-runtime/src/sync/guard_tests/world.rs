@@ -166,7 +166,12 @@ pub const GROWN: GuardIndex = GuardIndex(6);
 pub const SPLIT: GuardIndex = GuardIndex(7);
 pub const PARKED: GuardIndex = GuardIndex(8);
 pub const LONE: GuardIndex = GuardIndex(9);
-pub const GUARDS: u32 = 10;
+pub const GRAPH: GuardIndex = GuardIndex(10);
+pub const FILLED: GuardIndex = GuardIndex(11);
+pub const GIVER: GuardIndex = GuardIndex(12);
+pub const PASSER: GuardIndex = GuardIndex(13);
+pub const GETTER: GuardIndex = GuardIndex(14);
+pub const GUARDS: u32 = 15;
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -206,6 +211,16 @@ fn bind() {
         new_parked,
         old_lone,
         new_lone,
+        old_graph,
+        new_graph,
+        old_filled,
+        new_filled,
+        old_giver,
+        new_giver,
+        old_passer,
+        new_passer,
+        old_getter,
+        new_getter,
     ] = [
         "PARTS_OLD",
         "PARTS_NEW",
@@ -217,6 +232,16 @@ fn bind() {
         "PARKED_NEW",
         "LONE_OLD",
         "LONE_NEW",
+        "GRAPH_OLD",
+        "GRAPH_NEW",
+        "FILLED_OLD",
+        "FILLED_NEW",
+        "GIVER_OLD",
+        "GIVER_NEW",
+        "PASSER_OLD",
+        "PASSER_NEW",
+        "GETTER_OLD",
+        "GETTER_NEW",
     ]
     .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
     for registration in inventory::iter::<TypeRegistration> {
@@ -239,6 +264,16 @@ fn bind() {
                 "PARKED_NEW" => new_parked,
                 "LONE_OLD" => old_lone,
                 "LONE_NEW" => new_lone,
+                "GRAPH_OLD" => old_graph,
+                "GRAPH_NEW" => new_graph,
+                "FILLED_OLD" => old_filled,
+                "FILLED_NEW" => new_filled,
+                "GIVER_OLD" => old_giver,
+                "GIVER_NEW" => new_giver,
+                "PASSER_OLD" => old_passer,
+                "PASSER_NEW" => new_passer,
+                "GETTER_OLD" => old_getter,
+                "GETTER_NEW" => new_getter,
                 name => represent(format!("guard:{name}"), &(guard.schema)()),
             };
             let first = match guard.name {
@@ -250,6 +285,11 @@ fn bind() {
                 "SPLIT_OLD" | "SPLIT_NEW" => SPLIT,
                 "PARKED_OLD" | "PARKED_NEW" => PARKED,
                 "LONE_OLD" | "LONE_NEW" => LONE,
+                "GRAPH_OLD" | "GRAPH_NEW" => GRAPH,
+                "FILLED_OLD" | "FILLED_NEW" => FILLED,
+                "GIVER_OLD" | "GIVER_NEW" => GIVER,
+                "PASSER_OLD" | "PASSER_NEW" => PASSER,
+                "GETTER_OLD" | "GETTER_NEW" => GETTER,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -286,6 +326,11 @@ fn version_1() -> Manifest {
             "SPLIT_OLD",
             "PARKED_OLD",
             "LONE_OLD",
+            "GRAPH_OLD",
+            "FILLED_OLD",
+            "GIVER_OLD",
+            "PASSER_OLD",
+            "GETTER_OLD",
         ]
         .into_iter()
         .map(|name| GuardManifest {
@@ -293,12 +338,14 @@ fn version_1() -> Manifest {
             renamed_from: String::new(),
             family: None,
             items: schema_of(name),
+            moved: Vec::new(),
         })
         .collect(),
         types: Vec::new(),
         frozen: Vec::new(),
         lenses: Vec::new(),
         keys: Vec::new(),
+        functions: Vec::new(),
         removed: Vec::new(),
         update_points: Vec::new(),
         carry: CarryManifest {
@@ -308,6 +355,7 @@ fn version_1() -> Manifest {
         },
         carry_lenses: Vec::new(),
         statics: Default::default(),
+        paths: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps of an update: workers are sent over, stopped, sent back, and an end is put to it.
 
-use super::{Hand, Held, Life, Phase, Stage, Watch, names};
+use super::{Hand, Held, Life, Phase, Watch, names};
 use crate::ids::WorkerSlot;
 use crate::update::events::{
     Answer, BuildIndex, Effect, Manner, OnFailure, Order, TimerId, TimerKind,
@@ -68,12 +68,7 @@ impl Life {
             held: Held::default(),
         };
         self.disarm();
-        self.begin_sweep(out);
-    }
-
-    pub(super) fn begin_sweep(&mut self, out: &mut Vec<Effect>) {
-        self.sweep.0 += 1;
-        self.tell_all(Order::Sweep(Some(self.sweep)), out);
+        self.begin_walk(out);
     }
 
     pub(super) fn fail(&mut self, reason: String, out: &mut Vec<Effect>) {
@@ -86,7 +81,9 @@ impl Life {
         let on_failure = self.plan.as_ref().map(|plan| plan.on_failure);
         match (&self.phase, on_failure) {
             // Nobody has crossed: there is nothing to look at, and the barrier stops everybody.
-            (Phase::Gathering, _) | (_, Some(OnFailure::Rollback) | None) => {
+            // Where items have moved nobody can stay in between.
+            (Phase::Opened, _) if self.moved => self.go_back(reason, out),
+            (Phase::Filling | Phase::Gathering, _) | (_, Some(OnFailure::Rollback) | None) => {
                 self.go_back(reason, out)
             }
             (_, Some(OnFailure::Pause)) => self.pause(reason, out),
@@ -98,10 +95,7 @@ impl Life {
         out.push(Effect::Progress(format!(
             "paused: {reason}; dsu resume or dsu rollback"
         )));
-        if from == Stage::Sweeping {
-            self.tell_all(Order::Sweep(None), out);
-        }
-        self.phase = Phase::Paused { reason, from };
+        self.turn_to(Phase::Paused { reason, from }, out);
         self.disarm();
         let running = self.running;
         let on_their_way: Vec<WorkerSlot> = self
@@ -122,14 +116,21 @@ impl Life {
                 hand.asked = None;
                 hand.at_barrier = false;
             }
-            let target = self.target();
-            return self.end(Answer::RolledBack(reason), target, out);
+            if !self.fills() {
+                let target = self.target();
+                return self.end(Answer::RolledBack(reason), target, out);
+            }
         }
         out.push(Effect::Progress(format!("rolling back: {reason}")));
-        if matches!(self.phase, Phase::Sweeping { .. }) {
-            self.tell_all(Order::Sweep(None), out);
+        self.begin_return(reason, out);
+    }
+
+    /// All who are not there yet go back.
+    pub(super) fn go_over_back(&mut self, reason: String, out: &mut Vec<Effect>) {
+        if self.moved {
+            return self.gather_back(reason, out);
         }
-        self.phase = Phase::Returning { reason };
+        self.turn_to(Phase::Returning { reason }, out);
         let running = self.running;
         let slots: Vec<WorkerSlot> = self
             .hands
@@ -154,9 +155,7 @@ impl Life {
         forgotten: Option<BuildIndex>,
         out: &mut Vec<Effect>,
     ) {
-        if !matches!(answer, Answer::Refused(_)) && self.phase != Phase::Gathering {
-            self.tell_all(Order::Sweep(None), out);
-        }
+        self.turn_to(Phase::Idle, out);
         // A build that live data may still need is kept, also when an attempt to reach it anew failed.
         if let Some(build) = forgotten.filter(|b| *b != self.running && Some(*b) != self.companion)
         {
@@ -165,9 +164,9 @@ impl Life {
         for hand in self.hands.values_mut() {
             hand.loaded = None;
         }
-        self.phase = Phase::Idle;
         self.plan = None;
         self.no_return = None;
+        self.moved = false;
         self.disarm();
         out.push(Effect::Answer(answer));
     }
@@ -205,6 +204,7 @@ impl Life {
         if let Some(hand) = self.hands.get_mut(&slot).filter(free) {
             hand.asked = Some(build);
             hand.at_barrier = false;
+            hand.crosses = hand.crosses.wrapping_add(1);
             out.push(Effect::Send(slot, Order::Cross { build, together }));
         }
     }

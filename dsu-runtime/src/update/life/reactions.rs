@@ -1,6 +1,6 @@
 //! What an event means in each phase. Decides; the steps themselves are in `crossing`.
 
-use super::{Held, Life, Phase, Stage, Watch, names, stage_text};
+use super::{Held, Life, Phase, Stage, Watch, Way, names, stage_text};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Answer, BuildIndex, Effect, Order, Plan, TimerKind};
 
@@ -31,16 +31,35 @@ impl Life {
             (Phase::Loading, Some(target)) if hand.loaded.is_none() => {
                 out.push(Effect::Send(slot, Order::Load(target)));
             }
-            (Phase::Gathering, Some(target)) => self.tell_to_cross(slot, target, true, out),
-            (Phase::Sweeping { .. } | Phase::SweepingBack { .. }, _) => {
-                out.push(Effect::Send(slot, Order::Sweep(Some(self.sweep))));
-            }
+            (
+                Phase::Gathering
+                | Phase::Moving { .. }
+                | Phase::MovingBack {
+                    way: Way::Revert, ..
+                },
+                Some(target),
+            ) => self.tell_to_cross(slot, target, true, out),
             _ => self.catch_up(slot, out),
+        }
+        let walk = self.walk();
+        if walk != Order::Rest {
+            out.push(Effect::Send(slot, walk));
         }
     }
 
     /// Tells a worker that was not ready, or had something to take back, where all others go.
     pub(super) fn catch_up(&mut self, slot: WorkerSlot, out: &mut Vec<Effect>) {
+        let is_called_back = matches!(
+            self.phase,
+            Phase::GatheringBack { .. }
+                | Phase::MovingBack {
+                    way: Way::Return,
+                    ..
+                }
+        );
+        if is_called_back {
+            return self.call_back(slot, out);
+        }
         let to = match &self.phase {
             Phase::Rolling | Phase::Opened => self.target(),
             Phase::Canary(canaries, Watch::Crossing) if canaries.contains(&slot) => self.target(),
@@ -62,7 +81,10 @@ impl Life {
         };
         let target = self.target();
         // A worker on the old version that was told nothing has died of something else.
-        let concerned = target.is_some() && (Some(hand.runs) == target || hand.asked == target);
+        // But where every worker fills, it runs lenses of the new version.
+        let fills = hand.ready && self.may_fill().is_some();
+        let concerned =
+            target.is_some() && (fills || Some(hand.runs) == target || hand.asked == target);
         match &self.phase {
             Phase::Loading if hand.ready && hand.loaded != target => {
                 self.refuse(
@@ -79,6 +101,13 @@ impl Life {
                 );
             }
             Phase::Gathering => self.fail(format!("{slot} died at the barrier: {how}"), out),
+            Phase::Moving { .. } | Phase::MovingBack { .. } => self.died_in_moves(slot, &how, out),
+            Phase::Filling if concerned => {
+                self.fail(
+                    format!("{slot} died while the new version's form was filled: {how}"),
+                    out,
+                );
+            }
             _ => {}
         }
     }
@@ -121,11 +150,18 @@ impl Life {
         hand.asked = None;
         hand.at_barrier = false;
         let text = format!("{slot} could not cross and goes on as before: {reason}");
-        let back = matches!(self.phase, Phase::Returning { .. });
+        let back = matches!(
+            self.phase,
+            Phase::FillingBack { .. } | Phase::Returning { .. }
+        );
+        let back = back || self.moved;
         if back || self.no_return.is_some() {
             // It is in the version that the server leaves for good; a fresh process is the only way.
             hand.asked = Some(build);
-            out.push(Effect::Kill(slot, text));
+            out.push(Effect::Kill(slot, text.clone()));
+            if self.phase == Phase::Opened && self.moved {
+                self.fail(text, out);
+            }
         } else if self.target() == Some(build)
             && matches!(
                 self.phase,
@@ -179,7 +215,14 @@ impl Life {
         match &self.phase {
             Phase::Idle => out.push(Effect::Refuse("no update is under way".to_owned())),
             Phase::Preparing | Phase::Loading => self.refuse(why, out),
-            Phase::Returning { .. } | Phase::SweepingBack { .. } => {
+            Phase::Moving { .. } => out.push(Effect::Refuse(
+                "items move between guards at this moment: ask again when that is done".to_owned(),
+            )),
+            Phase::FillingBack { .. }
+            | Phase::GatheringBack { .. }
+            | Phase::MovingBack { .. }
+            | Phase::Returning { .. }
+            | Phase::SweepingBack { .. } => {
                 out.push(Effect::Refuse(
                     "it is rolling back already: see dsu status".to_owned(),
                 ));
@@ -193,7 +236,7 @@ impl Life {
 
     pub(super) fn pause_request(&mut self, out: &mut Vec<Effect>) {
         match &self.phase {
-            Phase::Canary(..) | Phase::Rolling | Phase::Sweeping { .. } => {
+            Phase::Filling | Phase::Canary(..) | Phase::Rolling | Phase::Sweeping { .. } => {
                 self.pause("by the operator".to_owned(), out)
             }
             Phase::Idle => out.push(Effect::Refuse("no update is under way".to_owned())),
@@ -212,6 +255,7 @@ impl Life {
         };
         out.push(Effect::Progress("resumed".to_owned()));
         match from {
+            Stage::Filling => self.begin_filling(out),
             Stage::Canary => self.begin_crossing(out),
             // Somebody may have been replaced meanwhile: rolling ends at once if nobody has.
             _ => self.roll(out),
@@ -234,6 +278,14 @@ impl Life {
         );
         match &self.phase {
             Phase::Loading => self.refuse(late, out),
+            Phase::Filling => {
+                self.fail(
+                    "nothing was filled for as long as workers have to answer: see dsu blocking"
+                        .to_owned(),
+                    out,
+                );
+            }
+            Phase::FillingBack { .. } => self.go_back_unfilled("nothing moves", out),
             Phase::Canary(canaries, Watch::Probation) => {
                 let canaries = canaries.clone();
                 for slot in &canaries {
@@ -249,7 +301,10 @@ impl Life {
                     format!("{} does not answer after probation", names(silent.iter())),
                     out,
                 );
-                if matches!(self.phase, Phase::Returning { .. }) {
+                if matches!(
+                    self.phase,
+                    Phase::FillingBack { .. } | Phase::Returning { .. }
+                ) {
                     for slot in silent {
                         let why = "it did not answer after probation".to_owned();
                         out.push(Effect::Kill(slot, why));
@@ -262,7 +317,8 @@ impl Life {
                     None => self.fail(late, out),
                 }
             }
-            Phase::Returning { .. } => self.kill_late(&blockers, out),
+            Phase::Returning { .. } | Phase::GatheringBack { .. } => self.kill_late(&blockers, out),
+            Phase::Moving { .. } | Phase::MovingBack { .. } => self.moves_are_late(out),
             _ => {}
         }
     }

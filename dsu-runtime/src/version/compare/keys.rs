@@ -10,7 +10,25 @@ use super::fields;
 use crate::abi::{TypeKind, TypeSchema};
 use std::collections::BTreeSet;
 
-/// Of each key type that differs, the first container of such keys.
+/// One of the results that a manifest may have of a key type.
+type Result = fn(&KeyManifest) -> Option<&String>;
+
+/// The containers that have keys, and what each of them asks of a key type.
+const ASKED: [(&str, &[(KeyDifference, Result)]); 2] = [
+    (
+        "SharedMap",
+        &[
+            (KeyDifference::Hash, |key| key.hash.as_ref()),
+            (KeyDifference::Equality, |key| key.equality.as_ref()),
+        ],
+    ),
+    (
+        "SharedOrderedMap",
+        &[(KeyDifference::Order, |key| key.order.as_ref())],
+    ),
+];
+
+/// Of each key type that differs, the first container of each kind that has such keys.
 pub(super) fn differing(older: &Manifest, newer: &Manifest) -> Vec<Incompatible> {
     let mut schemas: Vec<&TypeSchema> = Vec::new();
     for key in &older.keys {
@@ -18,10 +36,21 @@ pub(super) fn differing(older: &Manifest, newer: &Manifest) -> Vec<Incompatible>
             schemas.push(&key.schema);
         }
     }
-    let found = schemas.into_iter().filter_map(|schema| {
-        let differences = differences(older, newer, schema);
-        let place = (!differences.is_empty()).then(|| container_of(older, schema))?;
-        let (place, container) = place?;
+    let kinds = |schema| {
+        ASKED
+            .iter()
+            .map(move |(kind, asked)| (schema, *kind, *asked))
+    };
+    let found = schemas.into_iter().flat_map(kinds);
+    let found = found.filter_map(|(schema, kind, asked)| {
+        let asked = asked
+            .iter()
+            .filter(|(_, of)| differs(older, newer, schema, *of));
+        let differences: Vec<KeyDifference> = asked.map(|(difference, _)| *difference).collect();
+        if differences.is_empty() {
+            return None;
+        }
+        let (place, container) = container_of(older, kind, schema)?;
         Some(Incompatible::KeysDiffer {
             key: schema.name.clone(),
             container,
@@ -34,31 +63,21 @@ pub(super) fn differing(older: &Manifest, newer: &Manifest) -> Vec<Incompatible>
     found.collect()
 }
 
-fn differences(older: &Manifest, newer: &Manifest, schema: &TypeSchema) -> Vec<KeyDifference> {
-    type Results = fn(&KeyManifest) -> Option<&String>;
-    let asked: [(KeyDifference, Results); 3] = [
-        (KeyDifference::Hash, |key| key.hash.as_ref()),
-        (KeyDifference::Equality, |key| key.equality.as_ref()),
-        (KeyDifference::Order, |key| key.order.as_ref()),
-    ];
-    let differs = |of: Results| {
-        // Two types of a library may have one schema: all of them have to be there on the other side.
-        let results = |manifest: &'_ Manifest| -> BTreeSet<(u32, String)> {
-            let keys = manifest.keys.iter();
-            let keys = keys.filter(|key| key.schema == *schema && key.samples > 0);
-            keys.filter_map(|key| Some((key.samples, of(key)?.clone())))
-                .collect()
-        };
-        let (before, after) = (results(older), results(newer));
-        !before.is_empty() && !after.is_empty() && before != after
+fn differs(older: &Manifest, newer: &Manifest, schema: &TypeSchema, of: Result) -> bool {
+    // Two types of a library may have one schema: all of them have to be there on the other side.
+    let results = |manifest: &Manifest| -> BTreeSet<(u32, String)> {
+        let keys = manifest.keys.iter();
+        let keys = keys.filter(|key| key.schema == *schema && key.samples > 0);
+        keys.filter_map(|key| Some((key.samples, of(key)?.clone())))
+            .collect()
     };
-    let differing = asked.into_iter().filter(|(_, of)| differs(*of));
-    differing.map(|(difference, _)| difference).collect()
+    let (before, after) = (results(older), results(newer));
+    !before.is_empty() && !after.is_empty() && before != after
 }
 
-/// The first container with keys of this schema that a guard of the manifest reaches: where it is, and how
-/// it is spelled.
-fn container_of(manifest: &Manifest, key: &TypeSchema) -> Option<(String, String)> {
+/// The first container of this name with keys of this schema that a guard of the manifest reaches: where it
+/// is, and how it is spelled.
+fn container_of(manifest: &Manifest, kind: &str, key: &TypeSchema) -> Option<(String, String)> {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let items = manifest.guards.iter().flat_map(|guard| {
         let items = fields(&guard.items).iter();
@@ -80,7 +99,7 @@ fn container_of(manifest: &Manifest, key: &TypeSchema) -> Option<(String, String
                 }
                 TypeKind::Array { element, .. } => todo.push(element),
                 TypeKind::Container(arguments) => {
-                    if arguments.len() == 2 && arguments[0] == *key && has_keys(schema) {
+                    if schema.name == kind && arguments.first() == Some(key) {
                         return Some((place, spell(schema, &|name| name.to_owned())));
                     }
                     todo.extend(arguments);
@@ -95,8 +114,4 @@ fn container_of(manifest: &Manifest, key: &TypeSchema) -> Option<(String, String
         }
     }
     None
-}
-
-fn has_keys(container: &TypeSchema) -> bool {
-    matches!(container.name.as_str(), "SharedMap" | "SharedOrderedMap")
 }

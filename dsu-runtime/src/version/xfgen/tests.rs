@@ -1,196 +1,372 @@
-//! What is generated for small pairs of versions.
+//! What is generated for small pairs of versions, beside files that say what it should be.
+//!
+//! After a deliberate change: `DSU_GOLDEN=overwrite cargo test -p dsu-runtime --lib xfgen`, then read the diff.
+
+mod random;
 
 use super::*;
+use crate::version::digest;
+use crate::version::manifest::TypePath;
 use crate::version::samples::*;
+use std::path::PathBuf;
+use std::process::Command;
 
-fn versions() -> (Manifest, Manifest) {
-    let number = || leaf("u64", 8);
+fn golden(name: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/version/xfgen/golden");
+    PathBuf::from(folder).join(name)
+}
+
+/// The text for a pair of versions is what the file of this name has.
+fn agrees(name: &str, old: &Manifest, new: &Manifest) {
+    let text = xfgen(old, new);
+    let path = golden(name);
+    if std::env::var_os("DSU_GOLDEN").is_some_and(|value| value == "overwrite") {
+        std::fs::write(&path, &text).expect("the sources are writable");
+    }
+    let expected = std::fs::read_to_string(&path).expect("it is part of the sources");
+    assert_eq!(text, expected, "{}", path.display());
+    assert_eq!(text, xfgen(old, new), "a second time");
+}
+
+fn number() -> TypeSchema {
+    leaf("u64", 8)
+}
+
+fn bytes() -> TypeSchema {
+    container("SharedBytes", &[])
+}
+
+// R35
+#[test]
+fn fields_are_matched_widened_rebound_and_nested_and_the_rest_is_asked() {
     let peer = record("Peer", &[("id", number())]);
-    let motd = |fields: &[(&str, TypeSchema)]| record("Motd", fields);
-    let entry = |fields: &[(&str, TypeSchema)]| {
-        let mut all = vec![("value", boxed("Value"))];
-        all.extend_from_slice(fields);
+    let entry = |more: &[(&str, TypeSchema)]| {
+        let mut all = vec![
+            ("value", boxed("Value")),
+            ("peers", container("SharedMap", &[bytes(), peer.clone()])),
+        ];
+        all.extend_from_slice(more);
         record("Entry", &all)
     };
-    let (motd1, motd2) = (
-        motd(&[("len", number())]),
-        motd(&[("len", number()), ("seen", number())]),
-    );
-    let peers = container("SharedMap", &[leaf("SharedBytes", 16), peer.clone()]);
-    let state = TypeSchema {
-        name: "Value".into(),
-        size: 16,
-        align: 8,
-        meaning: 0,
-        kind: TypeKind::Enum {
-            repr: "u8".into(),
-            variants: vec![VariantSchema {
-                name: "Text".into(),
-                discriminant: 0,
-                fields: vec![FieldSchema {
-                    name: "0".into(),
-                    offset: 8,
-                    ty: leaf("SharedBytes", 8),
-                }],
-            }],
-        },
+    let motd = |more: &[(&str, TypeSchema)]| {
+        let mut all = vec![("len", number())];
+        all.extend_from_slice(more);
+        record("Motd", &all)
     };
-    let mut wider = state.clone();
-    let TypeKind::Enum { variants, .. } = &mut wider.kind else {
-        unreachable!()
-    };
-    variants.push(VariantSchema {
-        name: "Number".into(),
-        discriminant: 1,
-        fields: Vec::new(),
-    });
+    let tags = ("tags", container("SharedVec", &[bytes()]));
+    let (motd1, motd2) = (motd(&[]), motd(std::slice::from_ref(&tags)));
     let old = entry(&[
         ("motd", motd1.clone()),
-        ("hits", number()),
-        ("peers", peers.clone()),
+        ("hits", leaf("u32", 4)),
+        ("limit", number()),
+        ("get_misses", number()),
+        ("owner", leaf("u16", 2)),
+        ("notes", container("SharedVec", &[boxed("Note")])),
+        ("scratch", bytes()),
+        ("type", leaf("Option<u64>", 16)),
     ]);
     let new = entry(&[
         ("motd", motd2.clone()),
-        ("hits", leaf("u32", 4)),
-        ("peers", peers),
+        ("hits", number()),
+        ("limit", leaf("u32", 4)),
+        ("keyspace_misses", number()),
+        ("notes", container("SharedVec", &[boxed("Remark")])),
+        ("type", leaf("Option<u64>", 16)),
         ("deadline", leaf("Option<u64>", 16)),
-        ("owner", peer.clone()),
+        ("expires_at_ms", leaf("u128", 16)),
+        ("first", peer.clone()),
     ]);
-    let one = manifest(1, Vec::new(), vec![old, motd1, peer.clone(), state]);
-    let two = manifest(2, Vec::new(), vec![new, motd2, peer, wider]);
-    (one, two)
+    let value = record("Value", &[("bytes", bytes())]);
+    let note = |name: &str| record(name, &[("text", bytes())]);
+    let one = manifest(
+        1,
+        Vec::new(),
+        vec![old, motd1, peer.clone(), value.clone(), note("Note")],
+    );
+    let two = manifest(2, Vec::new(), vec![new, motd2, peer, value, note("Remark")]);
+    agrees("fields.rs", &one, &two);
 }
 
-#[test] // R35
-fn changed_types_are_frozen_and_lenses_ask_only_what_is_not_obvious() {
-    let (one, two) = versions();
-    let text = xfgen(&one, &two);
-    let expected = r#"//! The types of v1 as v1 knew them, and the ways between the two.
-//!
-//! Written by `dsu xfgen`. The frozen types must stay as they are; the lenses are yours.
-
-use dsu_runtime::prelude::*;
-
-/// The types as v2 has them.
-mod newer {
-    pub(crate) use crate::Entry;
-    pub(crate) use crate::Motd;
-    pub(crate) use crate::Peer;
-    pub(crate) use crate::Value;
+// R12, R35
+#[test]
+fn enums_are_described_and_a_struct_becomes_the_variant_that_holds_the_same() {
+    let list = || container("SharedVec", &[boxed("Line")]);
+    let old = choice(
+        "State",
+        &[
+            ("Text", &[bytes()]),
+            ("Count", &[leaf("u32", 4)]),
+            ("Old", &[number()]),
+        ],
+    );
+    let new = choice(
+        "State",
+        &[
+            ("Text", &[bytes()]),
+            ("Count", &[number()]),
+            ("New", &[number()]),
+            ("List", &[list()]),
+        ],
+    );
+    let line = record("Line", &[("bytes", bytes())]);
+    let value = choice("Value", &[("Text", &[bytes()]), ("List", &[list()])]);
+    let gone = choice("Mode", &[("Slow", &[]), ("Fast", &[])]);
+    let mode = choice("Mode", &[("Slow", &[])]);
+    let kind = record("Kind", &[("code", number())]);
+    let (was, is) = (
+        record("Value", &[("bytes", bytes())]),
+        choice("Kind", &[("Other", &[]), ("Same", &[])]),
+    );
+    let one = manifest(1, Vec::new(), vec![old, line.clone(), was, gone, kind]);
+    let two = manifest(2, Vec::new(), vec![new, line, value, mode, is]);
+    agrees("enums.rs", &one, &two);
 }
 
-/// `Entry` of v1.
-#[derive(Shared)]
-#[shared(frozen = 1)]
-pub(crate) struct Entry {
-    pub(crate) value: Versioned<newer::Value>,
-    pub(crate) motd: Motd,
-    pub(crate) hits: u64,
-    pub(crate) peers: SharedMap<SharedBytes, newer::Peer>,
+// R3, R4, R35
+#[test]
+fn items_that_are_split_have_a_lens_and_guards_that_are_gone_a_question() {
+    let fields = |names: &[&str]| -> Vec<(String, TypeSchema)> {
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), number()))
+            .collect()
+    };
+    let of = |name: &str, names: &[&str]| {
+        let fields = fields(names);
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, ty)| (name.as_str(), ty.clone()))
+            .collect();
+        record(name, &fields)
+    };
+    let stats = of("Stats", &["commands", "hits", "bytes_in"]);
+    let usage = of("Usage", &["commands", "hits"]);
+    let traffic = of("Traffic", &["bytes_in", "bytes_out"]);
+    let peer = of("Peer", &["id"]);
+    let mut removed = guard("LOCKS", &[("owner", number())]);
+    let mut one = manifest(
+        1,
+        vec![
+            guard(
+                "TOTALS",
+                &[
+                    ("stats", stats.clone()),
+                    ("peers", number()),
+                    ("seen", leaf("u32", 4)),
+                ],
+            ),
+            guard("QUEUE", &[("first", peer.clone()), ("left", bytes())]),
+            guard("OTHER", &[]),
+            removed.clone(),
+        ],
+        vec![stats, peer.clone()],
+    );
+    removed.name = "LOCKS_BY_NAME".into();
+    removed.family = Some(16);
+    one.guards[3].family = Some(16);
+    let mut two = manifest(
+        2,
+        vec![
+            guard(
+                "TOTALS",
+                &[
+                    ("usage", usage.clone()),
+                    ("traffic", traffic.clone()),
+                    ("seen", number()),
+                ],
+            ),
+            guard("QUEUE", &[("front", peer.clone())]),
+            removed,
+        ],
+        vec![usage, traffic, peer],
+    );
+    two.removed = vec!["OTHER".into(), "TOTALS.peers".into()];
+    agrees("guards.rs", &one, &two);
 }
 
-/// `Motd` of v1.
-#[derive(Shared)]
-#[shared(frozen = 1)]
-pub(crate) struct Motd {
-    pub(crate) len: u64,
+// R24, R35
+#[test]
+fn what_a_worker_carries_crosses_with_all_that_lies_in_it() {
+    let carried = |name: &str, kind| TypeSchema {
+        size: 0,
+        align: 0,
+        ..record_of(name, kind)
+    };
+    let timer = |more: &[&str]| {
+        let fields: Vec<_> = ["due_ms"]
+            .iter()
+            .chain(more)
+            .map(|name| (*name, leaf("u32", 0)))
+            .collect();
+        carried("Timer", record("Timer", &fields).kind)
+    };
+    let local = |timer: TypeSchema, more: &[(&str, TypeSchema)]| {
+        let mut fields = vec![
+            (
+                "names",
+                container("HashMap", &[leaf("u32", 0), timer.clone()]),
+            ),
+            ("next", container("Option", std::slice::from_ref(&timer))),
+            ("all", container("Vec", std::slice::from_ref(&timer))),
+            ("idle", leaf("Duration", 0)),
+            ("connections", leaf("Connections", 0)),
+        ];
+        fields.extend_from_slice(more);
+        carried("Local", record("Local", &fields).kind)
+    };
+    let mut one = manifest(1, Vec::new(), Vec::new());
+    let mut two = manifest(2, Vec::new(), Vec::new());
+    one.carry.schema = local(timer(&[]), &[]);
+    two.carry.schema = local(
+        timer(&["period_ms"]),
+        &[("backlog", container("VecDeque", &[leaf("String", 0)]))],
+    );
+    one.carry.path = "crate::Local".into();
+    two.carry.path = "crate::Local".into();
+    two.paths = vec![path(&timer(&["period_ms"]), "kv_engine::net::timer::Timer")];
+    agrees("carry.rs", &one, &two);
 }
 
-/// `Value` of v1.
-#[derive(Shared)]
-#[shared(frozen = 1)]
-#[repr(u8)]
-pub(crate) enum Value {
-    Text(SharedBytes) = 0,
-}
-
-xform::record! {
-    /// `Entry` to what it has become.
-    pub(crate) struct EntryLens: Entry => newer::Entry {
-        same value;
-        same motd via MotdLens;
-        same hits via xform::Identity<u64> = compile_error!("say how hits goes from u64 to u32 and back");
-        same peers;
-        add deadline: Option<u64> = Default::default();
-        add owner: newer::Peer = compile_error!("say what Entry.owner is in a value that never had it");
+fn record_of(name: &str, kind: TypeKind) -> TypeSchema {
+    TypeSchema {
+        kind,
+        ..leaf(name, 0)
     }
 }
 
-dsu::transformer!(EntryLens);
-"#;
-    assert!(text.starts_with(expected), "{text}");
-    assert_eq!(text, xfgen(&one, &two));
-    assert!(
-        text.contains("Value::Text(f0) => newer::Value::Text(f0),"),
-        "{text}"
-    );
-    assert!(
-        text.contains("newer::Value::Number => compile_error!("),
-        "{text}"
-    );
-    assert!(
-        !text.contains("struct Peer"),
-        "unchanged types are the crate's own\n{text}"
-    );
+fn path(schema: &TypeSchema, path: &str) -> TypePath {
+    TypePath {
+        name: schema.name.clone(),
+        digest: digest(schema),
+        path: path.into(),
+    }
 }
 
+// R2, R35
 #[test]
-fn types_that_go_are_asked_about_and_carries_that_change_have_a_lens() {
-    let (mut one, mut two) = versions();
-    two.types.retain(|ty| ty.schema.name != "Value");
-    one.carry.schema = record("Connections", &[("n", leaf("u64", 8))]);
-    let text = xfgen(&one, &two);
-    assert!(text.contains("Value is not in v2"), "{text}");
-    assert!(
-        text.contains("drop n: u64 = Default::default();")
-            && text.contains("dsu::carry_lens!(ConnectionsLens);"),
-        "{text}"
-    );
+fn instances_of_generic_types_newtypes_and_meanings_are_told_apart() {
+    let pair = |first: TypeSchema, more: &[(&str, TypeSchema)]| {
+        let mut fields = vec![("first", first)];
+        fields.extend_from_slice(more);
+        record("Pair", &fields)
+    };
+    let point = |names: &[&str]| {
+        let fields: Vec<_> = names.iter().map(|name| (*name, bytes())).collect();
+        record("Point", &fields)
+    };
+    let holder = |a: &TypeSchema, b: &TypeSchema, millis: TypeSchema| {
+        record(
+            "Holder",
+            &[
+                ("a", a.clone()),
+                ("b", b.clone()),
+                ("timeout", millis),
+                ("both", tuple()),
+            ],
+        )
+    };
+    fn tuple() -> TypeSchema {
+        let kind = record("", &[("0", leaf("u64", 8)), ("1", leaf("u8", 1))]).kind;
+        TypeSchema {
+            kind,
+            ..leaf("(u64, u8)", 16)
+        }
+    }
+    let millis = |meaning| TypeSchema {
+        meaning,
+        ..record("Millis", &[("0", number())])
+    };
+    let last = [("last", bytes())];
+    let (a1, a2) = (pair(number(), &[]), pair(number(), &last));
+    let (b1, b2) = (pair(point(&["x"]), &[]), pair(point(&["x", "y"]), &last));
+    let (one_holder, two_holder) = (holder(&a1, &b1, millis(1)), holder(&a2, &b2, millis(2)));
+    let mut one = manifest(1, Vec::new(), vec![one_holder]);
+    let mut two = manifest(2, Vec::new(), vec![two_holder]);
+    one.paths = vec![
+        path(&a1, "crate::pair::Pair<u64>"),
+        path(&b1, "crate::pair::Pair<crate::Point>"),
+    ];
+    two.paths = vec![
+        path(&a2, "crate::pair::Pair<u64>"),
+        path(&b2, "crate::pair::Pair<crate::Point>"),
+    ];
+    agrees("generic.rs", &one, &two);
 }
 
 #[test]
 fn equal_versions_need_nothing() {
-    let (one, _) = versions();
+    let types = || vec![record("Entry", &[("a", number())])];
+    let text = xfgen(
+        &manifest(1, Vec::new(), types()),
+        &manifest(2, Vec::new(), types()),
+    );
     assert!(
-        !xfgen(
-            &one,
-            &manifest(
-                2,
-                Vec::new(),
-                versions().0.types.into_iter().map(|t| t.schema).collect()
-            )
-        )
-        .contains("struct")
+        !text.contains("struct") && !text.contains("compile_error"),
+        "{text}"
     );
 }
 
+// R35: whoever has chosen `repr(C)` has chosen the gaps.
 #[test]
-fn inline_elements_are_frozen_inline() {
-    let list = |fields: &[(&str, TypeSchema)]| {
-        let point = record("Point", fields);
-        let line = record(
-            "Line",
-            &[(
-                "points",
-                container("SharedVec", std::slice::from_ref(&point)),
-            )],
-        );
-        vec![line]
+fn a_copy_is_laid_out_as_what_it_copies() {
+    let field = |name: &str, offset, ty| crate::abi::FieldSchema {
+        name: name.to_owned(),
+        offset,
+        ty,
     };
-    let one = manifest(1, Vec::new(), list(&[("x", leaf("u64", 8))]));
-    let two = manifest(
-        2,
-        Vec::new(),
-        list(&[("x", leaf("u64", 8)), ("y", leaf("u64", 8))]),
+    let with = |fields: Vec<crate::abi::FieldSchema>, size| TypeSchema {
+        size,
+        align: 8,
+        ..record_of("Entry", TypeKind::Struct(fields))
+    };
+    let in_order = with(
+        vec![field("a", 0, leaf("u8", 1)), field("b", 8, number())],
+        16,
     );
-    let text = xfgen(&one, &two);
+    let sorted = with(
+        vec![field("a", 8, leaf("u8", 1)), field("b", 0, number())],
+        16,
+    );
+    let text = |schema: &TypeSchema| frozen_stub(schema, VersionId(1));
     assert!(
-        text.contains("#[shared(frozen = 1, inline)]\npub(crate) struct Point"),
-        "{text}"
+        text(&in_order).contains("#[repr(C)]\n"),
+        "{}",
+        text(&in_order)
     );
-    assert!(
-        text.contains("#[shared(frozen = 1)]\npub(crate) struct Line"),
-        "{text}"
-    );
-    assert!(text.contains("compile_error!(\"say how points goes from SharedVec<Point> to SharedVec<newer::Point> and back\")"), "{text}");
+    assert!(!text(&sorted).contains("repr"), "{}", text(&sorted));
+}
+
+/// Whether rustfmt is there and leaves these files as they are; `None` where it is not installed.
+fn is_formatted(files: &[PathBuf]) -> Option<String> {
+    let mut command = Command::new("rustfmt");
+    command.args(["--edition", "2024", "--check"]).args(files);
+    match command.output() {
+        Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Err(error) => {
+            eprintln!("not looked at: rustfmt does not run: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn generated_text_is_as_rustfmt_leaves_it() {
+    let files = [
+        "fields.rs",
+        "enums.rs",
+        "guards.rs",
+        "carry.rs",
+        "generic.rs",
+    ]
+    .map(golden);
+    assert_eq!(is_formatted(&files).unwrap_or_default(), "");
+}
+
+fn shuffled(manifest: &Manifest) -> Manifest {
+    let mut other = manifest.clone();
+    other.types.reverse();
+    other.guards.reverse();
+    other.paths.reverse();
+    other.removed.reverse();
+    other
 }

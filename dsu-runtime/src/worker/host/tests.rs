@@ -2,7 +2,7 @@ use super::*;
 use crate::abi::{LibraryCalls, Parked, RUNTIME_ABI, RunArguments, RunOutcome, Sink};
 use crate::heap::testing::{Actor, ROOMY, fork_worker, kill, reap, test_name, with_regions};
 use crate::heap::{allocate, deallocate, has_freed_blocks};
-use crate::ids::{VersionId, WorkerSlot};
+use crate::ids::{SweepId, VersionId, WorkerSlot};
 use crate::sys::epoll::Epoll;
 use crate::version::Binding;
 use crate::worker::{Events, Surroundings, Worker};
@@ -41,6 +41,16 @@ unsafe extern "C" fn runs(_: *const RunArguments) -> RunOutcome {
     RunOutcome::Failed
 }
 
+unsafe extern "C" fn fills(_: u32, _: u64, sink: Sink, state: *mut c_void) -> bool {
+    // SAFETY: as in `answers`.
+    unsafe { sink(state, b"x".as_ptr(), 1) };
+    false
+}
+
+unsafe extern "C" fn moves(_: bool, _: Sink, _: *mut c_void) -> bool {
+    true
+}
+
 unsafe extern "C" fn sweeps(_: u32, _: Parked, _: u64, sink: Sink, state: *mut c_void) -> bool {
     // SAFETY: as in `answers`.
     unsafe { sink(state, b"x".as_ptr(), 1) };
@@ -53,6 +63,8 @@ static LIBRARY: LibraryCalls = LibraryCalls {
     bind: binds,
     convert_carry: converts,
     run: runs,
+    move_items: moves,
+    fill: fills,
     sweep: sweeps,
     check: answers,
 };
@@ -149,26 +161,59 @@ fn a_binding_that_fails_leaves_the_running_build_as_it_was() {
     });
 }
 
+// R5: by the version whose forms are filled, which is not the one that runs.
+#[test]
+fn a_filling_that_fails_is_told_once_and_ends_in_this_worker() {
+    let name = test_name!("a_filling_that_fails_is_told_once_and_ends_in_this_worker");
+    with_regions(name, ROOMY, || {
+        let supervisor = worker(alive());
+        let record = WorkerContext::current().record();
+        let is_walking = || record.due.load(Ordering::Relaxed) & WorkerRecord::DUE_SWEEP != 0;
+        for (digest, why) in [("new", "x"), ("never loaded", "is not loaded")] {
+            let (fill, digest) = (SweepId(3), digest.to_owned());
+            tell(&supervisor, &ToWorker::Fill { fill, digest });
+            assert_eq!(update_point(), Directive::Continue);
+            assert_eq!(update_point(), Directive::Continue);
+            match &heard(&supervisor)[..] {
+                [
+                    FromWorker::Filling {
+                        fill: SweepId(3),
+                        is_whole: false,
+                        failure: Some(failure),
+                    },
+                ] => assert!(failure.contains(why), "{failure}"),
+                said => panic!("{said:?}"),
+            }
+            assert!(!is_walking());
+        }
+        tell(&supervisor, &ToWorker::Sweep(SweepId(4), Parked::Kept));
+        tell(&supervisor, &ToWorker::Rest);
+        assert_eq!(update_point(), Directive::Continue);
+        assert_eq!((heard(&supervisor), is_walking()), (Vec::new(), false));
+    });
+}
+
 // R19
 #[test]
 fn what_follows_a_barrier_is_taken_in_at_the_same_update_point() {
     let name = test_name!("what_follows_a_barrier_is_taken_in_at_the_same_update_point");
     with_regions(name, ROOMY, || {
         let supervisor = worker(alive());
-        let at_barrier = FromWorker::AtBarrier {
+        let at_barrier = |crosses| FromWorker::AtBarrier {
+            crosses,
             update_point: "loop".to_owned(),
         };
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &ToWorker::Revert);
         tell(&supervisor, &ToWorker::Ping);
         assert_eq!(update_point(), Directive::Continue);
-        assert_eq!(heard(&supervisor), [at_barrier.clone(), pong()]);
+        assert_eq!(heard(&supervisor), [at_barrier(1), pong()]);
         // A barrier that is called anew while the worker stands at one is answered anew.
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &cross("new", true));
         tell(&supervisor, &ToWorker::Go);
         assert_eq!(update_point(), Directive::Cross);
-        assert_eq!(heard(&supervisor), [at_barrier.clone(), at_barrier]);
+        assert_eq!(heard(&supervisor), [at_barrier(2), at_barrier(3)]);
     });
 }
 

@@ -132,7 +132,12 @@ impl Connections {
                     connection.intake = Intake::Ended;
                     connection.stream.end_output().is_ok()
                 }
-                Intake::Open | Intake::Left(_) => self.read(slot) && self.turn(cx, table, slot),
+                Intake::Open | Intake::Left(_) => {
+                    self.read(slot) && {
+                        let progress = self.run(cx, table, slot);
+                        self.answer(cx, slot, progress)
+                    }
+                }
             };
             if !is_open {
                 closed.push(slot);

@@ -69,7 +69,7 @@ impl Hash {
     /// Asks the processor for what finding a field in a map will read in this step.
     pub fn prefetch_field(&self, field: &[u8], hash: &mut KeyHash, reach: Reach) {
         if let Form::Table(map) = &self.form {
-            if reach == Reach::Segment {
+            if reach == Reach::Place {
                 *hash = map.hash_of(field);
             }
             SharedMap::prefetch(map, *hash, reach);

@@ -66,6 +66,7 @@ fn bind_sides<L: Tested>() {
         complement_align: 1,
         call: Some(call),
         environment: ptr::null(),
+        twin: None,
         drop_complement: None,
         visit_complement: None,
     };

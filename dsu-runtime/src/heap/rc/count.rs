@@ -1,0 +1,212 @@
+//! Counting handles: up, down, and what a node's last handle takes along.
+//!
+//! Counts are plain numbers, touched under the node's home guard alone. Three cases are not plain:
+//!
+//! | where | up | down |
+//! |---|---|---|
+//! | a conversion is open and the node is older | noted; counted when it stands, before it is published | noted; counted after it is published |
+//! | the home guard is not held | refused | owed: counted down before this worker next releases that guard |
+//! | the value is dropped and has handles of its own | | queued: a list of a million nodes goes without a million nested calls |
+//!
+//! So a conversion that is undone leaves no trace, and a death at whatever store leaves a count that is
+//! too high at worst: memory that nobody frees, and never a handle to what is gone (I35).
+#![allow(unsafe_code)] // drops values and frees blocks
+
+use super::super::alloc;
+use super::super::block;
+use super::super::context::HeapContext;
+use super::super::convert;
+use super::super::journal::{Entry, RawList};
+use super::super::transaction;
+use super::home::Home;
+use super::node::{Change, HandleKind, LAYOUT, NodePtr};
+use super::walk;
+use crate::abi::WorkerContext;
+use crate::error::RcError;
+use crate::ids::GuardIndex;
+use std::cell::Cell;
+
+/// Handles of one kind that a node can have. Far from where the number ends, as what a conversion has
+/// noted comes on top.
+const MOST: u32 = 1 << 30;
+
+/// What this worker owes to nodes.
+#[repr(C)]
+pub(in crate::heap) struct Owed {
+    /// Handles that were dropped without the guard.
+    handles: RawList<Entry>,
+    /// Nodes whose last strong handle is gone, and whose values are still there.
+    dying: RawList<NodePtr>,
+    /// Whether somebody further out sees to those.
+    is_clearing: Cell<bool>,
+}
+
+fn owed() -> &'static Owed {
+    &HeapContext::current().owed
+}
+
+/// Whether what is done to the node takes effect at once: no conversion is open, or it made the node.
+fn is_direct(node: NodePtr) -> bool {
+    !block::is_frozen(node.block())
+}
+
+/// Asks for a node whose counts are to be read or changed; what an open conversion made needs no guard.
+pub(super) fn claim(node: NodePtr) -> Result<(), RcError> {
+    let worker = WorkerContext::current();
+    if !worker.is_attached() {
+        return Err(RcError::NotHeld);
+    }
+    if worker.converting.get() != 0 && is_direct(node) {
+        return Ok(());
+    }
+    match node.is_private() {
+        true => Err(RcError::Copied),
+        false => node.touch(),
+    }
+}
+
+/// The number of handles, with those that the open conversions add and take away.
+pub(super) fn counted(node: NodePtr, kind: HandleKind) -> Result<usize, RcError> {
+    claim(node)?;
+    let noted = match WorkerContext::current().converting.get() {
+        0 => 0,
+        _ => transaction::noted_changes(node, kind),
+    };
+    let all = i64::from(node.count(kind)) + noted;
+    Ok(usize::try_from(all).unwrap_or(0))
+}
+
+/// One handle more.
+pub(super) fn retain(node: NodePtr, kind: HandleKind) -> Result<(), RcError> {
+    claim(node)?;
+    let count = node.count(kind);
+    if count >= MOST {
+        return Err(RcError::TooMany);
+    }
+    if is_direct(node) {
+        node.set_count(kind, count + 1);
+    } else {
+        transaction::note_count(node, Change::up(kind))?;
+    }
+    Ok(())
+}
+
+/// One handle less.
+pub(super) fn release(node: NodePtr, kind: HandleKind) {
+    let worker = WorkerContext::current();
+    if !worker.is_attached() {
+        return;
+    }
+    if !is_direct(node) {
+        // Without memory for the note the count stays: a node that is never freed.
+        let _ = transaction::note_count(node, Change::down(kind));
+    } else if worker.converting.get() != 0 {
+        lower(node, kind);
+    } else {
+        count_down(node, Change::down(kind));
+    }
+}
+
+/// The conversions that noted these stand, and are about to be published.
+pub(in crate::heap) fn count_up(entries: impl Iterator<Item = Entry>) {
+    let noted = entries.filter_map(Entry::to_counted);
+    for (node, change) in noted.filter(|(_, change)| change.is_up()) {
+        let kind = change.kind();
+        node.set_count(kind, node.count(kind) + 1);
+    }
+}
+
+/// A handle is gone for good. Those that came were counted before.
+pub(in crate::heap) fn count_down(node: NodePtr, change: Change) {
+    if change.is_up() {
+        return;
+    }
+    let worker = WorkerContext::current();
+    let is_mine = worker.converting.get() != 0 && is_direct(node);
+    if is_mine || node.touch().is_ok() {
+        return lower(node, change.kind());
+    }
+    if owed().handles.push(Entry::counted(node, change)).is_ok() {
+        worker.owe(WorkerContext::OWES_HANDLES);
+    }
+}
+
+/// Counts down what was dropped outside of its guard's sections. The caller holds the guard, and is
+/// about to release it.
+pub(crate) fn settle(guard: GuardIndex) {
+    let handles = &owed().handles;
+    let mut at = 0;
+    while at < handles.len() {
+        let Some((node, change)) = handles.get(at).to_counted() else {
+            break;
+        };
+        let home = node.home();
+        if home != Home::UNDECIDED && !home.candidates().any(|index| index == guard)
+            || node.touch().is_err()
+        {
+            at += 1;
+            continue;
+        }
+        // The last takes its place; what the drop owes itself comes behind that.
+        handles.set(at, handles.get(handles.len() - 1));
+        handles.pop();
+        lower(node, change.kind());
+    }
+    if handles.len() == 0 {
+        WorkerContext::current().paid(WorkerContext::OWES_HANDLES);
+    }
+}
+
+/// Guards under which something can be counted down that this worker owes.
+pub(crate) fn owed_guards() -> Vec<GuardIndex> {
+    let nodes = owed().handles.iter().filter_map(Entry::to_counted);
+    let mut guards: Vec<GuardIndex> = nodes
+        .flat_map(|(node, _)| node.home().candidates().next())
+        .collect();
+    guards.sort_unstable();
+    guards.dedup();
+    guards
+}
+
+/// The node is the caller's to touch.
+fn lower(node: NodePtr, kind: HandleKind) {
+    let count = node.count(kind).saturating_sub(1);
+    node.set_count(kind, count);
+    match (count, kind) {
+        (0, HandleKind::Strong) => end(node),
+        (0, HandleKind::Weak) => free(node),
+        _ => {}
+    }
+}
+
+/// The last strong handle is gone.
+fn end(node: NodePtr) {
+    let owed = owed();
+    if owed.dying.push(node).is_err() {
+        // Without memory for the list the values go one inside the other.
+        return end_value(node);
+    }
+    if !owed.is_clearing.replace(true) {
+        while let Some(node) = owed.dying.pop() {
+            end_value(node);
+        }
+        owed.is_clearing.set(false);
+    }
+}
+
+/// Drops the value, by the code of the version whose form it is in, which catches panics. The strong
+/// handles together had one weak one.
+fn end_value(node: NodePtr) {
+    walk::leave_queue(node);
+    let word = node.node().word.replace(0);
+    if word != 0 {
+        // SAFETY: the word of a live box that nobody leads to any more.
+        unsafe { convert::drop_box(word) };
+    }
+    lower(node, HandleKind::Weak);
+}
+
+pub(super) fn free(node: NodePtr) {
+    // SAFETY: no handle is left, and no walk has it in its queue.
+    unsafe { alloc::deallocate(node.block(), LAYOUT) };
+}

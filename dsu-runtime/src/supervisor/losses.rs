@@ -1,0 +1,314 @@
+//! What an update loses because the complements that it needs cannot be there (R10).
+//!
+//! A complement between two forms is made when a value goes from one to the other, and is swept away by
+//! the first sweep to a form that is neither. So whether it can be there follows from the forms that the
+//! server has swept to, in their order. What is lost then, the lenses say. Pure but for the glue.
+
+use super::builds::KnownBuild;
+use super::run::Supervisor;
+use crate::abi::{LensLoss, LensLosses, TypeSchema};
+use crate::ids::Tag;
+use crate::update::{BuildIndex, Stage};
+use crate::version::{GuardManifest, Manifest, digest, fields, regroupings, tuple_name};
+use std::collections::BTreeSet;
+
+/// Whether values have what is kept of them for another form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kept {
+    /// They were in that form, and the sweeps since have left what was kept.
+    There,
+    /// They were in that form, and a sweep to a third one has dropped it.
+    Swept,
+    /// Nothing was ever in that form.
+    NeverMade,
+}
+
+/// What is kept for going from form `here` to form `there`, by the forms of each stop on the way: the
+/// last is where the server is.
+fn kept(stops: &[BTreeSet<Tag>], here: Tag, there: Tag) -> Kept {
+    let Some(last) = stops.iter().rposition(|forms| forms.contains(&there)) else {
+        return Kept::NeverMade;
+    };
+    let since = &stops[last..];
+    match since
+        .iter()
+        .all(|forms| forms.contains(&here) || forms.contains(&there))
+    {
+        true => Kept::There,
+        false => Kept::Swept,
+    }
+}
+
+/// Of what a lens would lose, what this way does lose. Going on to a form that nothing was ever in
+/// loses nothing: what it adds has not been there.
+fn lost(losses: &LensLosses, goes_back: bool, kept: Kept) -> &[LensLoss] {
+    match (goes_back, kept) {
+        (_, Kept::There) | (false, Kept::NeverMade) => &[],
+        (true, _) => &losses.older,
+        (false, Kept::Swept) => &losses.newer,
+    }
+}
+
+/// The id of a form of this build.
+fn tag(build: &KnownBuild, name: &str, schema: &TypeSchema) -> Option<Tag> {
+    let digest = digest(schema);
+    let mut known = build.build.binding.representations.iter();
+    let found = known.find(|one| one.name == name && one.digest == digest)?;
+    Some(found.tag)
+}
+
+/// The ids of all that a build has itself.
+fn forms(build: &KnownBuild) -> BTreeSet<Tag> {
+    let types = build.manifest.types.iter();
+    let types = types.filter_map(|ty| tag(build, &ty.schema.name, &ty.schema));
+    let guards = build.build.binding.guards.iter().map(|guard| guard.tag);
+    types.chain(guards).collect()
+}
+
+/// The two sides of an update.
+struct Way<'a> {
+    older: &'a KnownBuild,
+    newer: &'a KnownBuild,
+    goes_back: bool,
+    stops: Vec<BTreeSet<Tag>>,
+    lost: Vec<String>,
+}
+
+impl Way<'_> {
+    /// What is kept between two forms, if they are two.
+    fn kept(&self, older: Option<Tag>, newer: Option<Tag>) -> Option<Kept> {
+        let (older, newer) = (older?, newer?);
+        let (here, there) = match self.goes_back {
+            true => (newer, older),
+            false => (older, newer),
+        };
+        (here != there).then(|| kept(&self.stops, here, there))
+    }
+
+    fn add(&mut self, losses: &LensLosses, kept: Kept) {
+        for one in lost(losses, self.goes_back, kept) {
+            if !self.lost.contains(&one.path) {
+                self.lost.push(one.path.clone());
+            }
+        }
+    }
+
+    fn elements(&mut self, boxes: &dyn Fn(Tag) -> u64) {
+        let (older, newer) = (self.older, self.newer);
+        for lens in newer.manifest.lenses.iter().filter(|l| l.items.is_none()) {
+            let has = |manifest: &Manifest, schema: &TypeSchema| {
+                manifest.types.iter().any(|ty| ty.schema == *schema)
+            };
+            if !has(&older.manifest, &lens.left) || !has(&newer.manifest, &lens.right) {
+                continue;
+            }
+            let (left, right) = (
+                tag(older, &lens.left.name, &lens.left),
+                tag(newer, &lens.right.name, &lens.right),
+            );
+            let here = if self.goes_back { right } else { left };
+            // What lives in no box of its own takes its losses along in what it lies in.
+            if here.is_none_or(|tag| boxes(tag) == 0) {
+                continue;
+            }
+            if let Some(kept) = self.kept(left, right) {
+                self.add(&lens.losses, kept);
+            }
+        }
+    }
+
+    fn guards(&mut self) {
+        let older = self.older;
+        for before in &older.manifest.guards {
+            let Some(after) = successor(before, &self.newer.manifest) else {
+                continue;
+            };
+            let tuple = |build: &KnownBuild, guard: &GuardManifest| {
+                tag(build, &tuple_name(&guard.name), &guard.items)
+            };
+            let tags = (tuple(older, before), tuple(self.newer, after));
+            if let Some(kept) = self.kept(tags.0, tags.1) {
+                self.items(before, after, kept);
+            }
+        }
+    }
+
+    fn items(&mut self, before: &GuardManifest, after: &GuardManifest, kept: Kept) {
+        let newer = &self.newer.manifest;
+        let groups = regroupings(newer, before, after);
+        for (lens, _) in &groups {
+            self.add(&lens.losses, kept);
+        }
+        let (left, right) = (fields(&before.items), fields(&after.items));
+        let is_grouped = |name: &String| {
+            let mut all = groups.iter();
+            all.any(|(_, group)| group.older.contains(name) || group.newer.contains(name))
+        };
+        for item in left.iter().filter(|item| !is_grouped(&item.name)) {
+            match right.iter().find(|next| next.name == item.name) {
+                Some(next) => {
+                    let mut lenses = newer.lenses.iter();
+                    let lens = lenses.find(|lens| {
+                        lens.items.is_none() && lens.left == item.ty && lens.right == next.ty
+                    });
+                    if let Some(lens) = lens.filter(|_| item.ty != next.ty) {
+                        self.add(&lens.losses, kept);
+                    }
+                }
+                None => self.whole(&before.name, &item.name, true, kept),
+            }
+        }
+        let has = |name: &str| left.iter().any(|item| item.name == name);
+        for item in right.iter().filter(|item| !is_grouped(&item.name)) {
+            if !has(&item.name) {
+                self.whole(&after.name, &item.name, false, kept);
+            }
+        }
+    }
+
+    /// A worker takes along all that was ever kept of its carry.
+    fn carry(&mut self, kept: Kept) {
+        let (older, newer) = (&self.older.manifest, &self.newer.manifest);
+        let (left, right) = (&older.carry.schema, &newer.carry.schema);
+        let mut lenses = newer.carry_lenses.iter();
+        if let Some(lens) = lenses.find(|lens| lens.left == *left && lens.right == *right) {
+            self.add(&lens.losses, kept);
+        }
+    }
+
+    /// An item that only one side has waits in the complement of its tuple, as a whole.
+    fn whole(&mut self, guard: &str, item: &str, is_older: bool, kept: Kept) {
+        let loss = LensLoss {
+            path: format!("{guard}.{item}"),
+            kind: crate::abi::LossKind::Defaulted,
+        };
+        let mut losses = LensLosses::default();
+        match is_older {
+            true => losses.older.push(loss),
+            false => losses.newer.push(loss),
+        }
+        self.add(&losses, kept);
+    }
+}
+
+fn successor<'a>(guard: &GuardManifest, newer: &'a Manifest) -> Option<&'a GuardManifest> {
+    let mut all = newer.guards.iter();
+    let renamed = all.clone().find(|g| g.renamed_from == guard.name);
+    renamed.or_else(|| all.find(|g| g.name == guard.name))
+}
+
+impl Supervisor {
+    /// A sweep begins: what has no end in the form that it goes to is dropped from here on.
+    pub(super) fn note_stop(&mut self, stage: Stage) {
+        let running = self.life.running();
+        let stop = match stage {
+            Stage::RollingBack => running,
+            _ => self.life.target().unwrap_or(running),
+        };
+        if self.stops.last() != Some(&stop) {
+            self.stops.push(stop);
+        }
+    }
+
+    /// Parts of values that take defaults on the way to `target`, by their names.
+    pub(super) fn losses_to(&self, target: BuildIndex) -> Vec<String> {
+        let running = self.builds.get(self.life.running());
+        let target = self.builds.get(target);
+        let goes_back = running.manifest.from == Some(target.manifest.version);
+        let (older, newer) = match goes_back {
+            true => (target, running),
+            false => (running, target),
+        };
+        let stops = self.stops.iter().map(|stop| forms(self.builds.get(*stop)));
+        let mut way = Way {
+            older,
+            newer,
+            goes_back,
+            stops: stops.collect(),
+            lost: Vec::new(),
+        };
+        if older.manifest.version == newer.manifest.version {
+            return way.lost;
+        }
+        way.elements(&|tag| self.ports.memory.boxes(tag));
+        way.guards();
+        let carry = &target.manifest.carry.schema;
+        let mut stops = self.stops.iter().map(|stop| self.builds.get(*stop));
+        let was_carried = stops.any(|build| build.manifest.carry.schema == *carry);
+        way.carry(match was_carried {
+            true => Kept::There,
+            false => Kept::NeverMade,
+        });
+        way.lost.sort();
+        way.lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::LossKind;
+
+    fn stops(way: &[&[u16]]) -> Vec<BTreeSet<Tag>> {
+        way.iter()
+            .map(|forms| forms.iter().map(|tag| Tag(*tag)).collect())
+            .collect()
+    }
+
+    // R10
+    #[test]
+    fn a_complement_is_there_until_a_sweep_to_a_third_form() {
+        let (one, two, three) = (Tag(1), Tag(2), Tag(3));
+        let walk = |versions: &[u16]| {
+            let way: Vec<[u16; 1]> = versions.iter().map(|version| [*version]).collect();
+            stops(&way.iter().map(|forms| &forms[..]).collect::<Vec<_>>())
+        };
+        for (way, here, there, expected) in [
+            (&[1, 2][..], two, one, Kept::There),
+            (&[1, 2, 1, 2], two, one, Kept::There),
+            (&[1, 2, 3, 2], two, one, Kept::Swept),
+            (&[1, 2, 3, 2], two, three, Kept::There),
+            (&[1, 2, 3, 2, 1, 2], two, three, Kept::Swept),
+            (&[1, 2, 3, 2, 1, 2], two, one, Kept::There),
+            (&[2], two, one, Kept::NeverMade),
+            (&[2, 3, 2], two, one, Kept::NeverMade),
+            (&[1], one, two, Kept::NeverMade),
+        ] {
+            assert_eq!(kept(&walk(way), here, there), expected, "{way:?}");
+        }
+    }
+
+    // R1, R10: what did not change between two versions has one form in both.
+    #[test]
+    fn a_version_that_leaves_a_type_as_it_is_sweeps_nothing_of_it_away() {
+        // Of two types the first changes from 1 to 2 only; the second from 11 to 12 to 13.
+        let way = stops(&[&[1, 11], &[2, 12], &[2, 13], &[2, 12]]);
+        assert_eq!(kept(&way, Tag(2), Tag(1)), Kept::There);
+        assert_eq!(kept(&way, Tag(12), Tag(11)), Kept::Swept);
+    }
+
+    // R10
+    #[test]
+    fn a_form_that_nothing_was_in_is_a_loss_on_the_way_back_only() {
+        let one = |path: &str| {
+            vec![LensLoss {
+                path: path.to_owned(),
+                kind: LossKind::Defaulted,
+            }]
+        };
+        let losses = LensLosses {
+            older: one("Entry.flags"),
+            newer: one("Entry.ttl"),
+        };
+        let of = |goes_back, kept| {
+            lost(&losses, goes_back, kept)
+                .first()
+                .map(|loss| &*loss.path)
+        };
+        assert_eq!(of(true, Kept::NeverMade), Some("Entry.flags"));
+        assert_eq!(of(false, Kept::NeverMade), None);
+        assert_eq!(of(true, Kept::Swept), Some("Entry.flags"));
+        assert_eq!(of(false, Kept::Swept), Some("Entry.ttl"));
+        assert_eq!(of(true, Kept::There), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Items that move between guards in a server that is updated and rolled back (R4).
+
+use dsu_tests::{Fleet, library, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sample_app::server::Settings;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One line of what workers report.
+#[derive(Debug)]
+struct Report {
+    version: String,
+    hits: u64,
+    visits: u64,
+    limit: u64,
+}
+
+/// A server of lanes, what its workers report, and the gate at which moves wait.
+struct Lanes {
+    fleet: Fleet,
+    report: PathBuf,
+    gate: PathBuf,
+}
+
+fn reports(path: &Path, from: usize) -> Vec<Report> {
+    let text = fs::read_to_string(path).expect("the workers write it");
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let parse = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words[at].parse().expect("a number");
+        Report {
+            version: words[0].to_owned(),
+            hits: number(1),
+            visits: number(2),
+            limit: number(3),
+        }
+    };
+    whole.lines().skip(from).map(parse).collect()
+}
+
+impl Lanes {
+    fn start(name: &str) -> Lanes {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let file = |what: &str| folder.join(format!("{what}-of-{name}-{}", std::process::id()));
+        let (report, gate) = (file("report"), file("gate"));
+        fs::write(&report, "").expect("a temporary file");
+        let mut settings = Settings::new(library("fixture_lanes_v1"));
+        settings.workers = 3;
+        settings.listen = None;
+        let (first, second) = (report.to_string_lossy(), gate.to_string_lossy());
+        settings.more = ["--heap", "64M", "--", &first, &second]
+            .map(Into::into)
+            .to_vec();
+        Lanes {
+            fleet: Fleet::start(name, &settings),
+            report,
+            gate,
+        }
+    }
+
+    /// The command line behind the flags of an update.
+    fn arguments(&self) -> [String; 2] {
+        [&self.report, &self.gate].map(|path| path.to_string_lossy().into_owned())
+    }
+
+    fn update(&self, flags: &[&str]) -> sample_app::server::Answer {
+        let arguments = self.arguments();
+        let behind = ["--", arguments[0].as_str(), arguments[1].as_str()];
+        self.fleet
+            .update(&library("fixture_lanes_v2"), &[flags, &behind].concat())
+    }
+
+    /// Waits for ten reports by this version; how many there are then.
+    fn await_reports(&self, from: usize, version: &str) -> usize {
+        until(|| {
+            let reports = reports(&self.report, from);
+            let by = reports.iter().filter(|report| report.version == version);
+            (by.count() >= 10).then_some(from + reports.len())
+        })
+    }
+
+    /// The worker that stands at the gate.
+    fn await_mover(&self, but: Option<u32>) -> u32 {
+        until(|| {
+            let mut workers = self.fleet.now().workers.into_iter().map(|one| one.pid);
+            let at_the_gate = |pid: &u32| {
+                let path = format!("{}.{pid}", self.gate.display());
+                Some(*pid) != but && Path::new(&path).exists()
+            };
+            workers.find(at_the_gate)
+        })
+    }
+
+    /// What no move may break: each visit was counted in both items, and none is forgotten.
+    fn assert_counted(&self) -> Vec<Report> {
+        let reports = reports(&self.report, 0);
+        let mut hits = 0;
+        for report in &reports {
+            assert_eq!(report.hits, report.visits, "{report:?}");
+            hits = hits.max(report.hits);
+        }
+        // Workers write what they have read a while ago, not out of order by more than there are.
+        let last = reports.last().expect("many");
+        assert!(last.hits + 1_000 > hits, "{last:?} after {hits} hits");
+        reports
+    }
+
+    fn rolled_back(&self) {
+        let answer = self.fleet.ask(&["rollback", "--wait"]);
+        assert!(matches!(answer.code, 0 | 2), "{}", answer.text);
+        assert_eq!(self.fleet.until_idle().version, 1, "{}", self.fleet.log());
+    }
+}
+
+// R4, R6, R16, R30
+#[test]
+fn an_item_moves_to_another_guard_at_a_barrier_and_back_under_load() {
+    let lanes = Lanes::start("lanes");
+    let why = "item peers moves from TOTALS to NETWORK";
+    for flags in [&["--mode", "rolling"][..], &["--canary", "1"]] {
+        let refused = lanes.update(flags);
+        assert_eq!(refused.word, "refused", "{}", refused.text);
+        assert!(refused.text.contains(why), "{}", refused.text);
+    }
+    let mut lines = lanes.await_reports(0, "v1");
+    for _ in 0..3 {
+        let answer = lanes.update(&["--wait"]);
+        assert_eq!(answer.code, 0, "{}\n{}", answer.text, lanes.fleet.log());
+        assert!(lanes.fleet.log().contains(why), "{}", lanes.fleet.log());
+        assert_eq!(lanes.fleet.now().version, 2);
+        lines = lanes.await_reports(lines, "v2");
+        lanes.rolled_back();
+        lines = lanes.await_reports(lines, "v1");
+    }
+    let reports = lanes.assert_counted();
+    // What version 1 knows nothing of was kept for version 2, and went along with the item.
+    let mut limits: Vec<u64> = reports.iter().map(|report| report.limit).collect();
+    limits.retain(|limit| *limit > 0);
+    let second_half = &limits[limits.len() / 2..];
+    assert!(
+        second_half.iter().all(|limit| *limit > 7 + 64),
+        "{limits:?}"
+    );
+    lanes.fleet.finish();
+}
+
+// R4, R32
+#[test]
+fn a_worker_that_dies_while_items_move_is_followed_by_another() {
+    let lanes = Lanes::start("lanes with a death");
+    let lines = lanes.await_reports(0, "v1");
+    fs::write(&lanes.gate, "").expect("a temporary file");
+    let answer = lanes.update(&[]);
+    assert_eq!(answer.code, 0, "{}", answer.text);
+    let first = lanes.await_mover(None);
+    kill(Pid::from_raw(first as i32), Signal::SIGKILL).expect("it stands at the gate");
+    lanes.await_mover(Some(first));
+    fs::remove_file(&lanes.gate).expect("it is there");
+    let status = lanes.fleet.until_idle();
+    assert_eq!(status.version, 2, "{}", lanes.fleet.log());
+    lanes.fleet.until_serving(3);
+    let lines = lanes.await_reports(lines, "v2");
+    lanes.rolled_back();
+    lanes.await_reports(lines, "v1");
+    lanes.assert_counted();
+    lanes.fleet.finish_after_deaths();
+}
+
+// R4: who moves them dies again and again, and the server goes on with the version that it has.
+#[test]
+fn moves_that_cost_two_workers_are_taken_back() {
+    let lanes = Lanes::start("lanes with two deaths");
+    let lines = lanes.await_reports(0, "v1");
+    fs::write(&lanes.gate, "").expect("a temporary file");
+    let answer = lanes.update(&[]);
+    assert_eq!(answer.code, 0, "{}", answer.text);
+    let first = lanes.await_mover(None);
+    kill(Pid::from_raw(first as i32), Signal::SIGKILL).expect("it stands at the gate");
+    let second = lanes.await_mover(Some(first));
+    kill(Pid::from_raw(second as i32), Signal::SIGKILL).expect("it stands at the gate");
+    let status = lanes.fleet.until_idle();
+    assert_eq!(status.version, 1, "{}", lanes.fleet.log());
+    lanes.fleet.until_serving(3);
+    lanes.await_reports(lines, "v1");
+    lanes.assert_counted();
+    fs::remove_file(&lanes.gate).expect("it is there");
+    lanes.fleet.finish_after_deaths();
+}
