@@ -124,7 +124,8 @@ impl Transaction {
         drop(self);
     }
 
-    /// Aborts later: the old value stands, and the new one may be read until [`release_scratch`].
+    /// Aborts later: the old value stands, and the new one may be read until [`release_scratch`]. Handles
+    /// to older nodes that were made for it count as long.
     ///
     /// # Errors
     /// `HeapFull` if there is no memory for the list; the conversion is aborted then, and the new
@@ -146,9 +147,23 @@ impl Transaction {
                 return Err(full);
             }
         }
+        let counted = self.keep_handles(journal);
         journal.deferred.truncate(journal.deferred_mark.get());
         ledger().count(journal.fresh.len(), journal.deferred.len());
         self.close();
+        counted.inspect_err(|_| free_down_to(&journal.scratch, scratch, free_fresh))
+    }
+
+    /// Handles that the copy has of its own: counted now, and down again with its blocks.
+    fn keep_handles(&self, journal: &Journal) -> Result<(), HeapFull> {
+        for at in journal.deferred_mark.get()..journal.deferred.len() {
+            let entry = journal.deferred.get(at);
+            if let Some((node, change)) = entry.to_counted().filter(|(_, change)| change.is_up()) {
+                let down = Entry::counted(node, Change::down(change.kind()));
+                journal.scratch.push(down)?;
+                rc::count_up(std::iter::once(entry));
+            }
+        }
         Ok(())
     }
 
@@ -346,6 +361,12 @@ pub(super) fn free_object(id: ObjectId, take_apart: impl FnOnce()) {
     }
 }
 
+/// Whether a conversion around the innermost one made this block: gone if that one is undone.
+pub(super) fn is_of_outer(block: NonNull<u8>) -> bool {
+    let position = journal().fresh.position(block.as_ptr() as usize);
+    position.is_some_and(|at| at < journal().fresh_mark.get())
+}
+
 /// Notes that a shared node that is older than the open conversion has one handle more or less, if the
 /// conversion stands.
 pub(super) fn note_count(node: NodePtr, change: Change) -> Result<(), HeapFull> {
@@ -388,10 +409,12 @@ fn settle_counts(journal: &Journal, since: usize) {
     }
 }
 
-/// Frees what a conversion allocated.
+/// Frees what a conversion allocated, or a copy had.
 fn free_fresh(entry: Entry) {
     if let Some(id) = entry.to_object() {
         objects::forget_fresh(id);
+    } else if let Some((node, change)) = entry.to_counted() {
+        rc::count_down(node, change);
     } else if let Some((block, layout)) = entry.block() {
         private::free_fresh(block, layout);
     }

@@ -1,10 +1,11 @@
 //! Counting handles: up, down, and what a node's last handle takes along.
 //!
-//! Counts are plain numbers, touched under the node's home guard alone. Three cases are not plain:
+//! Counts are plain numbers, touched under the node's home guard alone. Four cases are not plain:
 //!
 //! | where | up | down |
 //! |---|---|---|
 //! | a conversion is open and the node is older | noted; counted when it stands, before it is published | noted; counted after it is published |
+//! | a copy for a reader is made (R20) | noted; counted when the copy is kept, and down again when it goes | forgotten |
 //! | the home guard is not held | refused | owed: counted down before this worker next releases that guard |
 //! | the value is dropped and has handles of its own | | queued: a list of a million nodes goes without a million nested calls |
 //!
@@ -37,8 +38,9 @@ pub(in crate::heap) struct Owed {
     handles: RawList<Entry>,
     /// Nodes whose last strong handle is gone, and whose values are still there.
     dying: RawList<NodePtr>,
-    /// Whether somebody further out sees to those.
-    is_clearing: Cell<bool>,
+    /// In how many conversions whoever sees to the last of those began, and one more; 0: nobody does. What
+    /// dies in a conversion further in is not left to it, since it may be gone when that one ends.
+    clearing: Cell<u32>,
 }
 
 fn owed() -> &'static Owed {
@@ -85,10 +87,13 @@ pub(super) fn retain(node: NodePtr, kind: HandleKind) -> Result<(), RcError> {
     }
     if is_direct(node) {
         node.set_count(kind, count + 1);
-    } else {
-        transaction::note_count(node, Change::up(kind))?;
+        return Ok(());
     }
-    Ok(())
+    // The copy outlives the conversion around it, and such a node may not.
+    if WorkerContext::current().copying.get() != 0 && transaction::is_of_outer(node.block()) {
+        return Err(RcError::Copied);
+    }
+    Ok(transaction::note_count(node, Change::up(kind))?)
 }
 
 /// One handle less.
@@ -116,14 +121,18 @@ pub(in crate::heap) fn count_up(entries: impl Iterator<Item = Entry>) {
     }
 }
 
-/// A handle is gone for good. Those that came were counted before.
+/// A handle is gone for good. Those that came were counted before. What is older than an open conversion
+/// waits for a moment without one.
 pub(in crate::heap) fn count_down(node: NodePtr, change: Change) {
     if change.is_up() {
         return;
     }
     let worker = WorkerContext::current();
-    let is_mine = worker.converting.get() != 0 && is_direct(node);
-    if is_mine || node.touch().is_ok() {
+    let is_mine = match worker.converting.get() {
+        0 => node.touch().is_ok(),
+        _ => is_direct(node),
+    };
+    if is_mine {
         return lower(node, change.kind());
     }
     if owed().handles.push(Entry::counted(node, change)).is_ok() {
@@ -186,11 +195,15 @@ fn end(node: NodePtr) {
         // Without memory for the list the values go one inside the other.
         return end_value(node);
     }
-    if !owed.is_clearing.replace(true) {
-        while let Some(node) = owed.dying.pop() {
+    let here = WorkerContext::current().converting.get() + 1;
+    if owed.clearing.get() != here {
+        let (outer, first) = (owed.clearing.replace(here), owed.dying.len() - 1);
+        while owed.dying.len() > first
+            && let Some(node) = owed.dying.pop()
+        {
             end_value(node);
         }
-        owed.is_clearing.set(false);
+        owed.clearing.set(outer);
     }
 }
 
