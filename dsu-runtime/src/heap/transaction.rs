@@ -90,7 +90,7 @@ impl Transaction {
         let journal = journal();
         let is_outermost = self.is_open && WorkerContext::current().converting.get() == 1;
         if is_outermost {
-            rc::count_up(journal.deferred.iter());
+            rc::count_up_to_publish(journal.deferred.iter());
             live::gain();
             ledger().publish();
         }
@@ -109,6 +109,7 @@ impl Transaction {
         if self.close() == 0 {
             let ledger = ledger();
             ledger.stand(journal.fresh.len(), journal.deferred.len());
+            rc::published();
             copies::forget();
             objects::keep_fresh(&journal.fresh);
             journal.fresh.clear();
@@ -125,7 +126,7 @@ impl Transaction {
     }
 
     /// Aborts later: the old value stands, and the new one may be read until [`release_scratch`]. Handles
-    /// to older nodes that were made for it count as long.
+    /// to older nodes that were made for it count until the guard of those is released.
     ///
     /// # Errors
     /// `HeapFull` if there is no memory for the list; the conversion is aborted then, and the new
@@ -147,23 +148,11 @@ impl Transaction {
                 return Err(full);
             }
         }
-        let counted = self.keep_handles(journal);
+        let noted = journal.deferred_mark.get()..journal.deferred.len();
+        rc::count_for_copy(noted.map(|at| journal.deferred.get(at)));
         journal.deferred.truncate(journal.deferred_mark.get());
         ledger().count(journal.fresh.len(), journal.deferred.len());
         self.close();
-        counted.inspect_err(|_| free_down_to(&journal.scratch, scratch, free_fresh))
-    }
-
-    /// Handles that the copy has of its own: counted now, and down again with its blocks.
-    fn keep_handles(&self, journal: &Journal) -> Result<(), HeapFull> {
-        for at in journal.deferred_mark.get()..journal.deferred.len() {
-            let entry = journal.deferred.get(at);
-            if let Some((node, change)) = entry.to_counted().filter(|(_, change)| change.is_up()) {
-                let down = Entry::counted(node, Change::down(change.kind()));
-                journal.scratch.push(down)?;
-                rc::count_up(std::iter::once(entry));
-            }
-        }
         Ok(())
     }
 
@@ -409,12 +398,10 @@ fn settle_counts(journal: &Journal, since: usize) {
     }
 }
 
-/// Frees what a conversion allocated, or a copy had.
+/// Frees what a conversion allocated.
 fn free_fresh(entry: Entry) {
     if let Some(id) = entry.to_object() {
         objects::forget_fresh(id);
-    } else if let Some((node, change)) = entry.to_counted() {
-        rc::count_down(node, change);
     } else if let Some((block, layout)) = entry.block() {
         private::free_fresh(block, layout);
     }
@@ -424,14 +411,17 @@ fn free_fresh(entry: Entry) {
 /// more: that runs code of the application, which may convert other things.
 fn free_old(old: &RawList<Entry>, ledger: &Ledger) {
     let owner = WorkerContext::current().owner();
-    let (mut retired, mut counted) = (Vec::new(), Vec::new());
+    let (mut retired, owed) = (Vec::new(), rc::owed());
     for at in 0..old.len() {
         let entry = old.get(at);
         if let Some(id) = entry.to_object() {
             objects::retire_only(id);
             retired.push(id);
         } else if let Some((node, change)) = entry.to_counted() {
-            counted.push((node, change));
+            if !change.is_up() {
+                ledger.take_handle_in_hand(at);
+                rc::owe(node, change);
+            }
         } else if let Some((block, layout)) = entry.block() {
             ledger.take_in_hand(at, entry.address());
             free_now(HeapContext::current(), owner, block, layout);
@@ -439,8 +429,6 @@ fn free_old(old: &RawList<Entry>, ledger: &Ledger) {
     }
     ledger.close();
     old.truncate(0);
-    for (node, change) in counted {
-        rc::count_down(node, change);
-    }
+    rc::count_down_to(owed);
     retired.into_iter().for_each(objects::settle_retired);
 }

@@ -333,6 +333,18 @@ pub fn findings(is_new: bool) -> Vec<String> {
     report.findings
 }
 
+/// "a shared node at … counts 3 strong handles, and 2 lead to it": how many are too many.
+pub fn too_many(finding: &str) -> u64 {
+    let numbers: Vec<u64> = finding
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    match numbers[..] {
+        [counted, found, ..] if counted > found => counted - found,
+        _ => panic!("{finding}"),
+    }
+}
+
 /// A whole pass towards a version, in slices that end after some elements.
 pub fn sweep(sweep: u32, is_new: bool, parked: Parked) -> SweepSlice {
     let mut pass = SweepSlice::default();

@@ -1,16 +1,23 @@
 //! Lenses and destructors of shared nodes that do more than their own node asks for: read others, make
 //! handles, convert. What is dropped may lead back to what is being converted.
+#![allow(unsafe_code)] // counts that processes share
 
+use super::graph::too_many;
+use super::rooms::ALL_GUARDS;
 use super::world::*;
-use crate::abi::Parked;
+use crate::abi::{Parked, SUPERBLOCK_SIZE};
 use crate::error::{AccessError, RcError};
-use crate::heap::testing::test_name;
-use crate::heap::{Element, SharedBytes, SharedRc, SharedWeak, live};
-use crate::ids::SweepId;
+use crate::heap::stepping::at_every_store_there;
+use crate::heap::testing::{shared_zeroed, test_name};
+use crate::heap::{self, Element, SharedBytes, SharedRc, SharedVec, SharedWeak, live, rc};
+use crate::ids::{SweepId, Tag, WorkerSlot};
+use crate::sync::flip::leaving_it_sound;
+use crate::sync::{GuardSlot, recover_worker};
 use crate::update::{check_guards, sweep_guards};
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU32, Ordering};
 use xform::{Lens, LensError};
 
 /// What is dropped with a word.
@@ -28,6 +35,7 @@ pub struct OldActor {
     id: u64,
     text: SharedBytes,
     ghost: Option<SharedRc<Ghost>>,
+    crowd: SharedVec<SharedRc<Ghost>>,
     partner: Option<SharedRc<OldActor>>,
     idol: Option<SharedWeak<OldActor>>,
 }
@@ -41,6 +49,7 @@ pub struct NewActor {
     idol: Option<SharedWeak<NewActor>>,
     partner: Option<SharedRc<NewActor>>,
     ghost: Option<SharedRc<Ghost>>,
+    crowd: SharedVec<SharedRc<Ghost>>,
     text: SharedBytes,
     id: u64,
 }
@@ -61,6 +70,8 @@ enum Part {
     ConjureAndFail,
     /// Clones the partner's handle, and drops the ghost.
     CloneAndDropGhost,
+    /// Has two handles of its own for each of the crowd, and drops those that were there.
+    DoubleCrowd,
 }
 
 /// What a ghost does when it goes.
@@ -141,6 +152,7 @@ impl Lens for ActorLens {
             Part::Plain => {}
             Part::ReadPartner => drop(read()?),
             Part::GlancePartner => drop(read()),
+            Part::DoubleCrowd => {}
             Part::UpgradeIdol => {
                 also = idol
                     .as_ref()
@@ -155,11 +167,22 @@ impl Lens for ActorLens {
                 left.ghost = None;
             }
         }
+        let mut crowd = SharedVec::new();
+        if PART.get() == Part::DoubleCrowd {
+            for one in left.crowd.iter() {
+                let one = one?;
+                crowd.push(one.try_clone()?)?;
+                crowd.push(one.try_clone()?)?;
+            }
+        } else {
+            crowd = left.crowd;
+        }
         let right = NewActor {
             also,
             idol,
             partner,
             ghost: left.ghost,
+            crowd,
             text: left.text,
             id: left.id,
         };
@@ -176,6 +199,7 @@ impl Lens for ActorLens {
             id: right.id,
             text: right.text,
             ghost: right.ghost,
+            crowd: right.crowd,
             partner: right.partner.map(SharedRc::rebind),
             idol: right.idol.map(SharedWeak::rebind),
         };
@@ -197,6 +221,7 @@ fn actor(id: u64) -> Actor {
         idol: None,
         partner: None,
         ghost: None,
+        crowd: SharedVec::new(),
         text,
         id,
     };
@@ -230,7 +255,7 @@ fn turn_back(actor: &Actor) {
 }
 
 /// The form that its value is in.
-fn form(actor: &Actor) -> crate::ids::Tag {
+fn form(actor: &Actor) -> Tag {
     let as_new = actor.node.holds();
     as_new.expect("it has a value")
 }
@@ -420,5 +445,80 @@ fn a_copy_made_before_an_edit_is_not_given_after_it() {
         assert_eq!(seen, Ok((9, 2 * TEXT.len())));
         drop((one, old));
         drop(guard);
+    });
+}
+
+// I35, I6: what a conversion did to the counts, wherever its worker dies: whoever takes the slot of the dead
+// counts down what they were to, but for the handle that they had in hand.
+#[test]
+fn whoever_takes_the_slot_of_the_dead_counts_down_what_their_conversion_owed() {
+    let name =
+        test_name!("whoever_takes_the_slot_of_the_dead_counts_down_what_their_conversion_owed");
+    const CROWD: u64 = 5;
+    const DEAD: WorkerSlot = WorkerSlot(1);
+    let stage = || GRAPH_STAGE.cells().iter().collect();
+    with_world(name, || {
+        let nodes = play(2, |cx| {
+            let mut guard = GRAPH_STAGE.lock(cx).expect("free and sound");
+            let (one, partner) = (actor(1), actor(2));
+            for id in 0..CROWD {
+                let ghost = SharedRc::new(Ghost { id, seen: None }).expect("room");
+                for actor in [&one, &partner] {
+                    let ghost = ghost.try_clone().expect("held");
+                    actor
+                        .edit(|value| value.crowd.push(ghost))
+                        .expect("its own form")
+                        .expect("room");
+                }
+            }
+            partners(&one, &partner);
+            turn_back(&one);
+            let nodes = one.node.address() / SUPERBLOCK_SIZE * SUPERBLOCK_SIZE;
+            guard.stage = Some(one);
+            nodes
+        });
+        // SAFETY: atomics.
+        let seen: &[AtomicU32; 2] = unsafe { shared_zeroed() };
+        let points = at_every_store_there(
+            DEAD.0,
+            nodes..nodes + SUPERBLOCK_SIZE,
+            || {
+                let cx = &Worker::of_runtime();
+                let guard = GRAPH_STAGE.lock(cx).expect("free and sound");
+                let one = guard.stage.as_ref().expect("there");
+                PART.set(Part::DoubleCrowd);
+                let slot = GuardSlot::at(guard.index());
+                // As a flip does.
+                leaving_it_sound(slot, || one.edit(|_| ())).expect("has a form");
+                drop(guard);
+            },
+            || {
+                for dead in [DEAD, WorkerSlot(2)] {
+                    recover_worker(dead, ALL_GUARDS);
+                    heap::recover(dead);
+                }
+                let counted = play(DEAD.0, |cx| {
+                    rc::inherit();
+                    let guard = GRAPH_STAGE.lock(cx).ok()?;
+                    let form = form(guard.stage.as_ref().expect("there"));
+                    drop(guard);
+                    let findings = check_guards(stage()).findings;
+                    let too_many: u64 = findings.iter().map(|finding| too_many(finding)).sum();
+                    assert!(too_many <= 1, "{findings:?}");
+                    GRAPH_STAGE.lock(cx).expect("sound").stage = None;
+                    Some((form == NewActor::tag().get(), too_many))
+                });
+                if let Some((is_new, too_many)) = counted {
+                    seen[usize::from(is_new)].fetch_add(1, Ordering::Relaxed);
+                    let ghosts = live::count(Ghost::tag().get());
+                    assert_eq!(ghosts, too_many as i64, "all but what counts too many");
+                }
+            },
+        );
+        let [before, after] = seen.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert!(
+            before > 20 && after > 20,
+            "{points} points, {before} before and {after} after"
+        );
     });
 }
