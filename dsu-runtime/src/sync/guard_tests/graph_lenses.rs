@@ -9,7 +9,10 @@ use crate::abi::{Parked, SUPERBLOCK_SIZE};
 use crate::error::{AccessError, RcError};
 use crate::heap::stepping::at_every_store_there;
 use crate::heap::testing::{shared_zeroed, test_name};
-use crate::heap::{self, Element, SharedBytes, SharedRc, SharedVec, SharedWeak, live, rc};
+use crate::heap::{
+    self, Element, SharedBytes, SharedMap, SharedOrderedMap, SharedRc, SharedVec, SharedWeak, live,
+    rc,
+};
 use crate::ids::{SweepId, Tag, WorkerSlot};
 use crate::sync::flip::leaving_it_sound;
 use crate::sync::{GuardSlot, recover_worker};
@@ -444,6 +447,32 @@ fn a_copy_made_before_an_edit_is_not_given_after_it() {
         let seen = old.read(|value| (value.id, value.text.len()));
         assert_eq!(seen, Ok((9, 2 * TEXT.len())));
         drop((one, old));
+        drop(guard);
+    });
+}
+
+// R5: whatever type their handles have, containers lead to the same nodes.
+#[test]
+fn containers_of_handles_take_another_type_at_once() {
+    let name = test_name!("containers_of_handles_take_another_type_at_once");
+    on_stage(name, |cx| {
+        let guard = GRAPH_STAGE.lock(cx).expect("free and sound");
+        let one = actor(1);
+        let mut map: SharedMap<u64, Actor> = SharedMap::new();
+        let mut ordered: SharedOrderedMap<u64, Actor> = SharedOrderedMap::new();
+        map.insert(1, clone(&one)).expect("room");
+        ordered.insert(1, clone(&one)).expect("room");
+        let sorted = ordered.rebind::<OldActor>();
+        let first = sorted.get(&1).expect("inline").expect("there");
+        assert_eq!(first.edit(|value| value.id += 1), Ok(()));
+        assert_eq!(form(&one), OldActor::tag().get());
+        let old = map.rebind::<OldActor>();
+        let same = old.get(&1).expect("inline").expect("there");
+        assert_eq!(same.read(|value| value.id), Ok(2));
+        assert_eq!(one.strong_count(), Ok(3));
+        let again = old.rebind::<NewActor>();
+        assert!(again.get(&1).expect("inline").expect("there").ptr_eq(&one));
+        drop((one, again, sorted));
         drop(guard);
     });
 }
