@@ -56,7 +56,7 @@ pub(super) unsafe fn convert_cell(word: &Cell<u64>, expected: Tag) -> Result<(),
             word.set(new)
         })
     }
-    .inspect_err(|error| failure::report_element(BoxWord(old).tag(), expected, error))
+    .map_err(|error| failure::name_element(BoxWord(old).tag(), expected, error))
 }
 
 /// Whether a box is in this form, by its word.
@@ -127,8 +127,7 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
         }
         Err(error) => {
             transaction.abort();
-            failure::report_element(BoxWord(word).tag(), expected, &error);
-            Err(error)
+            Err(failure::name_element(BoxWord(word).tag(), expected, error))
         }
     }
 }

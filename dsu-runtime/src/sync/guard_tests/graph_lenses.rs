@@ -15,7 +15,7 @@ use crate::heap::{
 };
 use crate::ids::{SweepId, Tag, WorkerSlot};
 use crate::sync::flip::leaving_it_sound;
-use crate::sync::{GuardSlot, recover_worker};
+use crate::sync::recover_worker;
 use crate::update::{check_guards, sweep_guards};
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
@@ -118,7 +118,11 @@ impl Drop for Ghost {
             }
             Wail::TurnBack => {
                 let turned = seen.rebind::<OldActor>().edit(|actor| actor.id);
-                say(format!("turns {turned:?}"));
+                let why = turned.map_err(|error| {
+                    let text = error.to_string();
+                    text.rsplit(": ").next().map(str::to_owned)
+                });
+                say(format!("turns {why:?}"));
             }
         }
     }
@@ -401,7 +405,7 @@ fn what_dies_in_a_conversion_that_fails_is_not_left_to_who_clears_further_out() 
         WAIL.set(Wail::TurnBack);
         // The ghost goes with its last handle, and converts the other one when it does.
         one.edit(|value| value.ghost = None).expect("form");
-        let failed = "turns Err(Access(Failed(\"as it was told\")))";
+        let failed = "turns Err(Some(\"as it was told\"))";
         assert_eq!(
             said(),
             ["ghost 7", "lens begins", "ghost 99", "lens fails", failed]
@@ -516,9 +520,8 @@ fn whoever_takes_the_slot_of_the_dead_counts_down_what_their_conversion_owed() {
                 let guard = GRAPH_STAGE.lock(cx).expect("free and sound");
                 let one = guard.stage.as_ref().expect("there");
                 PART.set(Part::DoubleCrowd);
-                let slot = GuardSlot::at(guard.index());
                 // As a flip does.
-                leaving_it_sound(slot, || one.edit(|_| ())).expect("has a form");
+                leaving_it_sound(guard.index(), || one.edit(|_| ())).expect("has a form");
                 drop(guard);
             },
             || {

@@ -18,6 +18,7 @@ mod object_model;
 mod objects;
 mod order;
 mod parked;
+mod parked_deaths;
 mod parts;
 mod rooms;
 mod split;
