@@ -1,16 +1,17 @@
 //! One map becomes several, each element in the one that a function names, and back.
 //!
-//! Owns the lenses: into an array that is one item, and into several items of a guard. The twin of the
-//! one map has all parts. Of the several, each has a twin with its own marks, and the first one's has the
-//! one map as well; a number that all of them share says that they belong together, since an application
-//! may put another map in the place of one.
+//! Owns the lens, into an array; between items of a guard it is `BetweenItems`. The twin of the one map
+//! has all parts. Of the several, each has a twin with its own marks, and the first one's has the one
+//! map as well; a number that all of them share says that they belong together, since an application may
+//! put another map in the place of one.
 #![allow(unsafe_code)] // words change their owner
 
 use super::body::body;
 use super::follow::{Fill, Peek, agree, catch_up, look_at};
+use super::items::{BetweenItems, Spread};
 use super::key::DeltaKey;
 use super::outcome::{failed, unit};
-use super::prepare::{Items, Prepare, PrepareItems, Progress};
+use super::prepare::{Items, Prepare, Progress};
 use super::shape::{Emptied, MapShape};
 use super::twins::{WITHOUT_END, body_of, can_be, discard, empty, ensure, hang, take_up, work};
 use crate::abi::{TypeKind, TypeSchema};
@@ -40,18 +41,14 @@ pub struct Partitioned<R, S, K, V1, V2, const N: usize>(PhantomData<(R, S, K, V1
 
 /// As [`Partitioned`], of one item of a guard that becomes `N` items: the lens leads from a tuple of one
 /// to a tuple of `N`, two to four.
-pub struct PartitionedItems<R, S, K, V1, V2, const N: usize>(PhantomData<(R, S, K, V1, V2)>);
+pub type PartitionedItems<R, S, K, V1, V2, const N: usize> =
+    BetweenItems<Partitioned<R, S, K, V1, V2, N>>;
 
-macro_rules! defaults {
-    ($($name:ident),*) => {$(
-        impl<R, S, K, V1, V2, const N: usize> Default for $name<R, S, K, V1, V2, N> {
-            fn default() -> Self {
-                $name(PhantomData)
-            }
-        }
-    )*};
+impl<R, S, K, V1, V2, const N: usize> Default for Partitioned<R, S, K, V1, V2, N> {
+    fn default() -> Self {
+        Partitioned(PhantomData)
+    }
 }
-defaults!(Partitioned, PartitionedItems);
 
 /// An array of parts of a twin.
 #[repr(transparent)]
@@ -375,30 +372,6 @@ where
     }
 }
 
-fn prepare_one<R, S, K, V, W, const N: usize>(
-    map: &mut S::Map<V>,
-    until: Nanos,
-) -> Result<Progress, AccessError>
-where
-    R: Route<K, W>,
-    S: MapShape<K>,
-    K: DeltaKey,
-    V: Boxed,
-    W: Boxed,
-{
-    let seen = look_at(map);
-    work(S::twin::<V>(map), until, |marks, body| {
-        divide::<R, S, K, V, W, N>(&seen, marks, body, until)
-    })
-}
-
-fn discard_one<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
-    map: &mut S::Map<V>,
-    until: Nanos,
-) -> Result<Progress, AccessError> {
-    discard::<S::Map<()>, Apart<S, K, N>>(S::twin::<V>(map), until)
-}
-
 impl<R, S, K, V1, V2, const N: usize> Prepare for Partitioned<R, S, K, V1, V2, N>
 where
     R: Route<K, V2>,
@@ -411,7 +384,10 @@ where
     type RightTwin = OfPart<S, K>;
 
     fn prepare_forward(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
-        prepare_one::<R, S, K, V1, V2, N>(left, until)
+        let seen = look_at(left);
+        work(S::twin::<V1>(left), until, |marks, body| {
+            divide::<R, S, K, V1, V2, N>(&seen, marks, body, until)
+        })
     }
 
     fn prepare_backward(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
@@ -419,7 +395,7 @@ where
     }
 
     fn discard_left(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
-        discard_one::<S, K, V1, N>(left, until)
+        discard::<S::Map<()>, Apart<S, K, N>>(S::twin::<V1>(left), until)
     }
 
     fn discard_right(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
@@ -427,13 +403,9 @@ where
     }
 }
 
-macro_rules! map {
-    ($shape:ident $value:ident) => { $shape::Map<$value> };
-}
-
-macro_rules! items {
+macro_rules! spread {
     ($count:literal: $($part:ident $map:ident),*) => {
-        impl<R, S, K, V1, V2> Lens for PartitionedItems<R, S, K, V1, V2, $count>
+        impl<R, S, K, V1, V2> Spread for Partitioned<R, S, K, V1, V2, $count>
         where
             R: Route<K, V2>,
             S: MapShape<K>,
@@ -441,64 +413,34 @@ macro_rules! items {
             V1: Boxed,
             V2: Boxed,
         {
-            type Left = (S::Map<V1>,);
-            type Right = ($($map!(S V2),)*);
-            type Complement = ();
+            type Parts = ($(spread!(@$map S V2),)*);
 
-            fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
-                let [$($part),*] = separate::<R, S, K, V1, V2, $count>(left.0).map_err(failed)?;
-                Ok(unit(($($part,)*)))
+            fn spread([$($part),*]: Self::Right) -> Self::Parts {
+                ($($part,)*)
             }
 
-            fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
-                let ($($part,)*) = right;
-                let one = unite::<S, K, V2, V1, $count>([$($part),*]).map_err(failed)?;
-                Ok(unit((one,)))
-            }
-        }
-
-        impl<R, S, K, V1, V2> PrepareItems for PartitionedItems<R, S, K, V1, V2, $count>
-        where
-            R: Route<K, V2>,
-            S: MapShape<K>,
-            K: DeltaKey,
-            V1: Boxed,
-            V2: Boxed,
-        {
-            type LeftTwin = OfOne<S, K, $count>;
-            type RightTwin = OfPart<S, K>;
-
-            fn prepare_forward(
-                (left,): <Self::Left as Items>::Refs<'_>,
-                until: Nanos,
-            ) -> Result<Progress, AccessError> {
-                prepare_one::<R, S, K, V1, V2, $count>(left, until)
+            fn gather(($($part,)*): Self::Parts) -> Self::Right {
+                [$($part),*]
             }
 
-            fn prepare_backward(
-                ($($part,)*): <Self::Right as Items>::Refs<'_>,
+            fn prepare_spread(
+                ($($part,)*): <Self::Parts as Items>::Refs<'_>,
                 until: Nanos,
             ) -> Result<Progress, AccessError> {
                 prepare_parts::<S, K, V2, $count>([$($part),*], until)
             }
 
-            fn discard_left(
-                (left,): <Self::Left as Items>::Refs<'_>,
-                until: Nanos,
-            ) -> Result<Progress, AccessError> {
-                discard_one::<S, K, V1, $count>(left, until)
-            }
-
-            fn discard_right(
-                ($($part,)*): <Self::Right as Items>::Refs<'_>,
+            fn discard_spread(
+                ($($part,)*): <Self::Parts as Items>::Refs<'_>,
                 until: Nanos,
             ) -> Result<Progress, AccessError> {
                 discard_parts::<S, K, V2, $count>([$($part),*], until)
             }
         }
     };
+    (@map $shape:ident $value:ident) => { $shape::Map<$value> };
 }
 
-items!(2: a map, b map);
-items!(3: a map, b map, c map);
-items!(4: a map, b map, c map, d map);
+spread!(2: a map, b map);
+spread!(3: a map, b map, c map);
+spread!(4: a map, b map, c map, d map);
