@@ -25,6 +25,7 @@ use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
 use crate::ids::Tag;
 use std::alloc::Layout;
+use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -86,14 +87,16 @@ const _: () = assert!(
         && offset_of!(Head, state) == offset_of!(Front<u64>, state)
 );
 
-/// All of a twin.
+/// All of a twin, which a lens `L` has made. Bodies of two lenses may be of one type and mean different
+/// things, so the lens is part of the twin's type.
 #[repr(C)]
-pub struct Twin<M: Shared, B: Shared> {
+pub struct Twin<L: 'static, M: Shared, B: Shared> {
     pub(super) front: Front<M>,
     pub(super) body: ManuallyDrop<B>,
+    lens: PhantomData<fn() -> L>,
 }
 
-impl<M: Shared, B: Shared> Twin<M, B> {
+impl<L, M: Shared, B: Shared> Twin<L, M, B> {
     pub(super) fn new(marks: M, body: B) -> Self {
         Twin {
             front: Front {
@@ -102,6 +105,7 @@ impl<M: Shared, B: Shared> Twin<M, B> {
                 marks: ManuallyDrop::new(marks),
             },
             body: ManuallyDrop::new(body),
+            lens: PhantomData,
         }
     }
 
@@ -151,7 +155,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-impl<M: Shared, B: Shared> Drop for Twin<M, B> {
+impl<L, M: Shared, B: Shared> Drop for Twin<L, M, B> {
     fn drop(&mut self) {
         // What somebody died in is not touched: its blocks are lost.
         if self.front.busy.load(Ordering::SeqCst) == 0 {
@@ -165,7 +169,7 @@ impl<M: Shared, B: Shared> Drop for Twin<M, B> {
 }
 
 // SAFETY: numbers, and two shared values; `visit` shows them unless somebody died in the middle.
-unsafe impl<M: Shared, B: Shared> Shared for Twin<M, B> {
+unsafe impl<L: 'static, M: Shared, B: Shared> Shared for Twin<L, M, B> {
     type Cell = Inline<Self>;
 
     fn schema() -> TypeSchema {
@@ -220,14 +224,14 @@ impl TwinWord {
     ///
     /// # Errors
     /// `HeapFull`; the twin is dropped.
-    pub(super) fn hang<M: Shared, B: Shared>(
+    pub(super) fn hang<L, M: Shared, B: Shared>(
         &mut self,
         tag: Tag,
-        twin: Twin<M, B>,
+        twin: Twin<L, M, B>,
     ) -> Result<(), HeapFull> {
-        let block = block::allocate(Form::of::<Twin<M, B>>().layout(false)?)?;
+        let block = block::allocate(Form::of::<Twin<L, M, B>>().layout(false)?)?;
         // SAFETY: a new block of this layout.
-        unsafe { block.cast::<Twin<M, B>>().write(twin) };
+        unsafe { block.cast::<Twin<L, M, B>>().write(twin) };
         // Counted first: whoever dies in between leaves one too many in the books, and not one too few.
         live::add(tag, 1);
         self.0 = BoxWord::new(tag, block, None).0;
@@ -241,12 +245,12 @@ impl TwinWord {
     ///
     /// # Safety
     /// It is of this type, which its tag tells; it is not broken.
-    pub(super) unsafe fn get_mut<M: Shared, B: Shared>(
+    pub(super) unsafe fn get_mut<L, M: Shared, B: Shared>(
         &mut self,
-    ) -> Result<&mut Twin<M, B>, HeapFull> {
+    ) -> Result<&mut Twin<L, M, B>, HeapFull> {
         if block::is_frozen(BoxWord(self.0).block()) {
             // SAFETY: a live box of this form.
-            unsafe { convert::own_box(&mut self.0, Form::of::<Twin<M, B>>())? };
+            unsafe { convert::own_box(&mut self.0, Form::of::<Twin<L, M, B>>())? };
         }
         // SAFETY: a live twin of this type in a block that may be written, borrowed as `self` is.
         Ok(unsafe { BoxWord(self.0).block().cast().as_mut() })
@@ -256,12 +260,12 @@ impl TwinWord {
     ///
     /// # Safety
     /// As for [`get_mut`](Self::get_mut).
-    pub(super) unsafe fn take<M: Shared, B: Shared>(&mut self) -> Twin<M, B> {
+    pub(super) unsafe fn take<L, M: Shared, B: Shared>(&mut self) -> Twin<L, M, B> {
         let word = BoxWord(std::mem::take(&mut self.0));
         // SAFETY: by the caller; moved out once, then the block is freed.
         unsafe {
-            let twin = word.block().cast::<Twin<M, B>>().read();
-            convert::free_box(word, Form::of::<Twin<M, B>>());
+            let twin = word.block().cast::<Twin<L, M, B>>().read();
+            convert::free_box(word, Form::of::<Twin<L, M, B>>());
             twin
         }
     }

@@ -21,7 +21,7 @@ use std::marker::PhantomData;
 use xform::{Lens, LensError};
 
 /// What an element is listed under.
-pub trait IndexOf<K, V: Boxed> {
+pub trait IndexOf<K, V: Boxed>: 'static {
     /// What the index is ordered by.
     type By: ListedBy;
 
@@ -127,8 +127,8 @@ where
 
 type OlderBody<F, S, K, W> = Listed<S, K, <F as IndexOf<K, W>>::By>;
 type NewerBody<F, S, K, W> = ListedAs<S, K, <F as IndexOf<K, W>>::By>;
-type OlderTwin<F, S, K, W> = Twin<<S as MapShape<K>>::Map<()>, OlderBody<F, S, K, W>>;
-type NewerTwin<F, S, K, W> = Twin<<S as MapShape<K>>::Map<()>, NewerBody<F, S, K, W>>;
+type OlderTwin<L, F, S, K, W> = Twin<L, <S as MapShape<K>>::Map<()>, OlderBody<F, S, K, W>>;
+type NewerTwin<L, F, S, K, W> = Twin<L, <S as MapShape<K>>::Map<()>, NewerBody<F, S, K, W>>;
 
 /// `V` is what the map has, `W` what the function reads: the newer version's element.
 fn for_older<F, S, K, V, W>(
@@ -169,8 +169,9 @@ type Pair<F, S, K, W> = (
     IndexMap<<F as IndexOf<K, W>>::By, K>,
 );
 
-fn cross_forward<F, S, K, V, W>(mut map: S::Map<V>) -> Result<Pair<F, S, K, W>, AccessError>
+fn cross_forward<L, F, S, K, V, W>(mut map: S::Map<V>) -> Result<Pair<F, S, K, W>, AccessError>
 where
+    L: 'static,
     F: IndexOf<K, W>,
     S: MapShape<K>,
     K: ListedBy,
@@ -178,7 +179,7 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let Listed { index, by, .. } = take_up(S::twin::<V>(&mut map), |marks, body| {
+    let Listed { index, by, .. } = take_up::<L, _, _>(S::twin::<V>(&mut map), |marks, body| {
         for_older::<F, S, K, V, W>(&seen, marks, body, WITHOUT_END)
     })?;
     let mut map = S::rebind::<V, W>(map);
@@ -186,14 +187,15 @@ where
         by,
         fill: Fill::done(),
     };
-    hang(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
+    hang::<L, _, _>(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
     Ok((map, index))
 }
 
-fn cross_backward<F, S, K, V, W>(
+fn cross_backward<L, F, S, K, V, W>(
     (mut map, index): Pair<F, S, K, W>,
 ) -> Result<S::Map<V>, AccessError>
 where
+    L: 'static,
     F: IndexOf<K, W>,
     S: MapShape<K>,
     K: ListedBy,
@@ -201,7 +203,7 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let ListedAs { by, .. } = take_up(S::twin::<W>(&mut map), |marks, body| {
+    let ListedAs { by, .. } = take_up::<L, _, _>(S::twin::<W>(&mut map), |marks, body| {
         for_newer::<F, S, K, W>(&seen, marks, body, WITHOUT_END)
     })?;
     let mut map = S::rebind::<W, V>(map);
@@ -212,7 +214,7 @@ where
         by,
         fill: Fill::done(),
     };
-    hang(S::twin::<V>(&mut map), S::Map::<()>::default(), body)?;
+    hang::<L, _, _>(S::twin::<V>(&mut map), S::Map::<()>::default(), body)?;
     if !is_sound {
         S::twin::<V>(&mut map).give_up();
     }
@@ -232,13 +234,13 @@ where
     type Complement = ();
 
     fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
-        cross_forward::<F, S, K, V1, V2>(left)
+        cross_forward::<Self, F, S, K, V1, V2>(left)
             .map(unit)
             .map_err(failed)
     }
 
     fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
-        cross_backward::<F, S, K, V1, V2>(right)
+        cross_backward::<Self, F, S, K, V1, V2>(right)
             .map(unit)
             .map_err(failed)
     }
@@ -252,12 +254,12 @@ where
     V1: Boxed,
     V2: Boxed,
 {
-    type LeftTwin = OlderTwin<F, S, K, V2>;
-    type RightTwin = NewerTwin<F, S, K, V2>;
+    type LeftTwin = OlderTwin<Self, F, S, K, V2>;
+    type RightTwin = NewerTwin<Self, F, S, K, V2>;
 
     fn prepare_forward(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(left);
-        work(S::twin::<V1>(left), until, |marks, body| {
+        work::<Self, _, _>(S::twin::<V1>(left), until, |marks, body| {
             for_older::<F, S, K, V1, V2>(&seen, marks, body, until)
         })
     }
@@ -270,7 +272,7 @@ where
     }
 
     fn discard_left(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
-        discard::<S::Map<()>, OlderBody<F, S, K, V2>>(S::twin::<V1>(left), until)
+        discard::<Self, S::Map<()>, OlderBody<F, S, K, V2>>(S::twin::<V1>(left), until)
     }
 
     fn discard_right(
@@ -304,7 +306,7 @@ where
         until: Nanos,
     ) -> Result<Progress, AccessError> {
         let seen = look_at(map);
-        work(S::twin::<V2>(map), until, |marks, body| {
+        work::<Self, _, _>(S::twin::<V2>(map), until, |marks, body| {
             for_newer::<F, S, K, V2>(&seen, marks, body, until)
         })
     }
@@ -313,6 +315,6 @@ where
         (map, _): <Self::Right as Items>::Refs<'_>,
         until: Nanos,
     ) -> Result<Progress, AccessError> {
-        discard::<S::Map<()>, NewerBody<F, S, K, V2>>(S::twin::<V2>(map), until)
+        discard::<Self, S::Map<()>, NewerBody<F, S, K, V2>>(S::twin::<V2>(map), until)
     }
 }

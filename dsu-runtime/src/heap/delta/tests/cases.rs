@@ -26,12 +26,12 @@ use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use xform::Lens;
 
-const END: Nanos = Nanos(u64::MAX);
+pub(super) const END: Nanos = Nanos(u64::MAX);
 
 type TwoItems = PartitionedItems<ByCount, Hashed, SharedBytes, Old, New, 2>;
 type WithIndex = IndexedItems<index::ByCount, Hashed, SharedBytes, Old, New>;
 
-fn with_all(name: &str, body: impl FnOnce()) {
+pub(super) fn with_all(name: &str, body: impl FnOnce()) {
     as_worker(name, || {
         lenses::bind();
         bind_twins();
@@ -40,14 +40,14 @@ fn with_all(name: &str, body: impl FnOnce()) {
     });
 }
 
-fn old_map(keys: impl IntoIterator<Item = u64>) -> SharedMap<SharedBytes, Old> {
+pub(super) fn old_map(keys: impl IntoIterator<Item = u64>) -> SharedMap<SharedBytes, Old> {
     let mut map = SharedMap::new();
     keys.into_iter()
         .for_each(|key| assert!(map.put(key, key, 0)));
     map
 }
 
-fn reason<T: std::fmt::Debug>(result: Result<T, AccessError>) -> String {
+pub(super) fn reason<T: std::fmt::Debug>(result: Result<T, AccessError>) -> String {
     match result {
         Err(AccessError::Failed(reason)) => reason,
         other => panic!("{other:?}"),
@@ -55,7 +55,10 @@ fn reason<T: std::fmt::Debug>(result: Result<T, AccessError>) -> String {
 }
 
 /// Fails with the reason of a crossing that was undone.
-fn refused<F, T>(value: &F, lens: impl FnOnce(F) -> Result<(T, ()), xform::LensError>) -> String {
+pub(super) fn refused<F, T>(
+    value: &F,
+    lens: impl FnOnce(F) -> Result<(T, ()), xform::LensError>,
+) -> String {
     let transaction = Transaction::begin();
     // SAFETY: the crossing is undone, and the value is as it was.
     let bits = unsafe { std::ptr::read(value) };
@@ -200,9 +203,11 @@ fn a_sweep_that_changes_elements_has_the_twin_made_anew() {
                 map.visit(&mut sweep);
                 let is_trusted = |map: &mut SharedMap<SharedBytes, Old>| {
                     let word = Hashed::twin::<Old>(map);
-                    trusted::<SharedMap<SharedBytes, ()>, Reshape<Hashed, Ordered, SharedBytes>>(
-                        word,
-                    )
+                    trusted::<
+                        ToOrdered,
+                        SharedMap<SharedBytes, ()>,
+                        Reshape<Hashed, Ordered, SharedBytes>,
+                    >(word)
                     .is_some()
                 };
                 assert!(!is_trusted(&mut map));
