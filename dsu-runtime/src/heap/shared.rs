@@ -155,13 +155,20 @@ pub trait Visitor {
     /// A block that the value owns, at `pointer`, allocated with `layout`, in the heap or roots.
     fn block(&mut self, pointer: NonNull<u8>, layout: Layout);
 
-    /// A `Versioned` box: its word, and the tag that this version expects. The visitor may convert it,
-    /// and then visits its content itself.
+    /// A `Versioned` box: its word, and the tag that this version expects. A visitor that
+    /// [changes boxes](Self::changes_boxes) may convert it, and then visits its content itself.
     fn versioned(&mut self, word: &mut u64, expected: Tag);
 
     /// True if boxes are all that matters: what holds none need not be shown, nor checked. So the sweep
     /// does not touch the memory of keys and plain values.
     fn wants_boxes_only(&self) -> bool {
+        false
+    }
+
+    /// True if the walk converts boxes, or takes elements out, as the sweep does. What containers have made
+    /// ahead of conversions would have to be told of each, and no sweep leaves it (`heap::delta`): they drop
+    /// it when they are met.
+    fn changes_boxes(&self) -> bool {
         false
     }
 
@@ -178,7 +185,8 @@ pub trait Visitor {
         0
     }
 
-    /// The element was shown: true if it is to be dropped, since a box in it was discarded (R13) that
+    /// The element was shown: true if it is to be dropped, which takes a visitor that
+    /// [changes boxes](Self::changes_boxes), since a box in it was discarded (R13) that
     /// lies in no element further inside. Says so of this element only, whatever was met before it.
     fn takes_out(&mut self, outside: u64) -> bool {
         let _ = outside;

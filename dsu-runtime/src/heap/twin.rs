@@ -17,14 +17,11 @@ use super::block;
 use super::box_word::{BoxWord, Form, known};
 use super::convert;
 use super::live;
-use super::objects::ObjectId;
-use super::rc::NodeHandle;
 use super::shared::{Inline, Shared, Visitor, visit_parts};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
 use crate::ids::Tag;
-use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
@@ -317,97 +314,18 @@ impl TwinWord {
         }
     }
 
-    /// Shows the twin to a visitor that looks at everything. It holds no boxes.
-    pub(super) fn show(&mut self, visitor: &mut dyn Visitor) {
-        if self.is_set() && !visitor.wants_boxes_only() {
+    /// What every walk over a container begins with: one that changes boxes drops the twin, all at once,
+    /// whosever lens made it; one that looks at everything is shown it. It holds no boxes.
+    pub(super) fn meet(&mut self, visitor: &mut dyn Visitor) {
+        if !self.is_set() {
+            return;
+        }
+        if visitor.changes_boxes() {
+            self.drop_now();
+        } else if !visitor.wants_boxes_only() {
             let tag = self.tag();
             visitor.versioned(&mut self.0, tag);
         }
-    }
-
-    /// A walk over the container's elements, which notices whether the visitor changed any.
-    pub(super) fn changes<'a>(&self, visitor: &'a mut dyn Visitor) -> Changes<'a> {
-        Changes {
-            visitor,
-            twin: TwinWord(self.0),
-            has_changed: false,
-        }
-    }
-}
-
-/// Passes everything on, and gives the twin up where a cell got another word or was taken out: a sweep
-/// changes nearly all, and ends with the twin gone.
-pub(super) struct Changes<'a> {
-    visitor: &'a mut dyn Visitor,
-    twin: TwinWord,
-    has_changed: bool,
-}
-
-impl Drop for Changes<'_> {
-    fn drop(&mut self) {
-        // In place: no conversion is open in a walk that writes, so the word stays the same.
-        if self.has_changed && self.twin.is_following() && !self.twin.is_broken() {
-            // SAFETY: a live twin, which nobody else refers to.
-            unsafe { BoxWord(self.twin.0).block().cast::<Head>().as_mut() }.state = DISCARDING;
-        }
-    }
-}
-
-impl Visitor for Changes<'_> {
-    fn block(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        self.visitor.block(pointer, layout);
-    }
-
-    fn versioned(&mut self, word: &mut u64, expected: Tag) {
-        let before = *word;
-        self.visitor.versioned(word, expected);
-        self.has_changed |= *word != before;
-    }
-
-    fn wants_boxes_only(&self) -> bool {
-        self.visitor.wants_boxes_only()
-    }
-
-    fn object(&mut self, id: ObjectId) {
-        self.visitor.object(id);
-    }
-
-    fn node(&mut self, handle: NodeHandle) {
-        self.visitor.node(handle);
-    }
-
-    fn begin_element(&mut self) -> u64 {
-        self.visitor.begin_element()
-    }
-
-    fn takes_out(&mut self, outside: u64) -> bool {
-        let takes_out = self.visitor.takes_out(outside);
-        self.has_changed |= takes_out;
-        takes_out
-    }
-
-    fn damage(&mut self, what: &str) {
-        self.visitor.damage(what);
-    }
-
-    fn enter(&mut self) -> u64 {
-        self.visitor.enter()
-    }
-
-    fn begin_anew(&mut self) {
-        self.visitor.begin_anew();
-    }
-
-    fn is_spent(&self) -> bool {
-        self.visitor.is_spent()
-    }
-
-    fn stopped_inside(&self) -> bool {
-        self.visitor.stopped_inside()
-    }
-
-    fn leave(&mut self, stopped_at: Option<u64>) {
-        self.visitor.leave(stopped_at);
     }
 }
 

@@ -536,12 +536,11 @@ unsafe impl<K: Shared + Ord, V: Shared> Shared for SharedOrderedMap<K, V> {
         if is_of_no_use::<Self>(visitor) {
             return;
         }
-        self.twin.show(visitor);
-        let mut changes = self.twin.changes(visitor);
+        self.twin.meet(visitor);
         // Keys can own boxes only where their schema says so, and then are never left out.
-        let shows_keys = !changes.wants_boxes_only() || K::schema().holds_boxes();
+        let shows_keys = !visitor.wants_boxes_only() || K::schema().holds_boxes();
         self.tree.visit(
-            &mut changes,
+            visitor,
             shows_keys,
             |key, to| key.visit(to),
             |cell, to| cell.visit(to),

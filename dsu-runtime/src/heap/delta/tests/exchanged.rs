@@ -172,7 +172,10 @@ fn steps(keys: u64) -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-fn exchange<L, M>(steps: Vec<Step>, swap_parts: Option<fn(usize, &mut L::Right, &mut L::Right)>)
+/// Exchanges one of the parts of two values.
+type SwapParts<T> = fn(usize, &mut T, &mut T);
+
+fn exchange<L, M>(steps: Vec<Step>, swap_parts: Option<SwapParts<L::Right>>)
 where
     L: Tested,
     M: Tested<Left = L::Left>,

@@ -15,4 +15,5 @@ mod laws;
 mod lists;
 mod maps;
 mod parts;
+mod swept;
 mod world;
