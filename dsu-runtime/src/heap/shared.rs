@@ -4,10 +4,13 @@
 use super::keys::Draws;
 use super::objects::ObjectId;
 use super::rc::NodeHandle;
-use crate::abi::TypeSchema;
+use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::alloc::Layout;
+use std::any::TypeId;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
@@ -241,7 +244,29 @@ pub(crate) fn visit_parts(
 /// Whether a container is nothing to this visitor, however long it is: it wants boxes, and there can be
 /// none inside. A million plain elements would cost the sweep its slices for nothing (R29).
 pub(super) fn is_of_no_use<C: Shared>(visitor: &dyn Visitor) -> bool {
-    visitor.wants_boxes_only() && !C::schema().holds_boxes()
+    visitor.wants_boxes_only() && !holds_boxes::<C>()
+}
+
+/// Whether a value of the type can own boxes, as its schema says, which is asked once: a sweep asks for
+/// every container that it meets. No constant of the type, since types may contain themselves.
+pub(super) fn holds_boxes<T: Shared>() -> bool {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<TypeId, bool>> = RefCell::default();
+    }
+    let known = KNOWN.with_borrow(|known| known.get(&TypeId::of::<T>()).copied());
+    known.unwrap_or_else(|| {
+        let holds_boxes = T::schema().holds_boxes();
+        KNOWN.with_borrow_mut(|known| known.insert(TypeId::of::<T>(), holds_boxes));
+        holds_boxes
+    })
+}
+
+/// The schema of a map.
+pub(super) fn of_map<M: Shared, K: Shared, V: Shared>(name: &str) -> TypeSchema {
+    TypeSchema {
+        kind: TypeKind::Container(vec![K::schema(), V::Cell::schema()]),
+        ..TypeSchema::leaf::<M>(name)
+    }
 }
 
 /// The visitor behind the second argument of a [`crate::abi::VisitFn`].

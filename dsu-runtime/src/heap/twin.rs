@@ -17,7 +17,7 @@ use super::block;
 use super::box_word::{BoxWord, Form, known};
 use super::convert;
 use super::live;
-use super::shared::{Inline, Shared, Visitor, visit_parts};
+use super::shared::{Inline, Shared, Visitor, holds_boxes, is_of_no_use, visit_parts};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
@@ -327,6 +327,53 @@ impl TwinWord {
             visitor.versioned(&mut self.0, tag);
         }
     }
+}
+
+/// What a map marks: keys, in a map of its own shape.
+pub(super) trait KeySet<K>: Shared {
+    fn has(&self, key: &K) -> bool;
+    fn add(&mut self, key: K) -> Result<(), HeapFull>;
+}
+
+impl TwinWord {
+    /// Notes that the element of a key changes, comes or goes.
+    #[inline]
+    pub(super) fn mark_key<M: KeySet<K>, K: Shared>(&mut self, key: &K) {
+        if self.is_set() {
+            self.note_key::<M, K>(key);
+        }
+    }
+
+    #[cold]
+    fn note_key<M: KeySet<K>, K: Shared>(&mut self, key: &K) {
+        let Some(marks) = self.marks::<M>() else {
+            return;
+        };
+        if marks.has(key) {
+            return;
+        }
+        let noted = key
+            .duplicate()
+            .is_some_and(|copy| copy.and_then(|key| marks.add(key)).is_ok());
+        if !noted {
+            self.give_up();
+        }
+    }
+}
+
+/// A walk over a map `M`: its twin first, then its entries. Keys can own boxes only where their schema says
+/// so, and then are never left out.
+pub(super) fn visit_map<M: Shared, K: Shared>(
+    twin: &mut TwinWord,
+    visitor: &mut dyn Visitor,
+    show: impl FnOnce(&mut dyn Visitor, bool),
+) {
+    if is_of_no_use::<M>(visitor) {
+        return;
+    }
+    twin.meet(visitor);
+    let shows_keys = !visitor.wants_boxes_only() || holds_boxes::<K>();
+    show(visitor, shows_keys);
 }
 
 /// Cells that are words can stand for each other.

@@ -1,6 +1,8 @@
 //! Maps in which keys are not what they should be, by a fault of an application that has no unsafe code.
 
 use super::super::follow::Peek;
+use super::super::key::DeltaKey;
+use super::super::key::sealed::Sealed;
 use super::super::keyed::{KeyOf, Keyed};
 use super::super::partitioned::{Partitioned, Route};
 use super::super::prepare::{Prepare, Progress};
@@ -8,11 +10,17 @@ use super::super::reshaped::Reshaped;
 use super::super::shape::{Hashed, Ordered};
 use super::cases::{END, reason, refused, with_all};
 use super::world::{Version, twins};
-use crate::error::AccessError;
+use crate::abi::TypeSchema;
+use crate::error::{AccessError, HeapFull};
 use crate::heap::testing::test_name;
 use crate::heap::tests::Owned;
 use crate::heap::tests::lenses::New;
-use crate::heap::{Shared, SharedMap, SharedOrderedMap};
+use crate::heap::{Inline, Shared, SharedMap, SharedOrderedMap, Visitor};
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use xform::Lens;
 
 type ToOrdered = Reshaped<Hashed, Ordered, u64, New, New>;
@@ -41,6 +49,150 @@ twins! {
     362: <Parts as Prepare>::LeftTwin;
     363: <Parts as Prepare>::RightTwin;
     364: <FromList as Prepare>::RightTwin;
+    365: <StartlingToOrdered as Prepare>::LeftTwin;
+    366: <StartlingToOrdered as Prepare>::RightTwin;
+}
+
+thread_local! {
+    static LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// A key of which no more than so many comparisons and hashes come out well.
+#[derive(Debug)]
+struct Startling(u64);
+
+impl Startling {
+    fn startle() {
+        match LEFT.get() {
+            u64::MAX => {}
+            0 => panic!("no more of this key"),
+            left => LEFT.set(left - 1),
+        }
+    }
+}
+
+impl PartialEq for Startling {
+    fn eq(&self, other: &Self) -> bool {
+        Self::startle();
+        self.0 == other.0
+    }
+}
+
+impl Eq for Startling {}
+
+impl Ord for Startling {
+    fn cmp(&self, other: &Self) -> Ordering {
+        Self::startle();
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Startling {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Startling {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Self::startle();
+        self.0.hash(state);
+    }
+}
+
+// SAFETY: a number.
+unsafe impl Shared for Startling {
+    type Cell = Inline<Self>;
+
+    fn schema() -> TypeSchema {
+        TypeSchema::leaf::<Self>("Startling")
+    }
+
+    fn visit(&mut self, _: &mut dyn Visitor) {}
+
+    fn duplicate(&self) -> Option<Result<Self, HeapFull>> {
+        Some(self.copy())
+    }
+}
+
+impl Sealed for Startling {}
+
+impl DeltaKey for Startling {
+    fn copy(&self) -> Result<Self, HeapFull> {
+        Ok(Startling(self.0))
+    }
+}
+
+type StartlingToOrdered = Reshaped<Hashed, Ordered, Startling, New, New>;
+
+/// Does `deed` to a map whose other form is there, with a panic at every use of a key in turn. Each leaves
+/// an other form that agrees with the map once it has caught up.
+macro_rules! startled {
+    ($map:ident, $prepare:ident, $cross:ident, $deed:expr) => {
+        for uses in 0.. {
+            let mut map = $map::<Startling, New>::new();
+            for at in 0..60 {
+                map.insert(Startling(at), New::make(at, at, 0))
+                    .expect("room");
+            }
+            let whole = StartlingToOrdered::$prepare(&mut map, END);
+            assert_eq!(whole, Ok(Progress::Done));
+            // There are marks, with which the next is compared.
+            for at in [3, 20, 41] {
+                map.get_mut(&Startling(at))
+                    .expect("room")
+                    .expect("there")
+                    .count = 0;
+            }
+            LEFT.set(uses);
+            let done = catch_unwind(AssertUnwindSafe(|| $deed(&mut map)));
+            LEFT.set(u64::MAX);
+            assert_eq!(Owned::of(&mut map).damage(), [""; 0]);
+            let before: BTreeSet<u64> = map.iter().map(|(key, _)| key.0).collect();
+            let (mut map, ()) = StartlingToOrdered::default()
+                .$cross(map, None)
+                .expect("agrees");
+            let after: BTreeSet<u64> = map.iter().map(|(key, _)| key.0).collect();
+            assert_eq!(before, after, "after {uses} uses");
+            assert_eq!(Owned::of(&mut map).damage(), [""; 0]);
+            if done.is_ok() {
+                break;
+            }
+        }
+    };
+}
+
+#[test] // D1: whatever sealed keys cannot do
+fn a_key_that_panics_while_it_is_marked_leaves_both_forms_in_agreement() {
+    let name = test_name!("a_key_that_panics_while_it_is_marked_leaves_both_forms_in_agreement");
+    with_all(name, || {
+        let ways: [fn(&mut SharedOrderedMap<Startling, New>); 8] = [
+            |map| drop(map.remove_entry(&Startling(7))),
+            |map| drop(map.remove_nth(30)),
+            |map| drop(map.remove(&Startling(9))),
+            |map| drop(map.pop_first()),
+            |map| drop(map.pop_last()),
+            |map| drop(map.insert(Startling(70), New::make(70, 70, 0))),
+            |map| drop(map.replace(&Startling(11), New::make(11, 12, 0))),
+            |map| map.retain(|key, _| key.0 % 2 == 0).expect("in place"),
+        ];
+        for deed in ways {
+            startled!(SharedOrderedMap, prepare_backward, backward, deed);
+        }
+        let ways: [fn(&mut SharedMap<Startling, New>); 5] = [
+            |map| drop(map.remove_entry(&Startling(7))),
+            |map| drop(map.remove(&Startling(9))),
+            |map| drop(map.insert(Startling(70), New::make(70, 70, 0))),
+            |map| drop(map.replace(&Startling(11), New::make(11, 12, 0))),
+            |map| {
+                let made = || Ok((Startling(71), New::make(71, 71, 0)));
+                drop(map.get_or_insert_with(&Startling(71), made).map(|_| ()));
+            },
+        ];
+        for deed in ways {
+            startled!(SharedMap, prepare_forward, forward, deed);
+        }
+    });
 }
 
 /// A map with an entry of key 7 where 7 is looked for, and one where 400 is.
