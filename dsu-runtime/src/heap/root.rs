@@ -200,8 +200,9 @@ pub(crate) fn make_root(
     Ok(())
 }
 
-/// What the sweep does with a box: brings it into representation `expected`, and drops what was made ahead
-/// of conversions and the complements that no way from there needs (R10). True if it was in another one.
+/// What the sweep does with a box: brings it into representation `expected`, and drops the complements that
+/// no way from there needs (R10). True if it was in another one. What was made ahead of conversions of
+/// what it holds, whoever goes on into that drops, also where it could not be converted.
 ///
 /// # Errors
 /// As [`convert::convert_box`]; the box is untouched then.
@@ -210,8 +211,6 @@ pub(crate) fn sweep_box(word: &mut u64, expected: Tag) -> Result<bool, AccessErr
     // SAFETY: a visitor is shown live boxes only, under their guard.
     unsafe {
         convert::convert_box(word, expected)?;
-        // All at once, as the conversion of an element makes it.
-        discard_twins(*word, Nanos(u64::MAX))?;
         chain::drop_outdated(*word, expected);
     }
     Ok(is_old)
