@@ -79,6 +79,11 @@ pub const MAX_ORDER_TABLES: usize = 16_384;
 /// Declarations of guards that a table tells apart; those that come later are not recorded.
 pub const MAX_ORDER_NODES: usize = 128;
 
+/// Offset of what workers have in their open conversions, one ledger each (sparse).
+pub const LEDGER_OFFSET: usize = 0x7_8000_0000;
+/// Bytes of addresses for one ledger: half for each of its lists.
+pub const LEDGER_STRIDE: usize = 8 << 20;
+
 /// Bytes of a superblock, the unit in which addresses are given out.
 pub const SUPERBLOCK_SIZE: usize = 64 << 10;
 /// The roots region: item tuples of guards, on pages of their own.
@@ -105,4 +110,5 @@ const _: () =
     assert!(SUPERBLOCK_META_OFFSET + SUPERBLOCKS * SUPERBLOCK_META_STRIDE <= PENDING_OFFSET);
 const _: () = assert!(PENDING_OFFSET + PENDING_SIZE <= HEAP_SLOTS_OFFSET);
 const _: () = assert!(HEAP_REALMS_OFFSET + 2 * HEAP_REALM_STRIDE <= ORDER_OFFSET);
-const _: () = assert!(ORDER_OFFSET + (1 + MAX_ORDER_TABLES) * ORDER_STRIDE <= CONTROL_SIZE);
+const _: () = assert!(ORDER_OFFSET + (1 + MAX_ORDER_TABLES) * ORDER_STRIDE <= LEDGER_OFFSET);
+const _: () = assert!(LEDGER_OFFSET + MAX_WORKERS * LEDGER_STRIDE <= CONTROL_SIZE);

@@ -44,6 +44,9 @@ pub struct WorkerRecord {
     pub flips: AtomicU64,
     /// Elements that this worker converted.
     pub conversions: AtomicU64,
+    /// What a transformer of this worker has in hand: a number that changes with each in the high half,
+    /// tags from and to in the low one, which is 0 while none runs. It stays the same while one runs.
+    pub transforming: AtomicU64,
     /// Monotonic time by which a worker that drains has to leave, in nanoseconds; 0 while none does.
     pub leave_by_ns: AtomicU64,
 }

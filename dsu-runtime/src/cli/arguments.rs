@@ -68,6 +68,9 @@ pub(super) struct RunArguments {
     /// Seconds for workers to finish what they have when the server is told to end [default: 10]
     #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub drain: Option<f64>,
+    /// Seconds that one transformer may take before its worker is ended [default: 5]
+    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
+    pub transform_timeout: Option<f64>,
     /// Arguments of the application.
     #[arg(last = true)]
     pub arguments: Vec<String>,
@@ -162,6 +165,9 @@ impl RunArguments {
         config.drain = self
             .drain
             .map_or(config.drain, std::time::Duration::from_secs_f64);
+        config.transform_timeout = self
+            .transform_timeout
+            .map_or(config.transform_timeout, std::time::Duration::from_secs_f64);
         config
     }
 }

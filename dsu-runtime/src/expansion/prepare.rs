@@ -4,8 +4,8 @@
 
 use crate::abi::{ErrorText, PrepareStatus, TypeKind, TypeSchema};
 use crate::error::{AccessError, panic_text};
-use crate::heap::Shared;
 use crate::heap::delta::{Items, Prepare, PrepareItems, Progress};
+use crate::heap::{InHand, Shared};
 use crate::sys::time::Nanos;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -21,6 +21,7 @@ fn caught(
     error: &mut ErrorText,
     body: impl FnOnce() -> Result<Progress, AccessError>,
 ) -> PrepareStatus {
+    let _in_hand = InHand::preparing();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(Progress::Done)) => PrepareStatus::Done,
         Ok(Ok(Progress::More)) => PrepareStatus::More,

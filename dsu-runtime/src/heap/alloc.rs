@@ -16,6 +16,7 @@ use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use std::alloc::Layout;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 /// Empty superblocks that a worker keeps for its next need, so that it does not go to the kernel
@@ -51,21 +52,45 @@ fn allocate_in(realm: Realm, layout: Layout) -> Result<NonNull<u8>, HeapFull> {
         return Ok(layout.dangling_ptr());
     }
     let context = HeapContext::current();
-    let block = match SizeClass::of(layout) {
-        _ if worker.copying.get() != 0 => private::allocate(layout)?,
+    if worker.converting.get() != 0 {
+        return allocate_fresh(context, realm, layout);
+    }
+    match SizeClass::of(layout) {
         Some(class) => {
             let own = &context.classes[realm as usize][class.number()];
-            match take(own, class) {
-                Some(block) => block,
-                None => refill(context, realm, class)?,
+            match find(own, class) {
+                Some(free) => Ok(free.take()),
+                None => refill(context, realm, class).map(Free::take),
             }
         }
-        None => large_block(context, realm, layout)?,
-    };
-    if worker.converting.get() != 0 {
-        transaction::note_fresh(context, block, layout)?;
+        None => large_block(context, realm, layout, |_| Ok(())),
     }
-    Ok(block)
+}
+
+/// While a conversion is open. The block is noted before it is taken, so that whoever dies in between
+/// loses none (`ledger`).
+#[inline(never)]
+fn allocate_fresh(
+    context: &HeapContext,
+    realm: Realm,
+    layout: Layout,
+) -> Result<NonNull<u8>, HeapFull> {
+    let note = |block| transaction::note_fresh(context, block, layout);
+    if WorkerContext::current().copying.get() != 0 {
+        let block = private::allocate(layout)?;
+        note(block).inspect_err(|_| private::free_fresh(block, layout))?;
+        return Ok(block);
+    }
+    let Some(class) = SizeClass::of(layout) else {
+        return large_block(context, realm, layout, note);
+    };
+    let own = &context.classes[realm as usize][class.number()];
+    let free = match find(own, class) {
+        Some(free) => free,
+        None => refill(context, realm, class)?,
+    };
+    note(free.block)?;
+    Ok(free.take())
 }
 
 /// Gives a block back. While a conversion is open only fresh blocks go at once (`Transaction`).
@@ -83,10 +108,7 @@ pub unsafe fn deallocate(pointer: NonNull<u8>, layout: Layout) {
     }
     let context = HeapContext::current();
     if worker.converting.get() != 0 {
-        if !transaction::is_deferred(context, pointer, layout) {
-            private::free_fresh(pointer, layout);
-        }
-        return;
+        return transaction::free(context, pointer, layout);
     }
     free_now(context, worker.owner(), pointer, layout);
 }
@@ -157,16 +179,36 @@ fn large_block(
     context: &HeapContext,
     realm: Realm,
     layout: Layout,
+    note: impl Fn(NonNull<u8>) -> Result<(), HeapFull>,
 ) -> Result<NonNull<u8>, HeapFull> {
-    large::allocate(context, realm, layout).or_else(|HeapFull| {
+    large::allocate(context, realm, layout, &note).or_else(|HeapFull| {
         give_back_all(context);
-        large::allocate(context, realm, layout)
+        large::allocate(context, realm, layout, &note)
     })
 }
 
-/// A block from the current bitmap word.
+/// A free block, and what is written to take it.
+struct Free {
+    word: &'static AtomicU64,
+    taken: u64,
+    meta: &'static Meta,
+    block: NonNull<u8>,
+}
+
+impl Free {
+    #[inline]
+    fn take(self) -> NonNull<u8> {
+        // Only the owner writes these; others at most read them, so that no read-modify-write is needed.
+        self.word.store(self.taken, Relaxed);
+        let used = &self.meta.used;
+        used.store(used.load(Relaxed) + 1, Relaxed);
+        self.block
+    }
+}
+
+/// A free block of the current bitmap word.
 #[inline]
-fn take(own: &ClassContext, class: SizeClass) -> Option<NonNull<u8>> {
+fn find(own: &ClassContext, class: SizeClass) -> Option<Free> {
     let word = own.word.get();
     if word.is_null() {
         return None;
@@ -179,17 +221,19 @@ fn take(own: &ClassContext, class: SizeClass) -> Option<NonNull<u8>> {
         return None;
     }
     let bit = allocated.trailing_ones() as usize;
-    // Only the owner writes these; others at most read them, so that no read-modify-write is needed.
-    word.store(allocated | 1 << bit, Relaxed);
-    meta.used.store(meta.used.load(Relaxed) + 1, Relaxed);
-    NonNull::new((own.base.get() + bit * class.size()) as *mut u8)
+    Some(Free {
+        word,
+        taken: allocated | 1 << bit,
+        meta,
+        block: NonNull::new((own.base.get() + bit * class.size()) as *mut u8)?,
+    })
 }
 
 /// Finds free blocks elsewhere: other words, what others freed, partly used superblocks, those of
 /// the dead, new ones.
 #[cold]
 #[inline(never)]
-fn refill(context: &HeapContext, realm: Realm, class: SizeClass) -> Result<NonNull<u8>, HeapFull> {
+fn refill(context: &HeapContext, realm: Realm, class: SizeClass) -> Result<Free, HeapFull> {
     let own = &context.classes[realm as usize][class.number()];
     let mut tried_all = false;
     loop {
@@ -197,9 +241,9 @@ fn refill(context: &HeapContext, realm: Realm, class: SizeClass) -> Result<NonNu
             harvest_pending(context);
         }
         if next_word(own, class)
-            && let Some(block) = take(own, class)
+            && let Some(free) = find(own, class)
         {
-            return Ok(block);
+            return Ok(free);
         }
         leave_current(own);
         if let Some(superblock) = pop_partial(context, own) {
@@ -345,16 +389,37 @@ fn free_remote(me: u32, superblock: Superblock, class: SizeClass, address: usize
     let (Some(_), Some((word, bit))) = (of_class(), located) else {
         return refuse(me);
     };
-    let meta = superblock.meta();
-    if meta.allocated[word].load(SeqCst) & bit == 0
-        || meta.remote[word].fetch_or(bit, SeqCst) & bit != 0
-    {
+    if !ask_to_free_at(superblock, word, bit) {
         return refuse(me);
     }
     // Read again: whoever adopts after this reads the bit itself.
     if let Some(Some(owner)) = of_class() {
         pending::notify(owner, superblock);
     }
+}
+
+/// Asks the owner of a superblock to free a block; false if it is not allocated, or was freed already.
+pub(super) fn ask_to_free(superblock: Superblock, class: SizeClass, address: usize) -> bool {
+    locate(superblock, class, address)
+        .is_some_and(|(word, bit)| ask_to_free_at(superblock, word, bit))
+}
+
+fn ask_to_free_at(superblock: Superblock, word: usize, bit: u64) -> bool {
+    let meta = superblock.meta();
+    meta.allocated[word].load(SeqCst) & bit != 0
+        && meta.remote[word].fetch_or(bit, SeqCst) & bit == 0
+}
+
+/// For recovery, in place of a dead owner: frees a block; false if it is free. The count of blocks is
+/// made anew when all are.
+pub(super) fn clear(superblock: Superblock, class: SizeClass, address: usize) -> bool {
+    let Some((word, bit)) = locate(superblock, class, address) else {
+        return false;
+    };
+    let allocated = &superblock.meta().allocated[word];
+    let bits = allocated.load(SeqCst);
+    allocated.store(bits & !bit, SeqCst);
+    bits & bit != 0
 }
 
 #[cold]
@@ -395,6 +460,7 @@ pub(super) fn harvest(superblock: Superblock, class: SizeClass) -> u32 {
     for word in 0..class.words() {
         let remote = meta.remote[word].load(SeqCst) & class.valid_bits(word);
         if remote != 0 {
+            meta.count_reuse();
             let allocated = meta.allocated[word].load(Relaxed);
             freed += (allocated & remote).count_ones();
             meta.allocated[word].store(allocated & !remote, SeqCst);

@@ -139,6 +139,7 @@ pub(super) fn claim(
         allocated.store(!class.valid_bits(word), Relaxed);
         remote.store(0, Relaxed);
     }
+    meta.count_reuse();
     meta.used.store(0, Relaxed);
     meta.place.store(Place::Full as u32, Relaxed);
     let owned = State::Owned { owner, class };

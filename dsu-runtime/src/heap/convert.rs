@@ -11,10 +11,11 @@ use super::box_word::{BoxWord, Complement, Ends, Form, known};
 use super::chain::{self, MAX_STEPS};
 use super::copies;
 use super::failure;
+use super::in_hand::InHand;
 use super::live;
 use super::room::Room;
 use super::shared::{Visitor, visit_parts};
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use crate::abi::{
     Conversion, ConversionStatus, Converter, ErrorText, Representation, VisitFn, WorkerContext,
 };
@@ -37,24 +38,30 @@ pub unsafe fn convert_box(word: &mut u64, expected: Tag) -> Result<(), AccessErr
         return Ok(());
     }
     // SAFETY: by the caller.
-    unsafe { convert_word(old, expected, |new| *word = new) }
+    unsafe { convert_word(old, expected, ptr::from_mut(word).addr(), |new| *word = new) }
         .inspect_err(|error| failure::report_element(BoxWord(old).tag(), expected, error))
 }
 
-/// As [`convert_box`], for a word that `publish` stores: between the new value's last byte and the old
-/// one's first free block.
+/// As [`convert_box`], for a word at `address` that `publish` stores: between the new value's last byte
+/// and the old one's first free block.
 ///
 /// # Safety
 /// As for [`convert_box`]; `old` is what the word holds.
 pub(super) unsafe fn convert_word(
     old: u64,
     expected: Tag,
+    address: usize,
     publish: impl FnOnce(u64),
 ) -> Result<(), AccessError> {
-    let old = BoxWord(old);
     let transaction = Transaction::begin();
-    // SAFETY: by the caller; the transaction is committed or aborted below.
-    match unsafe { convert(old, expected) } {
+    transaction::aim(address, old);
+    let old = BoxWord(old);
+    let converted = {
+        let _in_hand = InHand::begin(old.tag(), expected);
+        // SAFETY: by the caller; the transaction is committed or aborted below.
+        unsafe { convert(old, expected) }
+    };
+    match converted {
         Ok(new) => {
             live::add(old.tag(), -1);
             live::add(expected, 1);
@@ -84,8 +91,11 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
     }
     let transaction = Transaction::begin();
     let outer = WorkerContext::current().copying.replace(1);
-    // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
-    let converted = unsafe { convert(BoxWord(word), expected) };
+    let converted = {
+        let _in_hand = InHand::begin(BoxWord(word).tag(), expected);
+        // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
+        unsafe { convert(BoxWord(word), expected) }
+    };
     WorkerContext::current().copying.set(outer);
     match converted {
         Ok(copy) => {

@@ -30,6 +30,11 @@ impl Entry {
         }
     }
 
+    /// Where it is.
+    pub(super) fn address(self) -> usize {
+        self.address
+    }
+
     /// An object's slot in place of a block. The address is that of the slot, where no block is, and
     /// no block has alignment 0.
     pub(super) fn object(id: ObjectId) -> Entry {
@@ -211,6 +216,11 @@ impl FreshList {
         }
         self.entries.set(at, self.entries.get(last));
         self.entries.pop();
+    }
+
+    /// The entry at `at`.
+    pub(super) fn get(&self, at: usize) -> Entry {
+        self.entries.get(at)
     }
 
     /// Takes the last entry out.

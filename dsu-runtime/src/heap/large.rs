@@ -20,7 +20,8 @@ pub(super) const fn committed_size(size: usize) -> usize {
     size.next_multiple_of(PAGE_SIZE)
 }
 
-/// A large block, aligned to a superblock.
+/// A large block, aligned to a superblock. `note` is told of it before it is one; if that fails there is
+/// none.
 ///
 /// # Errors
 /// No memory, no run of addresses, or an alignment beyond a superblock.
@@ -28,6 +29,7 @@ pub(super) fn allocate(
     context: &HeapContext,
     realm: Realm,
     layout: Layout,
+    note: impl Fn(NonNull<u8>) -> Result<(), HeapFull>,
 ) -> Result<NonNull<u8>, HeapFull> {
     let (first, end) = realm.range();
     if layout.align() > SUPERBLOCK_SIZE || layout.size() > (end - first) as usize * SUPERBLOCK_SIZE
@@ -45,6 +47,13 @@ pub(super) fn allocate(
         unclaim_run(head, len, len);
         return Err(full);
     }
+    let block = NonNull::new(head.base() as *mut u8).ok_or(HeapFull)?;
+    if let Err(full) = note(block) {
+        claim::give_back(context, head, 0, bytes);
+        unclaim_run(head, len, len);
+        return Err(full);
+    }
+    head.meta().count_reuse();
     head.meta().pages.store((bytes / PAGE_SIZE) as u32, Relaxed);
     for offset in 1..len {
         let part = State::Part { offset };
@@ -53,7 +62,7 @@ pub(super) fn allocate(
             .store(part.word(), Relaxed);
     }
     head.state().store(State::Large { len }.word(), Release);
-    NonNull::new(head.base() as *mut u8).ok_or(HeapFull)
+    Ok(block)
 }
 
 /// Frees the large block at `address`; false if there is none.

@@ -129,6 +129,18 @@ pub fn open() -> Mark {
     mark
 }
 
+/// The outermost transaction is about to be published: what it brings counts from here on, what it takes
+/// when it is kept. Whoever dies in between leaves too many in the books.
+pub fn gain() {
+    let journal = Journal::current();
+    if journal.depth.get() == 1 {
+        let changes = &journal.entries[..journal.len.get() as usize];
+        for change in changes.iter().filter(|change| change.delta.get() > 0) {
+            apply(Tag(change.tag.get()), change.delta.replace(0));
+        }
+    }
+}
+
 /// The transaction stands: its changes count, or wait for the one around it.
 pub fn keep(mark: Mark) {
     let journal = Journal::current();

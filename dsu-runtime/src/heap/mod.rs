@@ -22,11 +22,13 @@ mod deque;
 mod failure;
 mod function;
 mod hint;
+mod in_hand;
 mod journal;
 mod kept;
 mod keys;
 mod large;
 mod leaves;
+mod ledger;
 pub mod live;
 mod map;
 pub(crate) mod objects;
@@ -35,6 +37,7 @@ mod pending;
 mod prefetch;
 mod private;
 pub(crate) mod rc;
+mod reclaim;
 mod recovery;
 mod regions;
 mod room;
@@ -52,6 +55,8 @@ mod watch;
 
 #[cfg(test)]
 mod allocator_tests;
+#[cfg(test)]
+mod reclaim_tests;
 #[cfg(test)]
 mod regions_tests;
 #[cfg(test)]
@@ -93,6 +98,8 @@ pub use versioned::{Element, Versioned};
 
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
 pub(crate) use function::{pointer_of, signature_of};
+pub(crate) use in_hand::InHand;
+pub(crate) use reclaim::settle;
 pub(crate) use root::{
     BOX_ADDRESS, Together, complement_of_root, convert_root, discard_twins, is_prepared, make_root,
     prepare_box, prepare_now, show_boxes_inside, show_content, sweep_box, sweep_root,

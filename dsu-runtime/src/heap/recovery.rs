@@ -8,7 +8,7 @@ use super::claim;
 use super::context::HeapContext;
 use super::hint::Hint;
 use super::superblock::{Realm, State, Superblock};
-use super::{alloc, large, pending};
+use super::{alloc, large, pending, reclaim};
 use crate::abi::SUPERBLOCK_SIZE;
 use crate::ids::WorkerSlot;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -28,6 +28,7 @@ pub struct Recovered {
 pub fn recover(dead: WorkerSlot) -> Recovered {
     let context = HeapContext::current();
     let mut result = Recovered::default();
+    reclaim::settle(dead);
     for superblock in claim::all_known() {
         let state = State::from_word(superblock.state().load(SeqCst));
         match state {

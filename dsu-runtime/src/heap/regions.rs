@@ -5,6 +5,7 @@
 #![allow(unsafe_code)] // fixed addresses
 
 use super::context::{Descriptor, HeapContext};
+use super::ledger::Ledger;
 use crate::abi::{
     ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_REALM_STRIDE, HEAP_REALMS_OFFSET,
     HEAP_SIZE, HEAP_SLOTS_OFFSET, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, OBJECTS_OFFSET,
@@ -119,6 +120,9 @@ impl Regions {
         // Of the live counts, those of the first representations: more than any application has.
         for slot in 0..MAX_WORKERS {
             commit_control(control, LIVE_OFFSET + slot * LIVE_STRIDE, PAGE_SIZE)?;
+        }
+        for (offset, bytes) in Ledger::first_pages() {
+            commit_control(control, offset, bytes)?;
         }
         let header = ControlHeader {
             magic: MAGIC,

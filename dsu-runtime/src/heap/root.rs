@@ -11,7 +11,7 @@ use super::convert;
 use super::delta::Progress;
 use super::live;
 use super::shared::Visitor;
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use crate::abi::{Converter, ErrorText, PrepareStatus, Representation, TwinTask, WorkerContext};
 use crate::error::AccessError;
 use crate::ids::Tag;
@@ -28,14 +28,15 @@ pub(crate) const BOX_ADDRESS: u64 = ADDRESS;
 /// As [`convert::convert_box`]; the tuple is untouched then.
 ///
 /// # Safety
-/// `word` is the word of a live root, whose lock the caller holds.
+/// `word` is the word of a live root, whose lock the caller holds, and which `publish` stores at `address`.
 pub(crate) unsafe fn convert_root(
     word: u64,
     expected: Tag,
+    address: usize,
     publish: impl FnOnce(u64),
 ) -> Result<(), AccessError> {
     // SAFETY: by the caller.
-    unsafe { convert::convert_word(word, expected, publish) }
+    unsafe { convert::convert_word(word, expected, address, publish) }
 }
 
 /// Conversions of several roots that stand or fall together. Dropped, it undoes them.
@@ -48,7 +49,7 @@ impl Together {
         Together(Transaction::begin())
     }
 
-    /// The word of a root after one step, to be published before all [`stand`](Self::stand). The old
+    /// The word of a root after one step, to be published when all [`stand`](Self::stand). The old
     /// word, and all that it reaches, stays as it is until then.
     ///
     /// # Errors
@@ -65,9 +66,10 @@ impl Together {
         Ok(new.0)
     }
 
-    /// All new words are published: frees the old.
-    pub(crate) fn stand(self) {
-        self.0.commit();
+    /// They stand: `publish` stores the new words, then the old values are freed. Of a death between two
+    /// of its stores no word tells which way to go, so nothing is freed then.
+    pub(crate) fn stand(self, publish: impl FnOnce()) {
+        self.0.publish(publish);
     }
 }
 
@@ -177,21 +179,25 @@ unsafe fn work_on_twin(
     }
 }
 
-/// The word of a new root in representation `tag`, whose tuple `fill` writes.
+/// Makes a new root in representation `tag`, whose tuple `fill` writes, and whose word `publish` stores at
+/// `address`, where none was.
 ///
 /// # Errors
 /// `HeapFull`, or what `fill` says; nothing is allocated then.
 pub(crate) fn make_root(
     tag: Tag,
+    address: usize,
     fill: impl FnOnce(NonNull<u8>) -> Result<(), AccessError>,
-) -> Result<u64, AccessError> {
+    publish: impl FnOnce(u64),
+) -> Result<(), AccessError> {
     let form = Form::from(known(tag).ok_or(AccessError::Foreign)?);
     let transaction = Transaction::begin();
+    transaction::aim(address, 0);
     let tuple = alloc::allocate_root(form.layout(false)?)?;
     fill(tuple)?;
     live::add(tag, 1);
-    transaction.commit();
-    Ok(BoxWord::new(tag, tuple, None).0)
+    transaction.publish(|| publish(BoxWord::new(tag, tuple, None).0));
+    Ok(())
 }
 
 /// What the sweep does with a box: brings it into representation `expected`, and drops what was made ahead

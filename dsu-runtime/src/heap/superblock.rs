@@ -11,6 +11,7 @@ use crate::abi::{
     MAX_WORKERS, PENDING_OFFSET, PENDING_SIZE, ROOTS_ADDR, ROOTS_SIZE, SUPERBLOCK_META_OFFSET,
     SUPERBLOCK_META_STRIDE, SUPERBLOCK_SIZE, SUPERBLOCK_STATE_OFFSET, SUPERBLOCKS,
 };
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Superblocks whose metadata is committed together: a page of states, 136 pages of [`Meta`],
@@ -116,11 +117,22 @@ pub(super) struct Meta {
     pub(super) previous: AtomicU32,
     /// Of the first superblock of a large block: its committed pages.
     pub(super) pages: AtomicU32,
-    _line: [u32; 11],
+    /// Counts up before blocks of it that are free may become somebody's who is not the freer. Written by
+    /// the owner, and by whoever claims it.
+    pub(super) reuses: AtomicU32,
+    _line: [u32; 10],
     /// A bit for each allocated block; bits without a block are always set.
     pub(super) allocated: [AtomicU64; BITMAP_WORDS],
     /// A bit for each block that somebody else freed, until the owner clears both.
     pub(super) remote: [AtomicU64; BITMAP_WORDS],
+}
+
+impl Meta {
+    /// Whoever freed a block of it cannot tell any more from its bits whether it is still the same.
+    pub(super) fn count_reuse(&self) {
+        let next = self.reuses.load(Relaxed).wrapping_add(1);
+        self.reuses.store(next, SeqCst);
+    }
 }
 
 /// Where an owner keeps a superblock.

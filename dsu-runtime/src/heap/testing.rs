@@ -182,6 +182,11 @@ fn context_after_start() -> [u8; size_of::<HeapContext>()] {
     }
 }
 
+/// As if the ledger of the worker in `slot` had had no room for what it has in its conversion.
+pub(crate) fn lose_ledger(slot: WorkerSlot) {
+    super::ledger::Ledger::of(slot.owner()).close();
+}
+
 /// Forks a worker process in `slot` that runs `body` and exits 0. Call it while no worker acts.
 pub(crate) fn fork_worker(slot: u32, body: impl FnOnce()) -> libc::pid_t {
     // SAFETY: the child runs `body` and leaves by `_exit`; the test process has no other thread that

@@ -3,13 +3,15 @@
 //! Owns the meaning of *fresh* and *deferred* blocks. While a conversion is open, a block allocated
 //! since it began is fresh: writing to it, or freeing it, harms nobody. Any other block belongs to
 //! the old value: containers copy it before they write, and freeing it only makes a note. So commit
-//! frees the old, abort frees the new, and either way nothing is lost. The notes are private: a
-//! worker that dies here leaves its fresh blocks to the heap check.
+//! frees the old, abort frees the new, and either way nothing is lost. What is to be done if the
+//! worker dies here stands in its ledger as well (`ledger`), and is done by recovery (`reclaim`).
 
 use super::alloc::free_now;
+use super::classes::SizeClass;
 use super::context::HeapContext;
 use super::copies;
 use super::journal::{Entry, Journal, RawList};
+use super::ledger::{Ledger, List};
 use super::live;
 use super::objects::{self, ObjectId};
 use super::private;
@@ -37,6 +39,19 @@ fn journal() -> &'static Journal {
     &HeapContext::current().journal
 }
 
+/// That of this worker, which is attached.
+fn ledger() -> &'static Ledger {
+    Ledger::of(WorkerContext::current().owner())
+}
+
+/// The outermost conversion, which the caller has begun, will publish by a store to the word at `address`,
+/// where `old` stands. No other worker may store there while it is open.
+pub(super) fn aim(address: usize, old: u64) {
+    if WorkerContext::current().converting.get() == 1 {
+        ledger().aim(address, old);
+    }
+}
+
 impl Transaction {
     /// Begins a conversion. On a thread that is not a worker it does nothing, as nothing can be
     /// allocated there.
@@ -48,6 +63,9 @@ impl Transaction {
             let journal = journal();
             outer_fresh_mark = journal.fresh_mark.replace(journal.fresh.len());
             outer_deferred_mark = journal.deferred_mark.replace(journal.deferred.len());
+            if worker.converting.get() == 0 {
+                ledger().open();
+            }
             worker.converting.set(worker.converting.get() + 1);
         }
         Transaction {
@@ -73,9 +91,13 @@ impl Transaction {
         let is_outermost = self.is_open && WorkerContext::current().converting.get() == 1;
         if is_outermost {
             rc::count_up(journal.deferred.iter());
+            live::gain();
+            ledger().publish();
         }
+        // Whoever finds the new value finds all of that; and not even the compiler may count down before
+        // the store what the old one still leads to.
+        compiler_fence(SeqCst);
         store();
-        // Not before: not even the compiler may count down what the old value still leads to.
         compiler_fence(SeqCst);
         if let Some(counts) = self.counts.take() {
             live::keep(counts);
@@ -85,12 +107,14 @@ impl Transaction {
         }
         let noted_since = journal.deferred_mark.get();
         if self.close() == 0 {
+            let ledger = ledger();
+            ledger.stand(journal.fresh.len(), journal.deferred.len());
             copies::forget();
             objects::keep_fresh(&journal.fresh);
             journal.fresh.clear();
-            free_down_to(&journal.deferred, 0, free_old);
+            free_old(&journal.deferred, ledger);
         } else {
-            settle_counts(&journal.deferred, noted_since);
+            settle_counts(journal, noted_since);
         }
     }
 
@@ -123,6 +147,7 @@ impl Transaction {
             }
         }
         journal.deferred.truncate(journal.deferred_mark.get());
+        ledger().count(journal.fresh.len(), journal.deferred.len());
         self.close();
         Ok(())
     }
@@ -130,11 +155,10 @@ impl Transaction {
     fn undo(&mut self) {
         let journal = journal();
         while journal.fresh.len() > journal.fresh_mark.get() {
-            if let Some(entry) = journal.fresh.pop() {
-                free_fresh(entry);
-            }
+            take_back(journal, journal.fresh.len() - 1);
         }
         journal.deferred.truncate(journal.deferred_mark.get());
+        ledger().count(journal.fresh.len(), journal.deferred.len());
         self.close();
     }
 
@@ -217,35 +241,68 @@ impl Drop for ScratchScope {
     }
 }
 
-/// Notes a block that was allocated while a conversion is open; frees it if that is not possible.
-#[cold]
+/// Notes a block that is about to be allocated while a conversion is open.
 pub(super) fn note_fresh(
     context: &HeapContext,
     block: NonNull<u8>,
     layout: Layout,
 ) -> Result<(), HeapFull> {
-    let noted = context.journal.fresh.push(Entry::new(block, layout));
-    if noted.is_err() {
-        private::free_fresh(block, layout);
-    }
-    noted
+    push_fresh(&context.journal, Entry::new(block, layout))
 }
 
-/// What to do with a free while a conversion is open: a fresh block goes at once (false), any other
-/// is noted (true). Without memory for the note it stays allocated, which the heap check reports.
-#[cold]
-pub(super) fn is_deferred(context: &HeapContext, block: NonNull<u8>, layout: Layout) -> bool {
+/// A free while a conversion is open: a fresh block goes at once, any other is noted. Without memory for
+/// the note it stays allocated, which the heap check reports.
+pub(super) fn free(context: &HeapContext, block: NonNull<u8>, layout: Layout) {
     let journal = &context.journal;
     match fresh_position(journal, block) {
-        Some(at) => {
-            journal.fresh.swap_remove(at);
-            false
-        }
+        Some(at) => take_back(journal, at),
         None => {
-            let _ = journal.deferred.push(Entry::new(block, layout));
-            true
+            let _ = push_old(journal, Entry::new(block, layout));
         }
     }
+}
+
+fn push_fresh(journal: &Journal, entry: Entry) -> Result<(), HeapFull> {
+    journal.fresh.push(entry)?;
+    let (ledger, fresh) = (ledger(), journal.fresh.len());
+    ledger.write(List::Fresh, fresh - 1, entry);
+    ledger.count(fresh, journal.deferred.len());
+    Ok(())
+}
+
+fn push_old(journal: &Journal, entry: Entry) -> Result<(), HeapFull> {
+    journal.deferred.push(entry)?;
+    let (ledger, old) = (ledger(), journal.deferred.len());
+    ledger.write(List::Old, old - 1, entry);
+    ledger.count(journal.fresh.len(), old);
+    Ok(())
+}
+
+/// Frees what is fresh, then takes it out of the list: whoever dies in between finds it free already.
+fn take_back(journal: &Journal, at: usize) {
+    let entry = journal.fresh.get(at);
+    // Of a large block no bit says whose it is: nobody may take its place in the list for it.
+    let is_large = entry
+        .block()
+        .is_some_and(|(_, layout)| SizeClass::of(layout).is_none());
+    if is_large {
+        ledger().take_in_hand(at, entry.address());
+    }
+    free_fresh(entry);
+    take_out(journal, at);
+    if is_large {
+        ledger().let_go();
+    }
+}
+
+/// The last one takes its place.
+fn take_out(journal: &Journal, at: usize) {
+    let last = journal.fresh.len() - 1;
+    if at != last {
+        ledger().write(List::Fresh, at, journal.fresh.get(last));
+    }
+    journal.fresh.swap_remove(at);
+    ledger().count(last, journal.deferred.len());
 }
 
 fn fresh_position(journal: &Journal, block: NonNull<u8>) -> Option<usize> {
@@ -266,30 +323,33 @@ fn free_down_to(list: &RawList<Entry>, len: usize, free: fn(Entry)) {
 
 /// Notes an object that was made while a conversion is open.
 pub(super) fn note_fresh_object(id: ObjectId) -> Result<(), HeapFull> {
-    journal().fresh.push(Entry::object(id))
+    push_fresh(journal(), Entry::object(id))
 }
 
-/// The owner of an object drops it while a conversion is open. True if the innermost one made it, and
-/// it goes at once; otherwise it is noted, and goes if the conversion stands.
-pub(super) fn is_object_fresh(id: ObjectId) -> bool {
-    let (journal, entry) = (journal(), Entry::object(id));
-    match journal.fresh.position(id.slot_address()) {
-        Some(at) if at >= journal.fresh_mark.get() => {
-            journal.fresh.swap_remove(at);
-            true
-        }
-        _ => {
-            // Without memory for the note the object stays, and the heap check reports it.
-            let _ = journal.deferred.push(entry);
-            false
-        }
+/// The owner of an object drops it while a conversion is open. One that the innermost one made goes at
+/// once, by `take_apart`; any other is noted, and goes if the conversion stands. Without memory for the
+/// note it stays, and the heap check reports it.
+pub(super) fn free_object(id: ObjectId, take_apart: impl FnOnce()) {
+    let journal = journal();
+    let position = || {
+        let at = journal.fresh.position(id.slot_address());
+        at.filter(|at| *at >= journal.fresh_mark.get())
+    };
+    if position().is_none() {
+        let _ = push_old(journal, Entry::object(id));
+        return;
+    }
+    take_apart();
+    // Its blocks were in the list as well, so it may lie elsewhere now.
+    if let Some(at) = position() {
+        take_out(journal, at);
     }
 }
 
 /// Notes that a shared node that is older than the open conversion has one handle more or less, if the
 /// conversion stands.
 pub(super) fn note_count(node: NodePtr, change: Change) -> Result<(), HeapFull> {
-    journal().deferred.push(Entry::counted(node, change))
+    push_old(journal(), Entry::counted(node, change))
 }
 
 /// By how much the open conversions will raise a count, if they stand.
@@ -303,7 +363,8 @@ pub(super) fn noted_changes(node: NodePtr, handle: HandleKind) -> i64 {
 
 /// An inner conversion stands, and the one around it has made some of the nodes: those are counted at
 /// once, as all that it does to them. Up first: a node of which a handle goes may have another.
-fn settle_counts(deferred: &RawList<Entry>, since: usize) {
+fn settle_counts(journal: &Journal, since: usize) {
+    let (ledger, deferred) = (ledger(), &journal.deferred);
     let mut down = Vec::new();
     let mut kept = since;
     for at in since..deferred.len() {
@@ -311,16 +372,20 @@ fn settle_counts(deferred: &RawList<Entry>, since: usize) {
         match entry.to_counted() {
             Some((node, change)) if is_fresh(node.block()) => match change.is_up() {
                 true => rc::count_up(std::iter::once(entry)),
-                false => down.push(entry),
+                false => down.push((node, change)),
             },
             _ => {
                 deferred.set(kept, entry);
+                ledger.write(List::Old, kept, entry);
                 kept += 1;
             }
         }
     }
     deferred.truncate(kept);
-    down.into_iter().for_each(free_old);
+    ledger.count(journal.fresh.len(), kept);
+    for (node, change) in down {
+        rc::count_down(node, change);
+    }
 }
 
 /// Frees what a conversion allocated.
@@ -332,14 +397,27 @@ fn free_fresh(entry: Entry) {
     }
 }
 
-/// Frees what was there before a conversion.
-fn free_old(entry: Entry) {
-    if let Some(id) = entry.to_object() {
-        objects::retire(id);
-    } else if let Some((node, change)) = entry.to_counted() {
-        rc::count_down(node, change);
-    } else if let Some((block, layout)) = entry.block() {
-        let owner = WorkerContext::current().owner();
-        free_now(HeapContext::current(), owner, block, layout);
+/// Frees what was there before a conversion that stands. Values are dropped last, when nothing is open any
+/// more: that runs code of the application, which may convert other things.
+fn free_old(old: &RawList<Entry>, ledger: &Ledger) {
+    let owner = WorkerContext::current().owner();
+    let (mut retired, mut counted) = (Vec::new(), Vec::new());
+    for at in 0..old.len() {
+        let entry = old.get(at);
+        if let Some(id) = entry.to_object() {
+            objects::retire_only(id);
+            retired.push(id);
+        } else if let Some((node, change)) = entry.to_counted() {
+            counted.push((node, change));
+        } else if let Some((block, layout)) = entry.block() {
+            ledger.take_in_hand(at, entry.address());
+            free_now(HeapContext::current(), owner, block, layout);
+        }
     }
+    ledger.close();
+    old.truncate(0);
+    for (node, change) in counted {
+        rc::count_down(node, change);
+    }
+    retired.into_iter().for_each(objects::settle_retired);
 }

@@ -64,6 +64,8 @@ pub struct Config {
     pub worker: Program,
     /// How long workers may drain before they have to leave.
     pub drain: Duration,
+    /// How long one transformer may take before its worker is ended (R28).
+    pub transform_timeout: Duration,
 }
 
 impl Config {
@@ -87,6 +89,7 @@ impl Config {
                 environment: Vec::new(),
             },
             drain: Duration::from_secs(10),
+            transform_timeout: Duration::from_secs(5),
         }
     }
 
@@ -100,6 +103,12 @@ impl Config {
                 "{} workers cannot be served: give --workers 1 to {MAX_SERVING_WORKERS}",
                 self.workers
             ));
+        }
+        if self.transform_timeout.is_zero() {
+            return Err(
+                "no transformer ends within 0 s: give --transform-timeout a second or more"
+                    .to_owned(),
+            );
         }
         if self.heap_bytes < LEAST_HEAP {
             return Err(format!(

@@ -390,6 +390,11 @@ impl Process {
         self.child.id()
     }
 
+    /// How long it has been there.
+    pub fn lived(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
     /// How long it has not passed an update point, if that is long enough to be told (R26).
     pub fn busy_for(&self, now: Instant) -> Option<Duration> {
         let silent = now.duration_since(self.pinged?);

@@ -16,6 +16,7 @@ mod listeners;
 mod losses;
 mod orders;
 mod parked;
+mod patience;
 mod plan;
 pub mod ports;
 mod protocol;

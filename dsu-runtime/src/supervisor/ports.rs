@@ -26,6 +26,10 @@ pub trait Memory {
     fn recover(&self, slot: WorkerSlot);
     /// The slot of the guard in whose slow path the worker is: it waits there, or transforms.
     fn at_guard(&self, slot: WorkerSlot) -> Option<GuardIndex>;
+    /// What a transformer of the worker has in hand.
+    fn transforming(&self, slot: WorkerSlot) -> Option<Transforming>;
+    /// Static guards that the worker holds, and the one whose items a transformer of its has in hand.
+    fn held(&self, slot: WorkerSlot) -> Vec<GuardIndex>;
     /// Whether the guard's owner died inside a section.
     fn is_poisoned(&self, guard: GuardIndex) -> bool;
     /// Slots of objects made at run time, of the first `most`, whose owner died inside a section.
@@ -44,6 +48,17 @@ pub trait Memory {
     fn is_filled(&self, guard: GuardIndex, fill: SweepId) -> bool;
     /// How full the heap is.
     fn heap(&self) -> HeapFigures;
+}
+
+/// A transformer at work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transforming {
+    /// Another number is another transformation.
+    pub number: u32,
+    /// From which representation; `NONE` where another form is made ahead.
+    pub from: Tag,
+    /// To which.
+    pub to: Tag,
 }
 
 /// How full the heap is, in bytes.

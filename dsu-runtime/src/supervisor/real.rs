@@ -1,7 +1,9 @@
 //! The supervisor's ports as they are in a real server: the regions of `heap`, the libraries of `version`.
 
 use super::config::Config;
-use super::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing};
+use super::ports::{
+    Advice, Candidate, HeapFigures, Libraries, Memory, Ports, Probing, Transforming,
+};
 use crate::abi::{
     FillingWord, FleetState, FleetWord, GUARD_STRIDE, GUARDS_OFFSET, MAX_STATIC_GUARDS,
     ORDER_OFFSET, ORDER_STRIDE, OrderTable, SlotState, WALK_STRIDE, WALKS_OFFSET, WorkerRecord,
@@ -101,6 +103,13 @@ impl Memory for MappedMemory {
     fn recover(&self, slot: WorkerSlot) {
         let record = WorkerRecord::at(slot);
         record.state.store(SlotState::Recovering as u32, SeqCst);
+        let settled = heap::settle(slot);
+        if settled.lost > 0 {
+            tracing::warn!(
+                "{slot} died in a conversion that its ledger had no room for: {} blocks are lost",
+                settled.lost
+            );
+        }
         let recovered = sync::recover_worker(slot, self.guards.get());
         if !recovered.poisoned.is_empty() {
             tracing::error!(guards = ?recovered.poisoned, "{slot} died inside a section");
@@ -116,6 +125,7 @@ impl Memory for MappedMemory {
         ] {
             word.store(0, SeqCst);
         }
+        record.transforming.store(0, SeqCst);
         record.update_point_ns.store(0, SeqCst);
         record.due_since_ns.store(0, SeqCst);
         record.leave_by_ns.store(0, SeqCst);
@@ -125,6 +135,25 @@ impl Memory for MappedMemory {
     fn at_guard(&self, slot: WorkerSlot) -> Option<GuardIndex> {
         let busy = WorkerRecord::at(slot).busy.load(SeqCst);
         busy.checked_sub(1).map(GuardIndex)
+    }
+
+    fn transforming(&self, slot: WorkerSlot) -> Option<Transforming> {
+        let word = WorkerRecord::at(slot).transforming.load(SeqCst);
+        (word as u32 != 0).then_some(Transforming {
+            number: (word >> 32) as u32,
+            from: Tag((word >> 16) as u16),
+            to: Tag(word as u16),
+        })
+    }
+
+    fn held(&self, slot: WorkerSlot) -> Vec<GuardIndex> {
+        let flipping = WorkerRecord::at(slot).flipping.load(SeqCst);
+        let flipping = flipping.checked_sub(1).map(GuardIndex);
+        let statics = (0..self.guards.get()).map(GuardIndex);
+        statics
+            .filter(|index| Some(*index) != flipping && sync::is_held_by(*index, slot))
+            .chain(flipping)
+            .collect()
     }
 
     fn is_poisoned(&self, guard: GuardIndex) -> bool {

@@ -6,6 +6,7 @@ use super::control::{ClientId, Control};
 use super::drain::Draining;
 use super::fleet::Fleet;
 use super::listeners::Listeners;
+use super::patience::Patience;
 use super::ports::{Candidate, Ports, Probing};
 use super::protocol::Reply;
 use super::verbs::Underway;
@@ -49,6 +50,8 @@ pub(super) struct Supervisor {
     pub(super) previous: Option<BuildIndex>,
     pub(super) underway: Option<Underway>,
     pub(super) timer: Option<(TimerId, Instant)>,
+    /// Who has had a transformer in hand for how long.
+    pub(super) patience: Patience,
     /// Clients that wait for a worker's walk over everything.
     pub(super) checks: Vec<(ClientId, WorkerSlot)>,
     pub(super) began: Instant,
@@ -112,6 +115,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
         previous: None,
         underway: None,
         timer: None,
+        patience: Patience::default(),
         checks: Vec::new(),
         began: now,
         draining: None,
@@ -149,6 +153,7 @@ impl Supervisor {
         }
         self.close_listeners(now);
         self.fleet.ping(&*self.ports.memory, now);
+        self.watch_transformers(now);
         self.control.tidy(now);
         self.poll_probe();
         if let Some((id, _)) = self.timer.take_if(|(_, at)| *at <= now) {
@@ -245,7 +250,10 @@ impl Supervisor {
         }
         let drained = self.draining.as_ref().map(Draining::next);
         let look = self.listeners.next_look(now);
-        let moments = [self.timer.map(|t| t.1), drained, look];
+        let slow = self.patience.next(self.config.transform_timeout);
+        // One that waits for the processor is looked at now and then.
+        let slow = slow.map(|at| at.max(now + Duration::from_millis(100)));
+        let moments = [self.timer.map(|t| t.1), drained, look, slow];
         for moment in moments.into_iter().flatten() {
             until = until.min(moment);
         }

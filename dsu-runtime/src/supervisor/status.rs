@@ -221,10 +221,11 @@ pub(super) fn blocking(server: &Supervisor) -> (String, Value) {
         let busy = process.and_then(|process| process.busy_for(now));
         let pid = process.map(|process| process.id());
         let threads = pid.map(other_threads).unwrap_or_default();
-        if what.is_none() && busy.is_none() && threads.is_empty() {
+        let transforms = server.transforms(slot, now);
+        if what.is_none() && busy.is_none() && threads.is_empty() && transforms.is_none() {
             continue;
         }
-        let occupation = server.occupation(slot);
+        let occupation = transforms.or_else(|| server.occupation(slot));
         let point = process.map_or("", |process| process.update_point.as_str());
         let mut line = format!("{slot} {}", what.unwrap_or("runs on"));
         if let Some(busy) = busy {

@@ -6,9 +6,14 @@ use super::party::{CellIndex, Name, Seat};
 use super::recovery::recover;
 use super::slot::GuardSlot;
 use crate::abi::WorkerRecord;
-use crate::heap::objects;
+use crate::heap::{self, objects};
 use crate::ids::{GuardIndex, WorkerSlot};
 use std::sync::atomic::Ordering;
+
+/// Whether the worker in `slot` is in a section of this guard, as its lock says at the moment.
+pub fn is_held_by(guard: GuardIndex, slot: WorkerSlot) -> bool {
+    GuardSlot::at(guard).lock.load().owner() == slot.owner()
+}
 
 /// What [`recover_worker`] did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,6 +27,8 @@ pub struct RecoveredLocks {
 /// published. `guards` is the number of slots of static guards in use; those of objects are known.
 /// Then its handles are released. Idempotent and restartable, as [`recover`].
 pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
+    // While its guards are still taken: nobody else has seen what its conversion left.
+    heap::settle(dead);
     let record = WorkerRecord::at(dead);
     let seat = Seat {
         name: Name::of_slot(dead.0),

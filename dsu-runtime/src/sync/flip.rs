@@ -51,7 +51,7 @@ fn flip(
         // ahead is made in place, before the conversion would copy it to write to it.
         let flipped = unsafe {
             heap::prepare_now(root.word(), expected).and_then(|()| {
-                heap::convert_root(root.word(), expected, |word| {
+                heap::convert_root(root.word(), expected, slot.root_address(), |word| {
                     slot.publish(Root::from_word(word))
                 })
             })
@@ -116,10 +116,14 @@ fn make(
     let TypeKind::Struct(fields) = &schema.kind else {
         unreachable!("an item tuple is a struct");
     };
-    let made = heap::make_root(expected, |tuple| fill(guard, fields, tuple));
+    let made = heap::make_root(
+        expected,
+        slot.root_address(),
+        |tuple| fill(guard, fields, tuple),
+        |word| slot.publish(Root::from_word(word)),
+    );
     match made {
-        Ok(word) => {
-            slot.publish(Root::from_word(word));
+        Ok(()) => {
             slot.lock.transformed(
                 Class::of_tag(u64::from(expected.0)),
                 std::time::Duration::ZERO,

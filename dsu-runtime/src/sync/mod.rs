@@ -26,7 +26,7 @@ mod guard_tests;
 #[cfg(test)]
 mod tests;
 
-pub use death::{RecoveredLocks, recover_worker};
+pub use death::{RecoveredLocks, is_held_by, recover_worker};
 pub use edges::{Circle, Edge, Edges, disagreement};
 pub use guard::{Guard, GuardFamily, GuardMutex};
 pub use handle::{Handle, lock_objects, lock_two_objects};

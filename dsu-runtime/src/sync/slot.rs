@@ -83,6 +83,11 @@ impl GuardSlot {
         unsafe { &*(address as *const GuardSlot) }
     }
 
+    /// Where its root word is.
+    pub(crate) fn root_address(&self) -> usize {
+        std::ptr::from_ref(&self.root).addr()
+    }
+
     /// Its place in the table.
     pub fn index(&self) -> GuardIndex {
         let offset = std::ptr::from_ref(self).addr() - (CONTROL_ADDR + GUARDS_OFFSET);

@@ -266,8 +266,9 @@ impl<'m> Set<'m> {
             }
             // SAFETY: the root is a live box whose lock this worker holds.
             let brought = unsafe {
-                heap::convert_root(place.root().word(), source, |word| {
-                    place.slot().publish(Root::from_word(word));
+                let slot = place.slot();
+                heap::convert_root(slot.root().word(), source, slot.root_address(), |word| {
+                    slot.publish(Root::from_word(word));
                 })
             };
             brought.map_err(|error| place.fails(&error))?;
@@ -302,9 +303,14 @@ impl<'m> Set<'m> {
         for place in &self.places {
             if missing.contains(&place.index()) {
                 let (tag, items) = place.mover.source(self.forward);
-                let made = heap::make_root(*tag, |tuple| fill(*tag, items, tuple.as_ptr()));
-                let word = made.map_err(|error| place.fails(&error))?;
-                place.slot().publish(Root::from_word(word));
+                let slot = place.slot();
+                let made = heap::make_root(
+                    *tag,
+                    slot.root_address(),
+                    |tuple| fill(*tag, items, tuple.as_ptr()),
+                    |word| slot.publish(Root::from_word(word)),
+                );
+                made.map_err(|error| place.fails(&error))?;
             }
         }
         Ok(())
@@ -335,10 +341,11 @@ impl<'m> Set<'m> {
             let word = unsafe { together.convert(place.root().word(), &way) };
             words.push(word.map_err(|error| place.fails(&error))?);
         }
-        for (place, word) in left.iter().zip(words) {
-            place.slot().publish(Root::from_word(word));
-        }
-        together.stand();
+        together.stand(|| {
+            for (place, word) in left.iter().zip(words) {
+                place.slot().publish(Root::from_word(word));
+            }
+        });
         Ok(())
     }
 

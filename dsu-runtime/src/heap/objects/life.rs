@@ -98,25 +98,61 @@ pub(crate) fn retire(id: ObjectId) {
         return;
     }
     if worker.converting.get() != 0 {
-        if transaction::is_object_fresh(id) {
+        return transaction::free_object(id, || {
             fresh().set(fresh().get().saturating_sub(1));
             // Nobody else can have seen it, and the slot names this worker.
             take_apart(id);
-        }
-        return;
+        });
+    }
+    if retire_only(id) {
+        settle(id.index);
+    }
+}
+
+/// Says that the owner is gone; false if that was said before. Whoever says it also settles it, or is
+/// recovered.
+pub(in crate::heap) fn retire_only(id: ObjectId) -> bool {
+    if !table::is_known(id.index) {
+        return false;
     }
     let slot = ObjectSlot::at(id.index);
     loop {
         let state = slot.state();
         let is_it = state.generation == id.generation && matches!(state.life, Life::Owned(_));
         if !is_it {
-            return;
+            return false;
         }
         let life = Life::Retired;
         // Recovery may have changed the maker's name meanwhile.
         if slot.change(state, State { life, ..state }) {
-            return settle(id.index);
+            return true;
         }
+    }
+}
+
+/// The other half of a retirement.
+pub(in crate::heap) fn settle_retired(id: ObjectId) {
+    if table::is_known(id.index) {
+        settle(id.index);
+    }
+}
+
+/// For recovery: an object that the worker in `dead` made in its last conversion. Where that does not
+/// stand its value is no longer shown, since its blocks go, and the recovery of objects frees the slot.
+pub(in crate::heap) fn settle_fresh(id: ObjectId, dead: WorkerSlot, stands: bool) {
+    if !table::is_known(id.index) {
+        return;
+    }
+    let slot = ObjectSlot::at(id.index);
+    let (state, party) = (slot.state(), Party::of_slot(dead));
+    if state.generation != id.generation || state.life != Life::Claimed(party) {
+        return;
+    }
+    if stands {
+        let life = Life::Owned(party);
+        slot.change(state, State { life, ..state });
+    } else {
+        slot.root.store(0, SeqCst);
     }
 }
 

@@ -164,7 +164,8 @@ fn root_loses_outdated_complements_and_stays_where_it_is() {
         test_name!("root_loses_outdated_complements_and_stays_where_it_is"),
         || {
             bind();
-            let mut word = make_root(NEW, |tuple| {
+            let mut word = 0;
+            let fill = |tuple: NonNull<u8>| {
                 let value = New {
                     count: 3,
                     name: text("a name that lies in a block of its own (new)"),
@@ -174,13 +175,13 @@ fn root_loses_outdated_complements_and_stays_where_it_is() {
                 // SAFETY: room for a `New`.
                 unsafe { tuple.cast::<New>().write(value) };
                 Ok(())
-            })
-            .expect("room");
+            };
+            make_root(NEW, 0, fill, |made| word = made).expect("room");
             // SAFETY: the word of a live root that nobody else knows.
             unsafe {
                 for tag in [OLD, NEW, LAST] {
                     let mut next = word;
-                    convert_root(word, tag, |new| next = new).expect("has a form");
+                    convert_root(word, tag, 0, |new| next = new).expect("has a form");
                     word = next;
                 }
                 let owned = |word| {

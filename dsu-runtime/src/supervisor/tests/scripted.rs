@@ -2,7 +2,9 @@
 
 use crate::abi::FleetState;
 use crate::ids::{GuardIndex, SweepId, Tag, VersionId, WorkerSlot};
-use crate::supervisor::ports::{Advice, Candidate, HeapFigures, Libraries, Memory, Probing};
+use crate::supervisor::ports::{
+    Advice, Candidate, HeapFigures, Libraries, Memory, Probing, Transforming,
+};
 use crate::sync::{Edges, Mixed};
 use crate::version::{Binding, CarryManifest, Manifest, Statics};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -120,6 +122,12 @@ impl Memory for Scripted {
     fn recover(&self, _: WorkerSlot) {}
     fn at_guard(&self, _: WorkerSlot) -> Option<GuardIndex> {
         None
+    }
+    fn transforming(&self, _: WorkerSlot) -> Option<Transforming> {
+        None
+    }
+    fn held(&self, _: WorkerSlot) -> Vec<GuardIndex> {
+        Vec::new()
     }
     fn is_poisoned(&self, _: GuardIndex) -> bool {
         false

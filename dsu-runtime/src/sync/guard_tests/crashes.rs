@@ -79,6 +79,13 @@ fn worker_may_die_at_every_store_of_its_sections_and_flips() {
                     assert!(!is_poisoned(TOTALS), "a transformer harms nothing");
                 }
                 assert_totals_sound();
+                if ![TOTALS, FAMILY, HARD].into_iter().any(is_poisoned) {
+                    // All that is allocated here is allocated in conversions, or in the making of items.
+                    play(5, |_| {
+                        let is_lost = |finding: &String| finding.contains("nobody reaches");
+                        assert!(!findings().iter().any(is_lost), "{:?}", findings());
+                    });
+                }
             },
         );
         assert!(points > 100, "{points}");

@@ -7,7 +7,7 @@ use crate::abi::Parked;
 use crate::error::LockError;
 use crate::heap::objects::{self, Fate, ObjectId};
 use crate::heap::stepping::at_every_store;
-use crate::heap::testing::{fork_worker, kill, reap, shared_zeroed, test_name};
+use crate::heap::testing::{fork_worker, kill, lose_ledger, reap, shared_zeroed, test_name};
 use crate::heap::{Activity, HeapAccount, recover};
 use crate::ids::{GuardIndex, SweepId, WorkerSlot};
 use crate::sync::{Guarded, recover_worker};
@@ -184,7 +184,24 @@ fn a_check_by_a_version_that_has_not_all_guards_frees_nothing() {
     });
 }
 
-// Its value may have taken over blocks of the one that it was to replace.
+#[test]
+fn what_a_worker_made_in_a_conversion_that_it_died_in_is_gone_with_it() {
+    let name = test_name!("what_a_worker_made_in_a_conversion_that_it_died_in_is_gone_with_it");
+    with_world(name, || {
+        killed_in(1, |_| {
+            let conversion = crate::heap::Transaction::begin();
+            std::mem::forget(old_room(2));
+            std::mem::forget(conversion);
+        });
+        play(2, |_| {
+            assert_eq!((all_objects(), drops()), (Vec::new(), 0));
+            assert_eq!(findings(), [""; 0]);
+        });
+    });
+}
+
+// Its value may have taken over blocks of the one that it was to replace. Only one that had no place in
+// the ledger is found like this.
 #[test]
 fn who_dies_while_it_frees_what_another_made_in_a_conversion_drops_nothing_either() {
     let name = test_name!(
@@ -195,6 +212,7 @@ fn who_dies_while_it_frees_what_another_made_in_a_conversion_drops_nothing_eithe
             let conversion = crate::heap::Transaction::begin();
             std::mem::forget(old_room(2));
             std::mem::forget(conversion);
+            lose_ledger(WorkerSlot(1));
         });
         let objects = all_objects();
         assert!(matches!(objects[..], [(Fate::OwnedOrLost, _)]));
