@@ -110,7 +110,7 @@ fn what_an_item_becomes_elsewhere_is_made_ahead_either_way_and_swept_away() {
             let mut shelf = SHELF_NEW.lock(cx).unwrap();
             assert_eq!(shelf.apples.len() as u64, APPLES + 1);
             assert_eq!(shelf.apples.get(&7).unwrap().expect("there").weight, 70);
-            drop(shelf.apples.remove(&8).unwrap());
+            assert!(shelf.apples.remove(&8).unwrap().is_some());
             drop(shelf);
             assert_sound(newer);
             // Going on: nothing is left of it.

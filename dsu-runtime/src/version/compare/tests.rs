@@ -402,6 +402,7 @@ fn key(schema: TypeSchema, results: [Option<&str>; 3]) -> KeyManifest {
         hash,
         equality,
         order,
+        panicked: None,
     }
 }
 
