@@ -329,7 +329,7 @@ fn worker_may_die_at_every_store_of_a_flip_that_counts() {
 }
 
 /// "… counts 3 strong handles, and 2 lead to it"
-fn counts_too_many(finding: &str) -> bool {
+pub(super) fn counts_too_many(finding: &str) -> bool {
     let numbers: Vec<u64> = finding
         .split(' ')
         .filter_map(|word| word.parse().ok())
