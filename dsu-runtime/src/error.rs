@@ -91,6 +91,9 @@ pub enum RcError {
     Converting,
     /// It is part of a converted copy that a reader was given (R20): there are no handles to it.
     Copied,
+    /// It is wanted in another form by the lens that converts it at this moment, or by one that this one
+    /// waits for. Of this type.
+    Circle(String),
 }
 
 impl fmt::Display for RcError {
@@ -109,6 +112,12 @@ impl fmt::Display for RcError {
             RcError::TooMany => "the shared node has too many handles: drop some",
             RcError::Converting => {
                 "a transformer cannot edit a shared node that is older than its conversion: let the node's own lens do it"
+            }
+            RcError::Circle(name) => {
+                return write!(
+                    f,
+                    "a shared node of type {name} is wanted in another form while a lens makes that form: lenses of nodes that lead to each other must not read each other"
+                );
             }
             RcError::Copied => {
                 "the shared node is part of a copy that was made to be read: edit what contains it first"

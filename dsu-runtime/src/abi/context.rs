@@ -36,7 +36,7 @@ pub struct WorkerContext {
     pub sweeping: Cell<u32>,
     /// The innermost shared node that is being read or edited; null while none is (`heap::rc`).
     pub borrowed: Cell<*const OpenBorrow>,
-    /// How many of those that are open are edits.
+    /// How many of those that are open are [`NodeUse::Edit`].
     pub open_edits: Cell<u32>,
     /// 1 while what is done in place may use the heap's reserve, as a conversion may.
     pub may_use_reserve: Cell<u32>,
@@ -44,16 +44,29 @@ pub struct WorkerContext {
     pub host: Cell<*const HostCalls>,
 }
 
-/// A shared node that is being read or edited: on the stack of whoever does, so that nothing is left of
-/// it when that ends or dies.
+/// A shared node that is being read, edited or converted: on the stack of whoever does, so that nothing
+/// is left of it when that ends or dies.
 #[repr(C)]
 pub struct OpenBorrow {
     /// Address of the node.
     pub node: usize,
-    /// Whether it is edited.
-    pub edits: bool,
+    /// What is done to it at the moment.
+    pub use_: Cell<NodeUse>,
     /// What was open before.
     pub outer: *const OpenBorrow,
+}
+
+/// What is done to a shared node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum NodeUse {
+    /// Others may read it as well.
+    Read,
+    /// Nobody else does anything with it.
+    Edit,
+    /// A lens makes its value, or a copy of that, in another form: others may read it in the form that
+    /// it has.
+    Convert,
 }
 
 // Live counts follow on the next page (`heap::live`).

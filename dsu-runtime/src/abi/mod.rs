@@ -23,7 +23,7 @@ pub use calls::{
     LibraryCalls, NoticeUse, Parked, ReportKind, RunArguments, RunOutcome, Sink, TwinFn, TwinTask,
     VisitFn, WatchChange,
 };
-pub use context::{OpenBorrow, WorkerContext};
+pub use context::{NodeUse, OpenBorrow, WorkerContext};
 pub use filling::FillingWord;
 pub use fleet::{FleetState, FleetWord};
 pub use header::{CONTAINER_ABI, HEADER_SECTION, LibraryHeader, RUNTIME_ABI, fixed_text};

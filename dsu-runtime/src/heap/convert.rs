@@ -21,6 +21,7 @@ use crate::abi::{
 };
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
@@ -33,13 +34,34 @@ use std::sync::atomic::Ordering;
 /// # Safety
 /// `word` is the word of a live box, and the caller holds its guard.
 pub unsafe fn convert_box(word: &mut u64, expected: Tag) -> Result<(), AccessError> {
-    let old = *word;
-    if BoxWord(old).tag() == expected {
+    // SAFETY: by the caller.
+    unsafe { convert_cell(Cell::from_mut(word), expected) }
+}
+
+/// As [`convert_box`], of a word that others can read: what is dropped in the end finds the new one.
+///
+/// # Errors
+/// As there.
+///
+/// # Safety
+/// As there.
+pub(super) unsafe fn convert_cell(word: &Cell<u64>, expected: Tag) -> Result<(), AccessError> {
+    let old = word.get();
+    if is_of(old, expected) {
         return Ok(());
     }
     // SAFETY: by the caller.
-    unsafe { convert_word(old, expected, ptr::from_mut(word).addr(), |new| *word = new) }
-        .map_err(|error| failure::name_element(BoxWord(old).tag(), expected, error))
+    unsafe {
+        convert_word(old, expected, ptr::from_ref(word).addr(), |new| {
+            word.set(new)
+        })
+    }
+    .map_err(|error| failure::name_element(BoxWord(old).tag(), expected, error))
+}
+
+/// Whether a box is in this form, by its word.
+pub(super) fn is_of(word: u64, tag: Tag) -> bool {
+    BoxWord(word).tag() == tag
 }
 
 /// As [`convert_box`], for a word at `address` that `publish` stores: between the new value's last byte

@@ -2,8 +2,9 @@
 //!
 //! Owns an index over the scratch area, so that reading one box a thousand times converts it once and
 //! a section's scratch is bounded by the boxes that it reads. What it says holds only as long as
-//! nobody can have written: it is forgotten when a guard is released, when a conversion stands and
-//! when a box is dropped. Not used inside a conversion, whose blocks may vanish. The copies
+//! nobody can have written: it is forgotten when a guard is released, when a conversion stands, when a
+//! box is dropped, when a shared node is edited, and when boxes get another type, by which they may be
+//! edited in the form that was read as another. Not used inside a conversion, whose blocks may vanish. The copies
 //! themselves are `transaction`'s.
 
 use super::context::HeapContext;
@@ -105,5 +106,13 @@ pub(super) fn forget() {
     if copies.used.get() != 0 {
         copies.used.set(0);
         copies.slots.truncate(0);
+    }
+}
+
+/// Boxes are of another type from here on. In a conversion they are its own, and no copy of theirs is known.
+#[inline]
+pub(super) fn rebound() {
+    if WorkerContext::current().converting.get() == 0 {
+        forget();
     }
 }

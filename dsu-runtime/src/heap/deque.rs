@@ -317,6 +317,7 @@ impl<T: Shared> SharedDeque<T> {
 impl<T: Shared<Cell = Versioned<T>> + super::Element> SharedDeque<T> {
     /// The same queue for another form of its elements, in O(1) (R5).
     pub fn rebind<U: Shared<Cell = Versioned<U>> + super::Element>(self) -> SharedDeque<U> {
+        super::copies::rebound();
         // SAFETY: as in `SharedVec::rebind`.
         unsafe { std::mem::transmute::<SharedDeque<T>, SharedDeque<U>>(self) }
     }

@@ -1,4 +1,5 @@
-//! What a worker has in its open conversion, written where its death leaves it to be read.
+//! What a worker has in its open conversion, and which handles to shared nodes it is still to count down,
+//! written where its death leaves it to be read.
 //!
 //! ```text
 //! 0  counts  fresh blocks 0..31 | old blocks 31..62 | 63: the conversion stands
@@ -6,19 +7,24 @@
 //! 16 old     what stood there before
 //! 24 hand    place + 1 of the block that is being freed | reuses of its superblock when it was begun
 //! 32 room    for each list, lines committed beyond its first page
-//! 64 fresh lines … | half of the stride: old lines …
-//! line       63..60 kind: 0 block, 1 object, 2 handle | address, or generation and slot of the object
+//! 40 owed    handles to be counted down 0..32 | those of them that are if the conversion stands as well
+//! 64 handles owed … | 2048 fresh lines … | half of the stride: old lines …
+//! line       63..60 kind: 0 block, 1 object, 2 handle | address, or generation and slot of the object;
+//!            of a handle its node's address, and in the low bits what becomes of the count
 //! ```
 //! A fresh block is written here before the allocator marks it as taken, and taken out after it is free
 //! again; so a line may name a block that is not allocated, and no fresh block is without a line. Freeing
 //! old ones goes by the line, one after another, with `hand` ahead. Which way a conversion went is told by
 //! `counts`, or, between the store that publishes and that one, by the word itself.
+//! What a conversion has counted up before it is published is owed if it does not stand; what goes with
+//! its old value is owed before it is closed. Whoever takes the slot of the dead owes what they owed.
 //! What does not fit, or has no memory, is not written, and lost if its worker dies.
 #![allow(unsafe_code)] // fixed addresses
 
 use super::context::{Descriptor, HeapContext};
 use super::journal::Entry;
 use super::objects::ObjectId;
+use super::rc::{Change, NodePtr};
 use super::superblock::Superblock;
 use crate::abi::{CONTROL_ADDR, LEDGER_OFFSET, LEDGER_STRIDE};
 use crate::ids::GuardIndex;
@@ -37,18 +43,23 @@ pub(super) enum List {
 
 const HALF: usize = LEDGER_STRIDE / 2;
 const HEADER: usize = 64;
+/// Where fresh lines begin.
+const FRESH: usize = 2048;
+/// Handles that have a line.
+const MOST_OWED: usize = (FRESH - HEADER) / 8;
 const STANDS: u64 = 1 << 63;
 const COUNT_BITS: u32 = 31;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 const KINDS: u64 = 0xf << 60;
 const OBJECT: u64 = 1 << 60;
 const HANDLE: u64 = 2 << 60;
+const CHANGES: u64 = 0xf;
 
 impl List {
     /// Offset of its first line, and how many there are at most.
     const fn place(self) -> (usize, usize) {
         match self {
-            List::Fresh => (HEADER, (HALF - HEADER) / 8),
+            List::Fresh => (FRESH, (HALF - FRESH) / 8),
             List::Old => (HALF, HALF / 8),
         }
     }
@@ -66,15 +77,15 @@ pub(super) enum Line {
     Block(usize),
     /// An object.
     Object(ObjectId),
-    /// A handle to a shared node, which counts too many if its worker dies.
-    Handle,
+    /// A handle to a shared node that came or went.
+    Handle(NodePtr, Change),
 }
 
 impl Line {
     fn word(entry: Entry) -> u64 {
         match (entry.to_object(), entry.to_counted()) {
             (Some(id), _) => OBJECT | u64::from(id.generation) << 20 | u64::from(id.index.0),
-            (None, Some(_)) => HANDLE,
+            (None, Some((node, change))) => HANDLE | node.address() as u64 | change as u64,
             (None, None) => entry.address() as u64,
         }
     }
@@ -82,7 +93,14 @@ impl Line {
     fn from_word(word: u64) -> Line {
         match word & KINDS {
             0 => return Line::Block(word as usize),
-            HANDLE => return Line::Handle,
+            HANDLE => {
+                let node = NodePtr::at((word & !KINDS & !CHANGES) as usize);
+                let change = Change::numbered((word & CHANGES) as usize);
+                return match node.zip(change) {
+                    Some((node, change)) => Line::Handle(node, change),
+                    None => Line::Block(0),
+                };
+            }
             _ => {}
         }
         Line::Object(ObjectId {
@@ -100,6 +118,7 @@ pub(super) struct Ledger {
     old: AtomicU64,
     hand: AtomicU64,
     room: [AtomicU32; 2],
+    owed: AtomicU64,
 }
 
 const _: () = assert!(size_of::<Ledger>() <= HEADER);
@@ -192,6 +211,63 @@ impl Ledger {
         let hand = (at as u64 + 1) | u64::from(reuses(address)) << 32;
         self.hand.store(hand, Release);
         compiler_fence(SeqCst);
+    }
+
+    /// The handle of line `at` is about to be owed, and those before it are.
+    pub(super) fn take_handle_in_hand(&self, at: usize) {
+        let hand = (at as u64 + 1) | (self.owed() as u64) << 32;
+        self.hand.store(hand, Release);
+        compiler_fence(SeqCst);
+    }
+
+    /// Writes who is owed in this place, if there is a line for it.
+    pub(super) fn write_owed(&self, at: usize, entry: Option<Entry>) {
+        if at < MOST_OWED {
+            self.owed_line(at)
+                .store(entry.map_or(0, Line::word), Release);
+            compiler_fence(SeqCst);
+        }
+    }
+
+    /// So many are owed in any case, and so many if the open conversion does not stand.
+    pub(super) fn count_owed(&self, sure: usize, undone: usize) {
+        let [sure, undone] = [sure, undone].map(|count| count.min(MOST_OWED) as u64);
+        compiler_fence(SeqCst);
+        self.owed.store(undone | sure << 32, Release);
+        compiler_fence(SeqCst);
+    }
+
+    /// How many are owed in any case.
+    pub(super) fn owed(&self) -> usize {
+        ((self.owed.load(SeqCst) >> 32) as usize).min(MOST_OWED)
+    }
+
+    /// How many would be if the open conversion did not stand.
+    pub(super) fn owed_if_undone(&self) -> usize {
+        (self.owed.load(SeqCst) as u32 as usize).clamp(self.owed(), MOST_OWED)
+    }
+
+    /// For recovery: one more is owed.
+    pub(super) fn owe(&self, node: NodePtr, change: Change) {
+        let at = self.owed();
+        self.write_owed(at, Some(Entry::counted(node, change)));
+        self.count_owed(at + 1, at + 1);
+    }
+
+    /// Handles that are owed in any case.
+    pub(super) fn all_owed(&self) -> impl Iterator<Item = (NodePtr, Change)> {
+        let lines = (0..self.owed()).map(|at| Line::from_word(self.owed_line(at).load(SeqCst)));
+        lines.filter_map(|line| match line {
+            Line::Handle(node, change) => Some((node, change)),
+            _ => None,
+        })
+    }
+
+    fn owed_line(&self, at: usize) -> &'static AtomicU64 {
+        debug_assert!(at < MOST_OWED);
+        let address = std::ptr::from_ref(self).addr() + HEADER + at * 8;
+        // SAFETY: in the first page of the ledger, which is always there.
+        unsafe { &*(address as *const AtomicU64) }
     }
 
     /// It is done, and out of the list.

@@ -11,6 +11,7 @@ use super::alloc;
 use super::ledger::{Ledger, Line, List};
 use super::objects;
 use super::pending;
+use super::rc::{Change, NodePtr};
 use super::superblock::{State, Superblock};
 use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS};
 use crate::ids::WorkerSlot;
@@ -33,12 +34,18 @@ pub(crate) fn settle(dead: WorkerSlot) -> Settled {
     let ledger = Ledger::of(owner);
     let mut settled = Settled::default();
     let Some(mut left) = ledger.left() else {
+        ledger.count_owed(ledger.owed(), ledger.owed());
         return settled;
     };
     if !left.stands && is_published(ledger) {
         ledger.stand(left.fresh, left.old);
         left.stands = true;
     }
+    let owed = match left.stands {
+        true => ledger.owed(),
+        false => ledger.owed_if_undone(),
+    };
+    ledger.count_owed(owed, owed);
     let (list, count) = match left.stands {
         true => (List::Old, left.old),
         false => (List::Fresh, left.fresh),
@@ -55,7 +62,10 @@ pub(crate) fn settle(dead: WorkerSlot) -> Settled {
         match line {
             // Whoever recovers its objects sees to those that nobody holds.
             Line::Object(id) if left.stands => drop(objects::retire_only(id)),
-            Line::Object(_) | Line::Handle => {}
+            Line::Handle(node, change) if left.stands && !change.is_up() => {
+                owe(ledger, at, node, change);
+            }
+            Line::Object(_) | Line::Handle(..) => {}
             Line::Block(address) => {
                 let freed = match list {
                     List::Fresh => undo(ledger, owner, at, address),
@@ -130,6 +140,18 @@ fn finish(ledger: &Ledger, owner: u32, at: usize, address: usize) -> bool {
         }
         _ => false,
     }
+}
+
+/// Notes a handle that was to go with the old value, for whoever takes the slot: only a worker may write
+/// into the heap, and only under the node's guard.
+fn owe(ledger: &Ledger, at: usize, node: NodePtr, change: Change) {
+    match ledger.hand() {
+        Some((hand, _)) if at < hand => return,
+        Some((hand, owed)) if at == hand && ledger.owed() > owed as usize => return,
+        Some((hand, _)) if at == hand => {}
+        _ => ledger.take_handle_in_hand(at),
+    }
+    ledger.owe(node, change);
 }
 
 /// Whether the block of a line is still the one that the dead had there: always, if it was not in hand.

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // frees blocks, and shares a plan between processes
 
 use super::account::{Activity, HeapAccount};
+use super::rc::{self, Change, NodePtr};
 use super::reclaim::{Settled, settle};
 use super::stepping::at_every_store;
 use super::testing::{Actor, ROOMY, fork_worker, reap, shared_zeroed, test_name, with_regions};
@@ -19,6 +20,8 @@ const MAKER: u32 = 1;
 const SMALL: usize = 64;
 const LARGE: usize = 150_000;
 const LIVE: usize = 4;
+/// Of the blocks of a plan.
+const SIZES: [usize; LIVE] = [SMALL, SMALL, LARGE, SMALL];
 
 /// What the judges know of the worker's mind: which blocks live while the word has which value.
 #[repr(C)]
@@ -62,7 +65,7 @@ impl Plan {
     /// Another worker, which lives on, has made all that is there at first.
     fn lay_out(&self) {
         self.word.store(make(SMALL), SeqCst);
-        let made = [make(SMALL), make(SMALL), make(LARGE), make(SMALL)];
+        let made = SIZES.map(make);
         Plan::set(&self.now, made);
         self.word().store(made[0], SeqCst);
     }
@@ -263,5 +266,56 @@ fn what_a_worker_wrote_of_no_block_is_not_trusted() {
         assert_eq!(settle(DEAD).blocks, 0);
         recover(DEAD);
         plan.assert_whole();
+    });
+}
+
+// I35: handles that were to go with the old value are owed once each, wherever whoever recovers dies.
+#[test]
+fn what_was_to_be_counted_down_is_owed_once_wherever_recovery_dies() {
+    let name = test_name!("what_was_to_be_counted_down_is_owed_once_wherever_recovery_dies");
+    with_plan(name, |plan| {
+        // Nodes are not looked at.
+        let node = |number: usize| NodePtr::at(number * 64).expect("not null");
+        let owed = || ledger::Ledger::of(DEAD.owner()).all_owed();
+        for is_published in [false, true] {
+            let child = fork_worker(DEAD.0, || {
+                rc::owe(node(9), Change::WeakDown);
+                let _open = Transaction::begin();
+                transaction::aim(plan.word.load(SeqCst), plan.word().load(SeqCst) as u64);
+                for (number, size) in SIZES.into_iter().enumerate().skip(1) {
+                    let notes = [Change::StrongDown, Change::StrongUp, Change::WeakDown];
+                    for change in notes {
+                        transaction::note_count(node(number), change).expect("room");
+                    }
+                    free(plan.now[number].load(SeqCst), size);
+                }
+                if is_published {
+                    plan.word().store(make(SMALL), SeqCst);
+                }
+                die();
+            });
+            assert_eq!(reap(child), None, "it was to be killed");
+            let mut expected = vec![(node(9), Change::WeakDown)];
+            if is_published {
+                for number in 1..4 {
+                    expected.push((node(number), Change::StrongDown));
+                    expected.push((node(number), Change::WeakDown));
+                }
+            }
+            let points = at_every_store(
+                7,
+                || {
+                    recover(DEAD);
+                },
+                || {
+                    recover(DEAD);
+                    assert_eq!(owed().collect::<Vec<_>>(), expected);
+                },
+            );
+            assert!(points > 10, "{points}");
+            recover(DEAD);
+            assert_eq!(owed().collect::<Vec<_>>(), expected);
+            ledger::Ledger::of(DEAD.owner()).count_owed(0, 0);
+        }
     });
 }

@@ -16,6 +16,7 @@ use crate::abi::{Converter, ErrorText, PrepareStatus, Representation, TwinTask, 
 use crate::error::AccessError;
 use crate::ids::Tag;
 use crate::sys::time::Nanos;
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 /// The bits of a box's word that are its block's address.
@@ -207,11 +208,19 @@ pub(crate) fn make_root(
 /// # Errors
 /// As [`convert::convert_box`]; the box is untouched then.
 pub(crate) fn sweep_box(word: &mut u64, expected: Tag) -> Result<bool, AccessError> {
-    let is_old = BoxWord(*word).tag() != expected;
+    sweep_cell(Cell::from_mut(word), expected)
+}
+
+/// As [`sweep_box`], of a word that others can read meanwhile.
+///
+/// # Errors
+/// As there.
+pub(super) fn sweep_cell(word: &Cell<u64>, expected: Tag) -> Result<bool, AccessError> {
+    let is_old = !convert::is_of(word.get(), expected);
     // SAFETY: a visitor is shown live boxes only, under their guard.
     unsafe {
-        convert::convert_box(word, expected)?;
-        chain::drop_outdated(*word, expected);
+        convert::convert_cell(word, expected)?;
+        chain::drop_outdated(word.get(), expected);
     }
     Ok(is_old)
 }

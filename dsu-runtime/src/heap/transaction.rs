@@ -90,7 +90,7 @@ impl Transaction {
         let journal = journal();
         let is_outermost = self.is_open && WorkerContext::current().converting.get() == 1;
         if is_outermost {
-            rc::count_up(journal.deferred.iter());
+            rc::count_up_to_publish(journal.deferred.iter());
             live::gain();
             ledger().publish();
         }
@@ -109,6 +109,7 @@ impl Transaction {
         if self.close() == 0 {
             let ledger = ledger();
             ledger.stand(journal.fresh.len(), journal.deferred.len());
+            rc::published();
             copies::forget();
             objects::keep_fresh(&journal.fresh);
             journal.fresh.clear();
@@ -124,7 +125,8 @@ impl Transaction {
         drop(self);
     }
 
-    /// Aborts later: the old value stands, and the new one may be read until [`release_scratch`].
+    /// Aborts later: the old value stands, and the new one may be read until [`release_scratch`]. Handles
+    /// to older nodes that were made for it count until the guard of those is released.
     ///
     /// # Errors
     /// `HeapFull` if there is no memory for the list; the conversion is aborted then, and the new
@@ -146,6 +148,8 @@ impl Transaction {
                 return Err(full);
             }
         }
+        let noted = journal.deferred_mark.get()..journal.deferred.len();
+        rc::count_for_copy(noted.map(|at| journal.deferred.get(at)));
         journal.deferred.truncate(journal.deferred_mark.get());
         ledger().count(journal.fresh.len(), journal.deferred.len());
         self.close();
@@ -346,6 +350,12 @@ pub(super) fn free_object(id: ObjectId, take_apart: impl FnOnce()) {
     }
 }
 
+/// Whether a conversion around the innermost one made this block: gone if that one is undone.
+pub(super) fn is_of_outer(block: NonNull<u8>) -> bool {
+    let position = journal().fresh.position(block.as_ptr() as usize);
+    position.is_some_and(|at| at < journal().fresh_mark.get())
+}
+
 /// Notes that a shared node that is older than the open conversion has one handle more or less, if the
 /// conversion stands.
 pub(super) fn note_count(node: NodePtr, change: Change) -> Result<(), HeapFull> {
@@ -401,14 +411,17 @@ fn free_fresh(entry: Entry) {
 /// more: that runs code of the application, which may convert other things.
 fn free_old(old: &RawList<Entry>, ledger: &Ledger) {
     let owner = WorkerContext::current().owner();
-    let (mut retired, mut counted) = (Vec::new(), Vec::new());
+    let (mut retired, owed) = (Vec::new(), rc::owed());
     for at in 0..old.len() {
         let entry = old.get(at);
         if let Some(id) = entry.to_object() {
             objects::retire_only(id);
             retired.push(id);
         } else if let Some((node, change)) = entry.to_counted() {
-            counted.push((node, change));
+            if !change.is_up() {
+                ledger.take_handle_in_hand(at);
+                rc::owe(node, change);
+            }
         } else if let Some((block, layout)) = entry.block() {
             ledger.take_in_hand(at, entry.address());
             free_now(HeapContext::current(), owner, block, layout);
@@ -416,8 +429,6 @@ fn free_old(old: &RawList<Entry>, ledger: &Ledger) {
     }
     ledger.close();
     old.truncate(0);
-    for (node, change) in counted {
-        rc::count_down(node, change);
-    }
+    rc::count_down_to(owed);
     retired.into_iter().for_each(objects::settle_retired);
 }

@@ -7,6 +7,7 @@
 use super::buffer::Buffer;
 use super::map::SharedMap;
 use super::named::{self, Called};
+use super::rc::{SharedRc, SharedWeak};
 use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::twin::{self, TwinWord};
@@ -277,8 +278,26 @@ impl<T: Shared<Cell = Versioned<T>> + super::Element> SharedVec<T> {
     /// The same vector for another form of its elements, in O(1): boxes say themselves what they
     /// hold (R5).
     pub fn rebind<U: Shared<Cell = Versioned<U>> + super::Element>(self) -> SharedVec<U> {
+        super::copies::rebound();
         // SAFETY: both are the same words; a box of T and one of U differ in the type that they
         // convert to, and the tag in each tells what it holds.
+        unsafe { self.cast() }
+    }
+}
+
+impl<T: super::Element> SharedVec<SharedRc<T>> {
+    /// The same vector for another form of what its handles lead to, in O(1): the nodes say themselves what
+    /// they hold (R5).
+    pub fn rebind<U: super::Element>(self) -> SharedVec<SharedRc<U>> {
+        // SAFETY: a handle is one word, the same for all forms of the value.
+        unsafe { self.cast() }
+    }
+}
+
+impl<T: super::Element> SharedVec<SharedWeak<T>> {
+    /// The same vector for another form of what its handles lead to, in O(1) (R5).
+    pub fn rebind<U: super::Element>(self) -> SharedVec<SharedWeak<U>> {
+        // SAFETY: as for strong handles.
         unsafe { self.cast() }
     }
 }

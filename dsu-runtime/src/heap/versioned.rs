@@ -7,6 +7,7 @@
 use super::block;
 use super::box_word::{BoxWord, Form};
 use super::convert;
+use super::copies;
 use super::live;
 use super::named::Called;
 use super::prefetch;
@@ -214,6 +215,7 @@ impl<T: Element> Versioned<T> {
 
     /// The same box for another form of its content, in O(1): its tag says what it holds.
     pub fn rebind<U: Element>(self) -> Versioned<U> {
+        copies::rebound();
         Versioned {
             word: self.into_word(),
             content: PhantomData,

@@ -450,7 +450,9 @@ pub(crate) fn settle_handles(cx: &Worker) {
     let of_statics = |index: &GuardIndex| (index.0 as usize) < MAX_STATIC_GUARDS;
     for index in rc::owed_guards().into_iter().filter(of_statics) {
         let slot = GuardSlot::at(index);
-        if !slot.is_poisoned() && slot.lock.try_acquire(cx.name(), slot.class()) {
+        if slot.is_poisoned() {
+            rc::give_up(index);
+        } else if slot.lock.try_acquire(cx.name(), slot.class()) {
             cx.context().took(slot.address());
             release_slow(slot);
         }

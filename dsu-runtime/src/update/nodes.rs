@@ -57,14 +57,18 @@ impl Nodes {
     }
 
     /// After a walk over everything: what is wrong with the counts. One that is too high may be a handle
-    /// that some worker has outside of its section.
+    /// that some worker has outside of its section, or had when it died.
     pub(super) fn findings(&self) -> impl Iterator<Item = String> {
         let kinds = ["strong", "weak"];
         let wrong = move |(node, found): (&NodePtr, &[u32; 2])| {
             let counted = node.handles();
             let kind = (0..2).find(|kind| counted[*kind] != found[*kind])?;
+            let why = match counted[kind] > found[kind] {
+                true => ": a worker has the others outside of its sections, or died with them",
+                false => "",
+            };
             Some(format!(
-                "a shared node at {:#x} counts {} {} handles, and {} lead to it",
+                "a shared node at {:#x} counts {} {} handles, and {} lead to it{why}",
                 node.address(),
                 counted[kind],
                 kinds[kind],

@@ -5,7 +5,7 @@ use super::hooks;
 use super::host::{self, Host};
 use super::messages::FromWorker;
 use crate::abi::{SlotState, WorkerContext};
-use crate::heap::{RegionFds, Regions, Role};
+use crate::heap::{RegionFds, Regions, Role, rc};
 use crate::ids::WorkerSlot;
 use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::net::Channel;
@@ -56,6 +56,7 @@ pub fn main(inheritance: WorkerInheritance) -> u8 {
         }
     };
     context.attach(inheritance.slot);
+    rc::inherit();
     let record = context.record();
     record.pid.store(std::process::id(), Ordering::Release);
     host::attend(record);

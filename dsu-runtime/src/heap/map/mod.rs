@@ -27,6 +27,7 @@ mod walk;
 use super::keys;
 use super::named::{self, Called};
 use super::prefetch;
+use super::rc::SharedRc;
 use super::shared::{self, Cell, Inline, Shared, Visitor};
 use super::twin::{self, KeySet, TwinWord};
 use super::versioned::{Element, Versioned};
@@ -429,8 +430,17 @@ where
     /// The same map for another form of its elements, in O(1): boxes say themselves what they hold
     /// (R5).
     pub fn rebind<W: Shared<Cell = Versioned<W>> + Element>(self) -> SharedMap<K, W> {
+        super::copies::rebound();
         // SAFETY: both are the same words; a box of V and one of W differ in the type that they
         // convert to, and the tag in each tells what it holds.
+        unsafe { self.cast() }
+    }
+}
+
+impl<K: Shared + Hash + Eq, V: Element> SharedMap<K, SharedRc<V>> {
+    /// The same map for another form of what its handles lead to, in O(1) (R5).
+    pub fn rebind<W: Element>(self) -> SharedMap<K, SharedRc<W>> {
+        // SAFETY: a handle is one word, the same for all forms of the value.
         unsafe { self.cast() }
     }
 }

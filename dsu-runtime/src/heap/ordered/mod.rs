@@ -25,6 +25,7 @@ mod walk;
 use super::keys;
 use super::map::NoRoom;
 use super::named::{self, Called};
+use super::rc::SharedRc;
 use super::shared::{self, Cell, Inline, Shared, Visitor};
 use super::twin::{self, KeySet, TwinWord};
 use super::versioned::{Element, Versioned};
@@ -470,8 +471,17 @@ where
     /// The same map for another form of its elements, in O(1): boxes say themselves what they hold
     /// (R5).
     pub fn rebind<W: Shared<Cell = Versioned<W>> + Element>(self) -> SharedOrderedMap<K, W> {
+        super::copies::rebound();
         // SAFETY: both are the same words; a box of V and one of W differ in the type that they
         // convert to, and the tag in each tells what it holds.
+        unsafe { self.cast() }
+    }
+}
+
+impl<K: Shared + Ord, V: Element> SharedOrderedMap<K, SharedRc<V>> {
+    /// The same map for another form of what its handles lead to, in O(1) (R5).
+    pub fn rebind<W: Element>(self) -> SharedOrderedMap<K, SharedRc<W>> {
+        // SAFETY: a handle is one word, the same for all forms of the value.
         unsafe { self.cast() }
     }
 }

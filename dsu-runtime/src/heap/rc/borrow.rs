@@ -1,24 +1,21 @@
-//! Who reads or edits a node at this moment.
+//! Who reads, edits or converts a node at this moment.
 //!
 //! Owns the chain of open borrows, which lie on the stack of the functions that are called with a value.
 //! So a borrow ends with its function, by return or panic; it cannot be forgotten, and as nothing of it
 //! is in shared memory, a death leaves no node borrowed. The guard of a borrowed node is not released
-//! ([`is_open`]): whoever drops it meanwhile has leaked it (R18).
+//! ([`is_open`]): whoever drops it meanwhile has leaked it (R18). A node that is being converted can be
+//! read in the form that it has, and not in another: so lenses of nodes that lead to each other in a
+//! circle end.
 #![allow(unsafe_code)] // a list of records on the stack
 
 use super::super::block;
+use super::super::copies;
 use super::node::NodePtr;
-use crate::abi::{OpenBorrow, WorkerContext};
+use crate::abi::{NodeUse, OpenBorrow, WorkerContext};
 use crate::error::RcError;
 use crate::ids::GuardIndex;
+use std::cell::Cell;
 use std::pin::Pin;
-
-/// What is done with a value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Intent {
-    Read,
-    Edit,
-}
 
 /// Calls `access` while the node is borrowed.
 ///
@@ -26,14 +23,14 @@ pub(super) enum Intent {
 /// `Borrowed`, `NotHeld` or `WhichGuard`; to edit also `Copied` and `Converting`.
 pub(super) fn with<R>(
     node: NodePtr,
-    intent: Intent,
-    access: impl FnOnce() -> R,
+    use_: NodeUse,
+    access: impl FnOnce(&Open<'_>) -> R,
 ) -> Result<R, RcError> {
     let worker = WorkerContext::current();
     if !worker.is_attached() {
         return Err(RcError::NotHeld);
     }
-    let is_edit = intent == Intent::Edit;
+    let is_edit = use_ == NodeUse::Edit;
     let is_made_here = worker.converting.get() != 0 && !block::is_frozen(node.block());
     if !is_made_here {
         match node.is_private() {
@@ -49,18 +46,24 @@ pub(super) fn with<R>(
     if (is_edit || worker.open_edits.get() != 0) && is_borrowed(node, is_edit) {
         return Err(RcError::Borrowed);
     }
+    if is_edit {
+        // What was made of the value to be read in another form is not what it will be.
+        copies::forget();
+    }
     let record = std::pin::pin!(OpenBorrow {
         node: node.address(),
-        edits: is_edit,
+        use_: Cell::new(use_),
         outer: worker.borrowed.get(),
     });
-    let _open = Open::begin(record.as_ref());
-    Ok(access())
+    let open = Open::begin(record.as_ref());
+    Ok(access(&open))
 }
 
 /// Whether somebody further out edits the node, or, for an edit, reads it.
 fn is_borrowed(node: NodePtr, for_edit: bool) -> bool {
-    open().any(|borrow| borrow.node == node.address() && (for_edit || borrow.edits))
+    open().any(|borrow| {
+        borrow.node == node.address() && (for_edit || borrow.use_.get() == NodeUse::Edit)
+    })
 }
 
 /// Whether a node of this guard is borrowed.
@@ -83,7 +86,7 @@ fn open() -> impl Iterator<Item = &'static OpenBorrow> {
 }
 
 /// Puts a record at the head of the chain and takes it out again.
-struct Open<'r> {
+pub(super) struct Open<'r> {
     record: Pin<&'r OpenBorrow>,
 }
 
@@ -91,11 +94,42 @@ impl<'r> Open<'r> {
     fn begin(record: Pin<&'r OpenBorrow>) -> Open<'r> {
         let worker = WorkerContext::current();
         worker.borrowed.set(&raw const *record);
+        let is_edit = record.use_.get() == NodeUse::Edit;
         worker
             .open_edits
-            .set(worker.open_edits.get() + u32::from(record.edits));
+            .set(worker.open_edits.get() + u32::from(is_edit));
         worker.owe(WorkerContext::OWES_BORROWS);
         Open { record }
+    }
+
+    /// Calls `convert`, by which a lens makes another form of the node's value, of this type, or a copy.
+    ///
+    /// # Errors
+    /// `Circle` if that is being done further out.
+    pub(super) fn converting<R>(
+        &self,
+        name: fn() -> String,
+        convert: impl FnOnce() -> R,
+    ) -> Result<R, RcError> {
+        let is_this = |borrow: &OpenBorrow| {
+            borrow.node == self.record.node && borrow.use_.get() == NodeUse::Convert
+        };
+        if open().any(is_this) {
+            return Err(RcError::Circle(name()));
+        }
+        let before = self.record.use_.get();
+        self.now(NodeUse::Convert);
+        let converted = convert();
+        self.now(before);
+        Ok(converted)
+    }
+
+    fn now(&self, use_: NodeUse) {
+        let edits = &WorkerContext::current().open_edits;
+        let (was, is) = [self.record.use_.replace(use_), use_]
+            .map(|one| u32::from(one == NodeUse::Edit))
+            .into();
+        edits.set(edits.get() - was + is);
     }
 }
 
@@ -103,9 +137,10 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         let worker = WorkerContext::current();
         worker.borrowed.set(self.record.outer);
+        let is_edit = self.record.use_.get() == NodeUse::Edit;
         worker
             .open_edits
-            .set(worker.open_edits.get() - u32::from(self.record.edits));
+            .set(worker.open_edits.get() - u32::from(is_edit));
         if self.record.outer.is_null() {
             worker.paid(WorkerContext::OWES_BORROWS);
         }

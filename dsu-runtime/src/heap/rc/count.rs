@@ -1,22 +1,27 @@
 //! Counting handles: up, down, and what a node's last handle takes along.
 //!
-//! Counts are plain numbers, touched under the node's home guard alone. Three cases are not plain:
+//! Counts are plain numbers, touched under the node's home guard alone. Four cases are not plain:
 //!
 //! | where | up | down |
 //! |---|---|---|
 //! | a conversion is open and the node is older | noted; counted when it stands, before it is published | noted; counted after it is published |
+//! | a copy for a reader is made (R20) | noted; counted when the copy is kept, and then owed | forgotten |
 //! | the home guard is not held | refused | owed: counted down before this worker next releases that guard |
 //! | the value is dropped and has handles of its own | | queued: a list of a million nodes goes without a million nested calls |
 //!
 //! So a conversion that is undone leaves no trace, and a death at whatever store leaves a count that is
-//! too high at worst: memory that nobody frees, and never a handle to what is gone (I35).
+//! too high at worst: memory that nobody frees, and never a handle to what is gone (I35). What is owed
+//! stands in the worker's ledger as well, and whoever takes the slot of the dead owes it: so of what a
+//! conversion did to the counts one handle is lost with its worker, and what it was dropping.
 #![allow(unsafe_code)] // drops values and frees blocks
 
 use super::super::alloc;
 use super::super::block;
 use super::super::context::HeapContext;
 use super::super::convert;
+use super::super::copies;
 use super::super::journal::{Entry, RawList};
+use super::super::ledger::Ledger;
 use super::super::transaction;
 use super::home::Home;
 use super::node::{Change, HandleKind, LAYOUT, NodePtr};
@@ -33,16 +38,23 @@ const MOST: u32 = 1 << 30;
 /// What this worker owes to nodes.
 #[repr(C)]
 pub(in crate::heap) struct Owed {
-    /// Handles that were dropped without the guard.
+    /// Handles that were dropped without the guard, or whose conversion's commit has not come to them. The
+    /// first ones stand in the ledger, in the same places.
     handles: RawList<Entry>,
     /// Nodes whose last strong handle is gone, and whose values are still there.
     dying: RawList<NodePtr>,
-    /// Whether somebody further out sees to those.
-    is_clearing: Cell<bool>,
+    /// In how many conversions whoever sees to the last of those began, and one more; 0: nobody does. What
+    /// dies in a conversion further in is not left to it, since it may be gone when that one ends.
+    clearing: Cell<u32>,
 }
 
-fn owed() -> &'static Owed {
+fn mine() -> &'static Owed {
     &HeapContext::current().owed
+}
+
+/// That of this worker, which is attached.
+fn ledger() -> &'static Ledger {
+    Ledger::of(WorkerContext::current().owner())
 }
 
 /// Whether what is done to the node takes effect at once: no conversion is open, or it made the node.
@@ -85,10 +97,13 @@ pub(super) fn retain(node: NodePtr, kind: HandleKind) -> Result<(), RcError> {
     }
     if is_direct(node) {
         node.set_count(kind, count + 1);
-    } else {
-        transaction::note_count(node, Change::up(kind))?;
+        return Ok(());
     }
-    Ok(())
+    // The copy may outlive the conversion around it, and such a node with it.
+    if WorkerContext::current().copying.get() != 0 && transaction::is_of_outer(node.block()) {
+        return Err(RcError::Copied);
+    }
+    Ok(transaction::note_count(node, Change::up(kind))?)
 }
 
 /// One handle less.
@@ -107,7 +122,40 @@ pub(super) fn release(node: NodePtr, kind: HandleKind) {
     }
 }
 
-/// The conversions that noted these stand, and are about to be published.
+/// The outermost conversion, which noted these, is about to be published. Until that is done they are owed.
+pub(in crate::heap) fn count_up_to_publish(entries: impl Iterator<Item = Entry>) {
+    let ledger = ledger();
+    let (sure, mut undone) = (owed(), owed());
+    let counted = |entry: &Entry| entry.to_counted().is_some_and(|(_, change)| change.is_up());
+    for entry in entries.filter(counted) {
+        count_up(std::iter::once(entry));
+        if let Some((node, change)) = entry.to_counted() {
+            let down = Entry::counted(node, Change::down(change.kind()));
+            ledger.write_owed(undone, Some(down));
+            undone += 1;
+            ledger.count_owed(sure, undone);
+        }
+    }
+}
+
+/// Of a conversion that noted these a copy is kept (R20): what it has more is counted until the guard is
+/// released behind which the copy can be read.
+pub(in crate::heap) fn count_for_copy(entries: impl Iterator<Item = Entry>) {
+    for entry in entries {
+        if let Some((node, change)) = entry.to_counted().filter(|(_, change)| change.is_up()) {
+            count_up(std::iter::once(entry));
+            owe(node, Change::down(change.kind()));
+            WorkerContext::current().owe(WorkerContext::OWES_HANDLES);
+        }
+    }
+}
+
+/// It is published, and its ledger says so.
+pub(in crate::heap) fn published() {
+    ledger().count_owed(owed(), owed());
+}
+
+/// The conversions that noted these stand.
 pub(in crate::heap) fn count_up(entries: impl Iterator<Item = Entry>) {
     let noted = entries.filter_map(Entry::to_counted);
     for (node, change) in noted.filter(|(_, change)| change.is_up()) {
@@ -126,40 +174,107 @@ pub(in crate::heap) fn count_down(node: NodePtr, change: Change) {
     if is_mine || node.touch().is_ok() {
         return lower(node, change.kind());
     }
-    if owed().handles.push(Entry::counted(node, change)).is_ok() {
-        worker.owe(WorkerContext::OWES_HANDLES);
+    owe(node, change);
+    worker.owe(WorkerContext::OWES_HANDLES);
+}
+
+/// How many handles are owed.
+pub(in crate::heap) fn owed() -> usize {
+    mine().handles.len()
+}
+
+/// One more. Without memory for the list its count stays: a node that is never freed.
+pub(in crate::heap) fn owe(node: NodePtr, change: Change) {
+    let (handles, entry) = (&mine().handles, Entry::counted(node, change));
+    if handles.push(entry).is_ok() {
+        let count = handles.len();
+        ledger().write_owed(count - 1, Some(entry));
+        ledger().count_owed(count, count);
+    }
+}
+
+/// One less: the last takes its place. Never are there two lines of one handle.
+fn take_owed(at: usize) {
+    let (handles, ledger) = (&mine().handles, ledger());
+    let last = handles.len() - 1;
+    if at != last {
+        let entry = handles.get(last);
+        ledger.write_owed(last, None);
+        ledger.write_owed(at, Some(entry));
+        handles.set(at, entry);
+    }
+    handles.pop();
+    ledger.count_owed(last, last);
+}
+
+/// Counts down what is owed beyond so many.
+pub(in crate::heap) fn count_down_to(kept: usize) {
+    // Destructors may owe more, which comes behind.
+    for at in (kept..owed()).rev() {
+        let handle = mine().handles.get(at).to_counted();
+        take_owed(at);
+        if let Some((node, change)) = handle {
+            count_down(node, change);
+        }
+    }
+}
+
+/// What the dead left who had this worker's slot before is this worker's to count down.
+pub(crate) fn inherit() {
+    let left: Vec<_> = ledger().all_owed().collect();
+    ledger().count_owed(0, 0);
+    for (node, change) in left {
+        if node.is_plausible() && !change.is_up() {
+            owe(node, change);
+            WorkerContext::current().owe(WorkerContext::OWES_HANDLES);
+        }
+    }
+}
+
+/// Nobody will ever hold this guard again: what is owed to its nodes is not.
+pub(crate) fn give_up(guard: GuardIndex) {
+    for at in (0..owed()).rev() {
+        let handle = mine().handles.get(at).to_counted();
+        if handle.is_some_and(|(node, _)| node.home() == Home::of(guard)) {
+            take_owed(at);
+        }
+    }
+    all_paid();
+}
+
+fn all_paid() {
+    if owed() == 0 {
+        WorkerContext::current().paid(WorkerContext::OWES_HANDLES);
     }
 }
 
 /// Counts down what was dropped outside of its guard's sections. The caller holds the guard, and is
 /// about to release it.
 pub(crate) fn settle(guard: GuardIndex) {
-    let handles = &owed().handles;
+    let handles = &mine().handles;
     let mut at = 0;
     while at < handles.len() {
         let Some((node, change)) = handles.get(at).to_counted() else {
             break;
         };
         let home = node.home();
-        if home != Home::UNDECIDED && !home.candidates().any(|index| index == guard)
-            || node.touch().is_err()
-        {
+        let may_be = home == Home::UNDECIDED || home.candidates().any(|index| index == guard);
+        // What another guard may lead to as well waits for that one, if it is held.
+        if !may_be || node.touch().is_err() || node.home() != Home::of(guard) {
             at += 1;
             continue;
         }
-        // The last takes its place; what the drop owes itself comes behind that.
-        handles.set(at, handles.get(handles.len() - 1));
-        handles.pop();
+        // What the drop owes itself comes behind the others. A copy that had the handle is not given again.
+        take_owed(at);
+        copies::forget();
         lower(node, change.kind());
     }
-    if handles.len() == 0 {
-        WorkerContext::current().paid(WorkerContext::OWES_HANDLES);
-    }
+    all_paid();
 }
 
 /// Guards under which something can be counted down that this worker owes.
 pub(crate) fn owed_guards() -> Vec<GuardIndex> {
-    let nodes = owed().handles.iter().filter_map(Entry::to_counted);
+    let nodes = mine().handles.iter().filter_map(Entry::to_counted);
     let mut guards: Vec<GuardIndex> = nodes
         .flat_map(|(node, _)| node.home().candidates().next())
         .collect();
@@ -181,16 +296,20 @@ fn lower(node: NodePtr, kind: HandleKind) {
 
 /// The last strong handle is gone.
 fn end(node: NodePtr) {
-    let owed = owed();
+    let owed = mine();
     if owed.dying.push(node).is_err() {
         // Without memory for the list the values go one inside the other.
         return end_value(node);
     }
-    if !owed.is_clearing.replace(true) {
-        while let Some(node) = owed.dying.pop() {
+    let here = WorkerContext::current().converting.get() + 1;
+    if owed.clearing.get() != here {
+        let (outer, first) = (owed.clearing.replace(here), owed.dying.len() - 1);
+        while owed.dying.len() > first
+            && let Some(node) = owed.dying.pop()
+        {
             end_value(node);
         }
-        owed.is_clearing.set(false);
+        owed.clearing.set(outer);
     }
 }
 

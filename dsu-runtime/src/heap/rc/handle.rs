@@ -2,15 +2,16 @@
 #![allow(unsafe_code)] // values behind pointers
 
 use super::super::block;
+use super::super::convert;
 use super::super::shared::{Inline, Shared, Visitor};
 use super::super::versioned::{Element, Versioned};
-use super::borrow::{self, Intent};
+use super::borrow;
 use super::count;
 use super::home::Home;
 use super::node::{HandleKind, NodePtr};
 use super::walk::NodeHandle;
 use super::weak::SharedWeak;
-use crate::abi::{TypeKind, TypeSchema};
+use crate::abi::{NodeUse, TypeKind, TypeSchema};
 use crate::error::RcError;
 use crate::ids::GuardIndex;
 use std::fmt;
@@ -52,7 +53,10 @@ use std::marker::PhantomData;
 ///
 /// *In transformers.* Handles pass from the old value to the new one, may be cloned and dropped, and new
 /// nodes made; what a transformer did to the counts stands or falls with it. Nodes that are older than the
-/// conversion can be read and not edited: each has its own lens.
+/// conversion can be read and not edited: each has its own lens. Read in another form they are converted
+/// for that; so lenses of nodes that lead to each other must not read each other, which is
+/// [`RcError::Circle`]. Where a transformer makes a copy for a reader (R20), the handles that it clones
+/// count as long as the copy lives.
 ///
 /// *Leaks.* As with `Rc`, a cycle of strong handles that nothing outside leads to is never freed.
 /// `dsu status --check` counts its blocks among those that nobody reaches. It is not swept either, and
@@ -102,7 +106,7 @@ impl<T: Element> SharedRc<T> {
         let node = NodePtr::make(0, 0, Home::of_maker().0).map_err(RcError::from)?;
         // Dropped at the end whatever happens: it has the one weak count that the node begins with.
         let weak = SharedWeak::of_node(node);
-        let value = borrow::with(node, Intent::Edit, || make(&weak))??;
+        let value = borrow::with(node, NodeUse::Edit, |_| make(&weak))??;
         let content = Versioned::unasked(value).map_err(RcError::from)?;
         node.node().word.set(content.into_word());
         node.set_count(HandleKind::Strong, 1);
@@ -122,12 +126,16 @@ impl<T: Element> SharedRc<T> {
     /// the node stays as it is (R20).
     ///
     /// # Errors
-    /// `Access`, `Borrowed` while it is being edited, `NotHeld`, `WhichGuard`.
+    /// `Access`, `Borrowed` while it is being edited, `NotHeld`, `WhichGuard`; in a transformer `Circle`.
     pub fn read<R>(&self, read: impl FnOnce(&T) -> R) -> Result<R, RcError> {
-        borrow::with(self.node, Intent::Read, || {
+        borrow::with(self.node, NodeUse::Read, |open| {
             // SAFETY: the handle keeps the value; nobody edits it while it is borrowed to be read.
             let content: &Versioned<T> = unsafe { self.node.content() };
-            Ok(read(content.get()?))
+            let value = match content.current() {
+                Some(value) => value,
+                None => open.converting(T::name, || content.get())??,
+            };
+            Ok(read(value))
         })?
     }
 
@@ -138,8 +146,13 @@ impl<T: Element> SharedRc<T> {
     /// `Access`, and then it is untouched; `Borrowed` while it is being read or edited, `NotHeld`,
     /// `WhichGuard`; in a transformer, of an older node, `Converting`; in a copy `Copied`.
     pub fn edit<R>(&self, edit: impl FnOnce(&mut T) -> R) -> Result<R, RcError> {
-        borrow::with(self.node, Intent::Edit, || {
-            // SAFETY: the handle keeps the value; nobody else reads or edits it meanwhile.
+        borrow::with(self.node, NodeUse::Edit, |open| {
+            let (word, tag) = (&self.node.node().word, T::tag().get());
+            if !convert::is_of(word.get(), tag) {
+                // SAFETY: a live box, which nobody else edits, under its guard.
+                open.converting(T::name, || unsafe { convert::convert_cell(word, tag) })??;
+            }
+            // SAFETY: the handle keeps the value; nobody else reads or edits it from here on.
             let content: &mut Versioned<T> = unsafe { self.node.content() };
             Ok(edit(content.get_mut()?))
         })?
@@ -158,7 +171,7 @@ impl<T: Element> SharedRc<T> {
     /// # Errors
     /// As [`edit`](Self::edit); the new one is dropped.
     pub fn replace_box(&self, content: Versioned<T>) -> Result<Versioned<T>, RcError> {
-        borrow::with(self.node, Intent::Edit, || {
+        borrow::with(self.node, NodeUse::Edit, |_| {
             // SAFETY: as in `edit`.
             std::mem::replace(unsafe { self.node.content() }, content)
         })

@@ -27,12 +27,15 @@ mod walk;
 mod weak;
 
 pub(crate) use borrow::is_open;
-pub(crate) use count::{owed_guards, settle};
+pub(crate) use count::{give_up, inherit, owed_guards, settle};
 pub use handle::SharedRc;
 pub use node::{HandleKind, NodePtr};
 pub use walk::NodeHandle;
 pub(crate) use walk::{begin, next};
 pub use weak::SharedWeak;
 
-pub(super) use count::{Owed, count_down, count_up};
+pub(super) use count::{
+    Owed, count_down, count_down_to, count_for_copy, count_up, count_up_to_publish, owe, owed,
+    published,
+};
 pub(super) use node::Change;

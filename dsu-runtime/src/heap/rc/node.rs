@@ -9,6 +9,8 @@
 #![allow(unsafe_code)] // raw blocks
 
 use super::super::block;
+#[cfg(test)]
+use super::super::box_word::BoxWord;
 use super::super::superblock::Superblock;
 use super::super::versioned::{Element, Versioned};
 use crate::error::HeapFull;
@@ -122,6 +124,13 @@ impl NodePtr {
         }
     }
 
+    /// The form that its value is in, if it is there.
+    #[cfg(test)]
+    pub(crate) fn holds(self) -> Option<Tag> {
+        let word = self.node().word.get();
+        (word != 0).then(|| BoxWord(word).tag())
+    }
+
     /// The box of its value. Only while there is one, and as [`Node::word`] may be touched.
     ///
     /// # Safety
@@ -194,7 +203,7 @@ impl Change {
         }
     }
 
-    pub(super) fn down(kind: HandleKind) -> Change {
+    pub(in crate::heap) fn down(kind: HandleKind) -> Change {
         match kind {
             HandleKind::Strong => Change::StrongDown,
             HandleKind::Weak => Change::WeakDown,
@@ -205,7 +214,7 @@ impl Change {
         matches!(self, Change::StrongUp | Change::WeakUp)
     }
 
-    pub(super) fn kind(self) -> HandleKind {
+    pub(in crate::heap) fn kind(self) -> HandleKind {
         match self {
             Change::StrongUp | Change::StrongDown => HandleKind::Strong,
             Change::WeakUp | Change::WeakDown => HandleKind::Weak,

@@ -15,10 +15,10 @@
 use super::super::convert;
 use super::super::root;
 use super::super::shared::Visitor;
-use super::borrow::{self, Intent};
+use super::borrow;
 use super::node::{HandleKind, LAYOUT, NodePtr};
 use super::{count, home::Home};
-use crate::abi::{CONTROL_ADDR, MAX_GUARDS, WALK_STRIDE, WALKS_OFFSET};
+use crate::abi::{CONTROL_ADDR, MAX_GUARDS, NodeUse, WALK_STRIDE, WALKS_OFFSET};
 use crate::error::AccessError;
 use crate::ids::{GuardIndex, SweepId, Tag};
 use std::alloc::Layout;
@@ -95,10 +95,13 @@ impl NodeHandle {
             return false;
         }
         let was_in_queue = is_in_queue(record, node);
-        node.node().walk.set(record.walk.get());
-        node.set_expected(self.expected);
-        node.set_queued(was_in_queue);
-        put_in_queue(record, node);
+        change(record, || {
+            // What an earlier sweep left says that it is queued, and does not mean this queue.
+            node.set_queued(was_in_queue);
+            node.node().walk.set(record.walk.get());
+            node.set_expected(self.expected);
+            link(record, node);
+        });
         true
     }
 
@@ -153,9 +156,11 @@ impl NodePtr {
 
 /// Brings the value of a node into the form that the walk expects. True if it was in another.
 fn bring(node: NodePtr) -> Result<bool, AccessError> {
-    let mut word = node.node().word.get();
-    let swept = root::sweep_box(&mut word, node.expected());
-    node.node().word.set(word);
+    // Held: what its lens reads, or what is dropped after it, may lead back to it.
+    let swept = borrow::with(node, NodeUse::Convert, |_| {
+        root::sweep_cell(&node.node().word, node.expected())
+    });
+    let swept = swept.unwrap_or_else(|error| Err(AccessError::Failed(error.to_string())));
     node.set_foreign(swept == Err(AccessError::Foreign));
     swept
 }
@@ -163,11 +168,19 @@ fn bring(node: NodePtr) -> Result<bool, AccessError> {
 /// A walk begins at what this guard guards, whose lock the caller holds.
 pub(crate) fn begin(guard: GuardIndex, sweep: SweepId) {
     let record = sound_record(guard);
-    record.walk.set(record.walk.get().wrapping_add(1));
-    if record.sweep.replace(sweep.0) != sweep.0 {
-        record.since.set(record.walk.get());
-        record.first.set(None);
+    if record.sweep.get() != sweep.0 {
+        change(record, || begin_queue(record));
+        record.sweep.set(sweep.0);
+    } else {
+        record.walk.set(record.walk.get().wrapping_add(1));
     }
+}
+
+/// With a walk of a new number, and nothing in it. Called within [`change`].
+fn begin_queue(record: &Record) {
+    record.walk.set(record.walk.get().wrapping_add(1));
+    record.since.set(record.walk.get());
+    record.first.set(None);
 }
 
 /// The node whose content a walk goes into: the caller keeps it as long as this lives.
@@ -201,7 +214,7 @@ impl Visited {
     /// meanwhile.
     pub(crate) fn show(&self, visitor: &mut dyn Visitor) {
         let word = self.node.node().word.get();
-        let shown = borrow::with(self.node, Intent::Edit, || {
+        let shown = borrow::with(self.node, NodeUse::Edit, |_| {
             if word != 0 {
                 root::show_boxes_inside(word, visitor);
             }
@@ -211,7 +224,8 @@ impl Visited {
 
     /// The walk stops inside, and goes on with this node.
     pub(crate) fn put_back(self) {
-        put_in_queue(sound_record(self.guard), self.node);
+        let record = sound_record(self.guard);
+        change(record, || link(record, self.node));
     }
 }
 
@@ -221,7 +235,8 @@ impl Drop for Visited {
     }
 }
 
-/// Changes the links of a queue. Who dies in the middle leaves the mark, and whoever comes next a new queue.
+/// Changes a queue, which takes several stores. Who dies in the middle leaves the mark, and whoever comes
+/// next begins a new queue.
 fn change(record: &Record, change: impl FnOnce()) {
     record.is_changing.set(1);
     compiler_fence(SeqCst);
@@ -234,28 +249,24 @@ fn change(record: &Record, change: impl FnOnce()) {
 fn sound_record(guard: GuardIndex) -> &'static Record {
     let record = record(guard);
     if record.is_changing.get() != 0 {
-        record.walk.set(record.walk.get().wrapping_add(1));
-        record.since.set(record.walk.get());
-        record.first.set(None);
-        record.is_changing.set(0);
+        change(record, || begin_queue(record));
     }
     record
 }
 
-/// In front: what was met last is shown next, so that the queue is short where the graph is deep.
-fn put_in_queue(record: &Record, node: NodePtr) {
+/// Puts a node in front, if it is not in the queue: what was met last is shown next, so that the queue is
+/// short where the graph is deep. Called within [`change`].
+fn link(record: &Record, node: NodePtr) {
     if node.is_queued() {
         return;
     }
-    change(record, || {
-        let next = record.first.replace(Some(node));
-        node.node().next.set(next);
-        node.node().previous.set(None);
-        node.set_queued(true);
-        if let Some(next) = next {
-            next.node().previous.set(Some(node));
-        }
-    });
+    let next = record.first.replace(Some(node));
+    node.node().next.set(next);
+    node.node().previous.set(None);
+    node.set_queued(true);
+    if let Some(next) = next {
+        next.node().previous.set(Some(node));
+    }
 }
 
 /// Of what an earlier sweep queued nothing is in the queue any more, whatever the node says.

@@ -79,6 +79,28 @@ fn box_that_was_edited_or_dropped_is_not_read_from_a_copy() {
     });
 }
 
+// R20: whatever type the box has meanwhile.
+#[test]
+fn box_that_was_edited_in_its_own_form_is_not_read_from_a_copy() {
+    let name = test_name!("box_that_was_edited_in_its_own_form_is_not_read_from_a_copy");
+    as_worker(name, || {
+        bind();
+        let mut stored = new(5, NOTE);
+        let mut many: SharedVec<New> = SharedVec::new();
+        many.push(New::default()).expect("room");
+        for count in 1..9 {
+            stored.get_mut().expect("its own form").count = count;
+            many.get_mut(0).expect("its own form").expect("there").count = count;
+            let (old, all) = (stored.rebind::<Old>(), many.rebind::<Old>());
+            assert_eq!(old.get().expect("has an old form").count, count);
+            let first = all.get(0).expect("has an old form").expect("there");
+            assert_eq!(first.count, count);
+            (stored, many) = (old.rebind(), all.rebind());
+        }
+        drop((stored, many));
+    });
+}
+
 // R20
 #[test]
 fn copies_are_read_on_a_full_heap_and_only_a_process_without_memory_has_none() {

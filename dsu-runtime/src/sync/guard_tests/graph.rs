@@ -1,5 +1,4 @@
 //! A graph of people in two versions: items whose lens counts handles, nodes with a lens of their own.
-#![allow(unsafe_code)] // handles under the types of both versions
 
 use super::world::{GRAPH, LABEL, play, with_world};
 use crate::abi::{GuardCell, Parked};
@@ -61,14 +60,6 @@ pub static GRAPH_OLD: GuardMutex;
 #[guards(town: NewTown, renamed_from = "GRAPH_OLD")]
 pub static GRAPH_NEW: GuardMutex;
 
-/// The same words for another form of what they lead to.
-fn rebound<A, B>(value: A) -> B {
-    const { assert!(size_of::<A>() == size_of::<B>()) };
-    let value = std::mem::ManuallyDrop::new(value);
-    // SAFETY: vectors of handles, whose bytes are the same for all forms of a person.
-    unsafe { std::mem::transmute_copy(&value) }
-}
-
 static CONVERSIONS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
 /// People that this process has converted, forward and backward.
@@ -87,8 +78,8 @@ impl Lens for PersonLens {
     fn forward(&self, left: OldPerson, kept: Option<u64>) -> Result<(NewPerson, u64), LensError> {
         CONVERSIONS[0].fetch_add(1, Ordering::Relaxed);
         let right = NewPerson {
-            weak: rebound(left.weak),
-            links: rebound(left.links),
+            weak: left.weak.rebind(),
+            links: left.links.rebind(),
             text: left.text,
             note: kept.unwrap_or(left.id * 10),
             edits: left.edits,
@@ -106,8 +97,8 @@ impl Lens for PersonLens {
             id: right.id,
             edits: right.edits,
             text: right.text,
-            links: rebound(right.links),
-            weak: rebound(right.weak),
+            links: right.links.rebind(),
+            weak: right.weak.rebind(),
         };
         Ok((left, right.note))
     }
@@ -181,7 +172,7 @@ impl Lens for TownLens {
             None => None,
             Some(last) => {
                 let seat = SharedRc::new(new_person(SEAT, 0))?;
-                let friend = rebound(last.try_clone()?);
+                let friend = last.try_clone()?.rebind();
                 seat.edit(|person| person.links.push(friend))??;
                 Some(seat)
             }
@@ -189,7 +180,7 @@ impl Lens for TownLens {
         end()?;
         let right = NewTown {
             last: last.map(SharedRc::rebind),
-            roots: rebound(roots),
+            roots: roots.rebind(),
             seat,
         };
         Ok((right, kept.unwrap_or(0)))
@@ -201,7 +192,7 @@ impl Lens for TownLens {
         let first = Self::last(&roots, 0)?.map(SharedRc::rebind);
         end()?;
         let left = OldTown {
-            roots: rebound(roots),
+            roots: roots.rebind(),
             first,
         };
         Ok((left, kept.unwrap_or(0) + 1))
@@ -331,6 +322,18 @@ pub fn findings(is_new: bool) -> Vec<String> {
     let report = check_guards(cells(is_new));
     assert!(GuardSlot::at(GRAPH).lock.is_at_rest());
     report.findings
+}
+
+/// "a shared node at … counts 3 strong handles, and 2 lead to it": how many are too many.
+pub fn too_many(finding: &str) -> u64 {
+    let numbers: Vec<u64> = finding
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    match numbers[..] {
+        [counted, found, ..] if counted > found => counted - found,
+        _ => panic!("{finding}"),
+    }
 }
 
 /// A whole pass towards a version, in slices that end after some elements.

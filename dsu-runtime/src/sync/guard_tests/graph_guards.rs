@@ -6,7 +6,7 @@ use crate::abi::{Parked, WorkerContext};
 use crate::error::{LockError, RcError};
 use crate::heap::testing::test_name;
 use crate::heap::{SharedRc, SharedVec};
-use crate::sync::{Guard, GuardSlot, Guarded};
+use crate::sync::{Guard, GuardSlot, Guarded, settle_handles};
 use dsu_macros::{Shared, guards};
 
 // I34, and design, section 3: no counts that more than one guard reaches.
@@ -64,6 +64,32 @@ fn a_node_is_used_under_its_guard_alone() {
         let guard = GRAPH_NEW.lock(cx).expect("free and sound");
         drop(ours);
         drop(guard);
+    });
+}
+
+// What nobody will lock again is not waited for.
+#[test]
+fn what_is_owed_to_a_poisoned_guard_is_given_up() {
+    let name = test_name!("what_is_owed_to_a_poisoned_guard_is_given_up");
+    with_world(name, || {
+        play(0, |cx| {
+            let owes = || WorkerContext::current().owes(WorkerContext::OWES_HANDLES);
+            let guard = GRAPH_NEW.lock(cx).expect("free and sound");
+            let (ours, mine) = (node(1), node(2));
+            drop(guard);
+            drop(ours);
+            // One that is sound is taken for it.
+            assert!(owes());
+            settle_handles(cx);
+            assert!(!owes());
+            assert_eq!(counts(), [0, 1]);
+            drop(mine);
+            GuardSlot::at(GRAPH).poison();
+            assert!(owes());
+            settle_handles(cx);
+            assert!(!owes());
+            assert_eq!(counts(), [0, 1], "its items are left as they are");
+        });
     });
 }
 

@@ -8,6 +8,7 @@ mod fills;
 mod flips;
 mod graph;
 mod graph_guards;
+mod graph_lenses;
 mod graph_model;
 mod graph_rules;
 mod moved;
