@@ -7,6 +7,7 @@
 
 mod fleet;
 mod host;
+mod lines;
 mod patch;
 mod process;
 mod rival;
@@ -16,6 +17,7 @@ mod watchdog;
 
 pub use fleet::{Fleet, process_of, until};
 pub use host::{echo, host, journey, kv, ledger, library, order, shelf};
+pub use lines::LineClient;
 pub use patch::{Patch, behave};
 pub use process::{cpu_time, memory_share};
 pub use rival::Rival;

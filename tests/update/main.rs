@@ -1,5 +1,6 @@
 //! Updates of running servers, as operators and clients see them.
 
+mod careless_lenses;
 mod clients;
 mod deaths;
 mod graph;

@@ -2,14 +2,12 @@
 //! one, another becomes two, a vector becomes a map. Clients write all the time, through both versions
 //! while they are mixed, and each knows what it has written.
 
-use dsu_tests::{Fleet, library, until};
+use dsu_tests::{Fleet, LineClient as Client, library, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sample_app::server::Settings;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,64 +40,6 @@ fn atlas(test: &str) -> Fleet {
         assert_eq!(client.ask(&line), count.to_string());
     }
     fleet
-}
-
-/// A connection that is made anew when its worker dies.
-struct Client {
-    address: String,
-    stream: Option<BufReader<TcpStream>>,
-}
-
-impl Client {
-    fn new(address: impl ToString) -> Client {
-        Client {
-            address: address.to_string(),
-            stream: None,
-        }
-    }
-
-    /// One at a worker that runs this version.
-    fn of_version(fleet: &Fleet, version: u64) -> Client {
-        let mut others = Vec::new();
-        until(|| {
-            let mut client = Client::new(fleet.address());
-            if client.ask("VERSION") == version.to_string() {
-                return Some(client);
-            }
-            others.push(client);
-            None
-        })
-    }
-
-    fn try_ask(&mut self, line: &str) -> io::Result<String> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(&self.address)?;
-                self.stream.insert(BufReader::new(stream))
-            }
-        };
-        // In one piece: the server takes what arrives for a line.
-        stream.get_mut().write_all(format!("{line}\n").as_bytes())?;
-        let mut answer = String::new();
-        if stream.read_line(&mut answer)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(answer.trim_end().to_owned())
-    }
-
-    /// The answer; `None` if the connection, or the worker, is gone.
-    fn perhaps(&mut self, line: &str) -> Option<String> {
-        let answer = self.try_ask(line);
-        if answer.is_err() {
-            self.stream = None;
-        }
-        answer.ok()
-    }
-
-    fn ask(&mut self, line: &str) -> String {
-        until(|| self.perhaps(line))
-    }
 }
 
 /// What a writer knows of its own keys, by table and key.

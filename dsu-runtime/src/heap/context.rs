@@ -56,6 +56,8 @@ pub(super) struct HeapContext {
     /// Bytes of `--heap`, and those of them that only the reserve may use.
     pub(super) heap_bytes: Cell<usize>,
     pub(super) reserve_bytes: Cell<usize>,
+    /// Bytes of converted copies, which lie outside of the heap; see `private`.
+    pub(super) private_bytes: Cell<usize>,
     /// Where the last large block was found, as offset in its realm.
     pub(super) large_cursor: [Cell<u32>; 2],
     pub(super) classes: [[ClassContext; CLASSES]; 2],

@@ -39,7 +39,7 @@ pub unsafe fn convert_box(word: &mut u64, expected: Tag) -> Result<(), AccessErr
     }
     // SAFETY: by the caller.
     unsafe { convert_word(old, expected, ptr::from_mut(word).addr(), |new| *word = new) }
-        .inspect_err(|error| failure::report_element(BoxWord(old).tag(), expected, error))
+        .map_err(|error| failure::name_element(BoxWord(old).tag(), expected, error))
 }
 
 /// As [`convert_box`], for a word at `address` that `publish` stores: between the new value's last byte
@@ -105,8 +105,7 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
         }
         Err(error) => {
             transaction.abort();
-            failure::report_element(BoxWord(word).tag(), expected, &error);
-            Err(error)
+            Err(failure::name_element(BoxWord(word).tag(), expected, error))
         }
     }
 }

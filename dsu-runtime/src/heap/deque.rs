@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // cells in raw blocks
 
 use super::buffer::Buffer;
+use super::named::{self, Called};
 use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::Versioned;
@@ -64,7 +65,8 @@ impl<T: Shared> SharedDeque<T> {
     /// # Errors
     /// See [`AccessError`].
     pub fn get(&self, index: usize) -> Result<Option<&T>, AccessError> {
-        self.get_cell(index).map(Cell::get).transpose()
+        let cell = self.get_cell(index);
+        cell.map(|cell| self.get_at(index, cell)).transpose()
     }
 
     /// The element `index` places behind the front, to edit.
@@ -72,12 +74,23 @@ impl<T: Shared> SharedDeque<T> {
     /// # Errors
     /// See [`AccessError`]; the element is untouched then.
     pub fn get_mut(&mut self, index: usize) -> Result<Option<&mut T>, AccessError> {
-        self.get_cell_mut(index)?.map(Cell::get_mut).transpose()
+        let this = ptr::from_ref(self);
+        let name = || named::index(index);
+        let cell = self.get_cell_mut(index)?;
+        cell.map(|cell| cell.get_mut_called(Called::new(this, &name)))
+            .transpose()
+    }
+
+    /// The element that a cell has, which is the one at `index`.
+    #[inline]
+    fn get_at<'a>(&'a self, index: usize, cell: &'a T::Cell) -> Result<&'a T, AccessError> {
+        let name = || named::index(index);
+        cell.get_called(Called::new(self, &name))
     }
 
     /// The elements from front to back, foreign ones as errors.
     pub fn iter(&self) -> impl Iterator<Item = Result<&T, AccessError>> {
-        (0..self.len()).filter_map(|index| self.get_cell(index).map(Cell::get))
+        (0..self.len()).filter_map(|index| Some(self.get_at(index, self.get_cell(index)?)))
     }
 
     /// Room for `additional` more elements.

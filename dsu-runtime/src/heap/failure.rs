@@ -2,6 +2,7 @@
 //!
 //! Owns how a report looks and that there are not too many of them: a broken lens fails at every access.
 
+use super::named;
 use crate::abi::{ReportKind, Representation, TypeRegistration, WorkerContext};
 use crate::error::AccessError;
 use crate::ids::Tag;
@@ -20,12 +21,16 @@ type Told = (Tag, Tag, Nanos);
 
 thread_local! {
     static TOLD: Cell<([Option<Told>; PAIRS], usize)> = const { Cell::new(([None; PAIRS], 0)) };
-    /// Names of the guards that this worker holds: a question to whoever knows guards.
-    static HELD: Cell<fn() -> Vec<String>> = const { Cell::new(Vec::new) };
+    /// A question to whoever knows guards.
+    static HELD: Cell<HeldGuards> = const { Cell::new(|_| String::new()) };
 }
 
-/// Says who knows which guards this worker holds. Asked only when something has failed and is told.
-pub(crate) fn ask_for_guards(held: fn() -> Vec<String>) {
+/// `in GUARD.item`, of the item that this address is in; `under GUARD, OTHER`, those that this worker holds, if it is
+/// in none; nothing where none is held.
+pub(crate) type HeldGuards = fn(Option<usize>) -> String;
+
+/// Says who knows which guards this worker holds. Asked only when something has failed.
+pub(crate) fn ask_for_guards(held: HeldGuards) {
     HELD.set(held);
 }
 
@@ -54,12 +59,6 @@ fn is_due(from: Tag, to: Tag, now: Nanos) -> bool {
     })
 }
 
-/// The guards under one of which an element lies, or nothing where nobody knows.
-fn held() -> Option<String> {
-    let names = HELD.get()();
-    (!names.is_empty()).then(|| names.join(", "))
-}
-
 /// `forward` where the way from one representation to another begins with an older side.
 pub(crate) fn direction(from: Tag, to: Tag) -> &'static str {
     let entry = Representation::of(from);
@@ -74,34 +73,44 @@ pub(crate) fn direction(from: Tag, to: Tag) -> &'static str {
 /// Tells the supervisor that the items of `guard` could not be transformed.
 pub(crate) fn report_guard(guard: &str, from: Tag, to: Tag, reason: &str) {
     if is_due(from, to, Nanos::now()) {
-        let direction = direction(from, to);
-        tell(&json!({ "direction": direction, "guard": guard, "reason": reason }));
+        tell(&format!("guard {guard}"), direction(from, to), reason);
     }
 }
 
-/// Tells the supervisor of an element whose transformer failed. One that has no form on the other side
-/// is no failure (R11), nor is a full heap.
-pub(super) fn report_element(from: Tag, to: Tag, error: &AccessError) {
+/// Tells the supervisor of an element whose transformer failed, and gives the error the element's name. One
+/// that has no form on the other side is no failure (R11), nor is a full heap.
+pub(super) fn name_element(from: Tag, to: Tag, error: AccessError) -> AccessError {
     let AccessError::Failed(reason) = error else {
-        return;
+        return error;
     };
-    if !is_due(from, to, Nanos::now()) {
-        return;
+    let what = element(from, to);
+    if is_due(from, to, Nanos::now()) {
+        tell(&what, direction(from, to), &reason);
     }
-    let element = inventory::iter::<TypeRegistration>
-        .into_iter()
-        .find(|ty| [from, to].contains(&ty.tag.get()))
-        .map(|ty| ty.name);
-    let direction = direction(from, to);
-    tell(&json!({
-        "direction": direction,
-        "element": element,
-        "guard": held(),
-        "reason": reason,
-    }));
+    match what.is_empty() {
+        true => AccessError::Failed(reason),
+        false => AccessError::Failed(format!("{what}: {reason}")),
+    }
 }
 
-fn tell(content: &serde_json::Value) {
+/// `Jar, key "plums", in LARDER.jars`: as much of it as is known.
+fn element(from: Tag, to: Tag) -> String {
+    let of_type = inventory::iter::<TypeRegistration>
+        .into_iter()
+        .find(|ty| [from, to].contains(&ty.tag.get()));
+    let place = named::place();
+    let container = place.as_ref().map(|place| place.container.addr());
+    let parts = [
+        of_type.map_or("", |ty| ty.name).to_owned(),
+        place.map_or_else(String::new, |place| place.name),
+        HELD.get()(container),
+    ];
+    let known: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    known.join(", ")
+}
+
+fn tell(what: &str, direction: &str, reason: &str) {
+    let content = json!({ "what": what, "direction": direction, "reason": reason });
     WorkerContext::current().report(ReportKind::TransformFailed, &content.to_string());
 }
 

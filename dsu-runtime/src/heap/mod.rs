@@ -31,6 +31,7 @@ mod leaves;
 mod ledger;
 pub mod live;
 mod map;
+mod named;
 pub(crate) mod objects;
 mod ordered;
 mod pending;

@@ -5,6 +5,7 @@
 //! of the elements that are there, each once: who catches it goes on with the row.
 #![allow(unsafe_code)] // moves cells
 
+use super::named::{self, Called};
 use super::shared::{Cell, Shared, Visitor};
 use std::marker::PhantomData;
 
@@ -30,8 +31,11 @@ pub(super) fn visit<T: Shared>(row: &mut impl Row<T>, visitor: &mut dyn Visitor)
     };
     while walk.index < walk.row.count() {
         let outside = visitor.begin_element();
-        // SAFETY: an initialised cell, by `Row`.
-        unsafe { (*walk.row.at(walk.index)).visit(visitor) };
+        let (index, cell) = (walk.index, walk.row.at(walk.index));
+        Called::new(walk.row, &|| named::index(index)).during(|| {
+            // SAFETY: an initialised cell, by `Row`.
+            unsafe { (*cell).visit(visitor) }
+        });
         let takes_out = visitor.takes_out(outside);
         if visitor.stopped_inside() {
             break;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // the trait is a promise about bytes that other processes read
 
 use super::keys::Draws;
+use super::named::Called;
 use super::objects::ObjectId;
 use super::rc::NodeHandle;
 use crate::abi::TypeSchema;
@@ -77,6 +78,22 @@ pub unsafe trait Cell<T>: Sized {
     /// # Errors
     /// See [`AccessError`].
     fn get_mut(&mut self) -> Result<&mut T, AccessError>;
+
+    /// As [`get`](Self::get), by the container that the cell lies in.
+    #[doc(hidden)]
+    #[inline]
+    fn get_called(&self, called: Called<'_>) -> Result<&T, AccessError> {
+        let _ = called;
+        self.get()
+    }
+
+    /// As [`get_mut`](Self::get_mut), by the container that the cell lies in.
+    #[doc(hidden)]
+    #[inline]
+    fn get_mut_called(&mut self, called: Called<'_>) -> Result<&mut T, AccessError> {
+        let _ = called;
+        self.get_mut()
+    }
 
     /// The value if it is in this version's form as it lies: never converts.
     fn current(&self) -> Option<&T>;

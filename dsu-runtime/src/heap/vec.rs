@@ -6,6 +6,7 @@
 
 use super::buffer::Buffer;
 use super::map::SharedMap;
+use super::named::{self, Called};
 use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::twin::{self, TwinWord};
@@ -76,7 +77,8 @@ impl<T: Shared> SharedVec<T> {
     /// # Errors
     /// See [`AccessError`].
     pub fn get(&self, index: usize) -> Result<Option<&T>, AccessError> {
-        self.cells().get(index).map(Cell::get).transpose()
+        let cell = self.cells().get(index);
+        cell.map(|cell| self.get_at(index, cell)).transpose()
     }
 
     /// The element at `index`, to edit; `None` beyond the end.
@@ -84,7 +86,18 @@ impl<T: Shared> SharedVec<T> {
     /// # Errors
     /// See [`AccessError`]; the element is untouched then.
     pub fn get_mut(&mut self, index: usize) -> Result<Option<&mut T>, AccessError> {
-        self.get_cell_mut(index)?.map(Cell::get_mut).transpose()
+        let this = ptr::from_ref(self);
+        let name = || named::index(index);
+        let cell = self.get_cell_mut(index)?;
+        cell.map(|cell| cell.get_mut_called(Called::new(this, &name)))
+            .transpose()
+    }
+
+    /// The element that a cell has, which is the one at `index`.
+    #[inline]
+    fn get_at<'a>(&'a self, index: usize, cell: &'a T::Cell) -> Result<&'a T, AccessError> {
+        let name = || named::index(index);
+        cell.get_called(Called::new(self, &name))
     }
 
     /// The cell at `index`.
@@ -108,7 +121,8 @@ impl<T: Shared> SharedVec<T> {
 
     /// The elements in order, foreign ones as errors.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<&T, AccessError>> {
-        self.cells().iter().map(Cell::get)
+        let cells = self.cells().iter().enumerate();
+        cells.map(|(index, cell)| self.get_at(index, cell))
     }
 
     /// Room for `additional` more elements: so many pushes cannot fail afterwards.

@@ -8,6 +8,7 @@ use super::block;
 use super::box_word::{BoxWord, Form};
 use super::convert;
 use super::live;
+use super::named::Called;
 use super::prefetch;
 use super::shared::{Cell, Inline, Shared, Visitor};
 use crate::abi::{TagCell, TypeKind, TypeSchema};
@@ -119,11 +120,22 @@ impl<T: Element> Versioned<T> {
     /// See [`AccessError`]; the box is untouched then.
     #[inline]
     pub fn get_mut(&mut self) -> Result<&mut T, AccessError> {
-        // SAFETY: a live box, held exclusively; after the conversion its value is a T.
+        if BoxWord(self.word).tag() != T::tag().get() {
+            self.convert()?;
+        }
+        self.owned_mut()
+    }
+
+    fn convert(&mut self) -> Result<(), AccessError> {
+        // SAFETY: a live box, held exclusively.
+        unsafe { convert::convert_box(&mut self.word, T::tag().get()) }
+    }
+
+    /// The value, which is in this version's form, in a block that may be written.
+    #[inline]
+    fn owned_mut(&mut self) -> Result<&mut T, AccessError> {
+        // SAFETY: a live box that holds a T, held exclusively.
         unsafe {
-            if BoxWord(self.word).tag() != T::tag().get() {
-                convert::convert_box(&mut self.word, T::tag().get())?;
-            }
             if block::is_frozen(BoxWord(self.word).block()) {
                 convert::own_box(&mut self.word, Form::of::<T>())?;
             }
@@ -238,6 +250,22 @@ unsafe impl<T: Element> Cell<T> for Versioned<T> {
     #[inline]
     fn get_mut(&mut self) -> Result<&mut T, AccessError> {
         Versioned::get_mut(self)
+    }
+
+    #[inline]
+    fn get_called(&self, called: Called<'_>) -> Result<&T, AccessError> {
+        match self.current() {
+            Some(value) => Ok(value),
+            None => called.during(|| self.get()),
+        }
+    }
+
+    #[inline]
+    fn get_mut_called(&mut self, called: Called<'_>) -> Result<&mut T, AccessError> {
+        if BoxWord(self.word).tag() != T::tag().get() {
+            called.during(|| self.convert())?;
+        }
+        self.owned_mut()
     }
 
     #[inline]

@@ -131,8 +131,12 @@ impl Supervisor {
 
     fn report(&mut self, slot: WorkerSlot, kind: u32, text: String) {
         if kind == ReportKind::TransformFailed as u32 {
+            let report: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            let part = |name: &str| report[name].as_str().unwrap_or("?").to_owned();
+            let direction = part("direction");
+            let text = format!("{}, {direction}: {}", part("what"), part("reason"));
             tracing::error!("{slot}: a transformation failed: {text}");
-            if self.is_towards_target(&text) {
+            if self.is_towards_target(&direction) {
                 self.event(Event::TransformFailed(slot, text));
             }
         } else if kind == ReportKind::LockOrder as u32 {
@@ -147,7 +151,7 @@ impl Supervisor {
     }
 
     /// R28: only a failure on the way to the new version counts against the update.
-    fn is_towards_target(&self, report: &str) -> bool {
+    fn is_towards_target(&self, direction: &str) -> bool {
         let Some(target) = self.life.target() else {
             return false;
         };
@@ -157,11 +161,7 @@ impl Supervisor {
         } else {
             "backward"
         };
-        let report: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
-        report
-            .get("direction")
-            .and_then(|direction| direction.as_str())
-            .is_none_or(|direction| direction == way)
+        direction == way
     }
 
     pub(super) fn mourn(&mut self, slot: WorkerSlot) {

@@ -11,7 +11,6 @@ use crate::abi::MAX_WORKERS;
 use crate::ids::{Tag, WorkerSlot};
 use crate::sys::process::waited_for_processor;
 use crate::update::Event;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -106,11 +105,7 @@ impl Supervisor {
 
     fn end_transformer(&mut self, slot: WorkerSlot, what: Transforming, timeout: Duration) {
         let reason = format!("did not end within {} s", timeout.as_secs_f64());
-        let text = json!({
-            "guard": self.guards_of(slot),
-            "element": self.form_name(what.to),
-            "reason": reason,
-        });
+        let text = format!("{}: {reason}", self.name_work(slot, what));
         tracing::error!("{slot}: a transformation failed: {text}");
         self.fleet.kill(slot, &format!("a transformer {reason}"));
         let target = self.life.target();
@@ -120,21 +115,26 @@ impl Supervisor {
                 || own(target).contains(&what.to) && !own(self.life.running()).contains(&what.to)
         });
         if is_towards {
-            self.event(Event::TransformFailed(slot, text.to_string()));
+            self.event(Event::TransformFailed(slot, text));
         }
     }
 
     /// What a worker has in hand, for people: `transforms Entry under SHELF for 1.2 s`.
     pub(super) fn transforms(&self, slot: WorkerSlot, now: Instant) -> Option<String> {
         let (what, since) = self.patience.of(slot, now)?;
-        let name = self.form_name(what.to);
-        Some(format!(
-            "transforms {} under {} for {:.1} s",
-            name.unwrap_or_else(|| "another form".to_owned()),
-            self.guards_of(slot)
-                .unwrap_or_else(|| "no guard".to_owned()),
-            since.as_secs_f64()
-        ))
+        let what = self.name_work(slot, what);
+        let seconds = since.as_secs_f64();
+        Some(format!("transforms {what} for {seconds:.1} s"))
+    }
+
+    /// `Jar under LARDER`: what a transformer makes, and the guards that its worker holds.
+    fn name_work(&self, slot: WorkerSlot, what: Transforming) -> String {
+        let form = self.form_name(what.to);
+        let form = form.unwrap_or_else(|| "another form".to_owned());
+        match self.guards_of(slot) {
+            Some(guards) => format!("{form} under {guards}"),
+            None => form,
+        }
     }
 
     fn guards_of(&self, slot: WorkerSlot) -> Option<String> {

@@ -5,16 +5,16 @@
 //! all that it reaches are as they were, whether a transformer fails, panics or is killed (R3).
 #![allow(unsafe_code)] // items by address
 
-use super::object;
+use super::names::{describe, registration};
 use super::slot::{GuardSlot, Root};
-use super::{Class, GuardMutex, Name};
+use super::{Class, GuardMutex};
 use crate::abi::{
     ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind,
     WorkerContext, WorkerRecord,
 };
 use crate::error::{AccessError, LockError};
 use crate::heap;
-use crate::ids::Tag;
+use crate::ids::{GuardIndex, Tag};
 use crate::sys::time::Nanos;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
@@ -44,7 +44,7 @@ fn flip(
     let record = WorkerContext::current().record();
     let class = Class::of_tag(u64::from(expected.0));
     let root = slot.root();
-    let flipped = leaving_it_sound(slot, || {
+    let flipped = leaving_it_sound(slot.index(), || {
         slot.lock.transforming(class);
         let started = Nanos::now();
         // SAFETY: the root is a live box in roots, and this worker holds its lock. What can be made
@@ -74,9 +74,9 @@ fn flip(
 
 /// With the lock held: work after which the items are sound wherever the worker dies in it, so that the
 /// guard is not poisoned then.
-pub(super) fn leaving_it_sound<T>(slot: &GuardSlot, work: impl FnOnce() -> T) -> T {
+pub(crate) fn leaving_it_sound<T>(guard: GuardIndex, work: impl FnOnce() -> T) -> T {
     let flipping = &WorkerContext::current().record().flipping;
-    flipping.store(slot.index().0 + 1, Ordering::Release);
+    flipping.store(guard.0 + 1, Ordering::Release);
     let done = work();
     flipping.store(0, Ordering::Release);
     done
@@ -158,46 +158,6 @@ fn fill(
         }
     }
     Ok(())
-}
-
-/// The registration that `cell` belongs to, and its place in the family.
-fn registration(cell: &GuardCell) -> Option<(&'static GuardRegistration, usize)> {
-    inventory::iter::<GuardRegistration>
-        .into_iter()
-        .find_map(|guard| {
-            let place = guard
-                .cells
-                .iter()
-                .position(|other| std::ptr::eq(other, cell))?;
-            Some((guard, place))
-        })
-}
-
-/// The guard's name, `NAME` or `NAME[3]`; of an object made at run time, its type and slot.
-pub(super) fn describe(cell: &GuardCell) -> String {
-    match registration(cell) {
-        Some((guard, place)) if guard.family.is_some() => format!("{}[{place}]", guard.name),
-        Some((guard, _)) => guard.name.to_owned(),
-        None => object::describe_at(cell),
-    }
-}
-
-/// Names of this library's guards that the worker holds. Looks at every guard: for what has failed.
-pub(crate) fn held_guards() -> Vec<String> {
-    let owner = WorkerContext::current().owner();
-    let is_held = |cell: &&'static GuardCell| {
-        let is_bound = cell.slot.load(Ordering::Relaxed) != 0;
-        is_bound && owner != 0 && {
-            let lock = &erased(cell).slot().lock;
-            lock.owner() == Some(Name::of_owner(owner))
-        }
-    };
-    inventory::iter::<GuardRegistration>
-        .into_iter()
-        .flat_map(|guard| guard.cells)
-        .filter(is_held)
-        .map(describe)
-        .collect()
 }
 
 /// This library's guards, by name.

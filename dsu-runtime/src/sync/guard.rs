@@ -6,6 +6,7 @@
 #![allow(unsafe_code)] // hands out references to shared items; the lock makes them exclusive
 
 use super::flip;
+use super::names;
 use super::party::{Class, Name, Seat};
 use super::patience::{self, Patience};
 use super::slot::{GuardSlot, Root};
@@ -138,7 +139,7 @@ impl<I: 'static> GuardMutex<I> {
     #[cold]
     fn held_already(&self) -> LockError {
         LockError::Deadlock(Deadlock {
-            guard: flip::describe(&self.cell),
+            guard: names::describe(&self.cell),
             cause: DeadlockCause::Held,
         })
     }
@@ -294,7 +295,7 @@ impl<'g, I> Guard<'g, I> {
 impl GuardMutex<()> {
     /// Its name, with its place in a family.
     pub(crate) fn name(&self) -> String {
-        flip::describe(&self.cell)
+        names::describe(&self.cell)
     }
 
     /// Acquires the lock for a walk that takes the items as they are, in the form that this cell expects
@@ -315,12 +316,12 @@ impl GuardMutex<()> {
         }
         let root = slot.root();
         let error = match root.items() {
-            _ if slot.is_poisoned() => LockError::Poisoned(flip::describe(&self.cell)),
+            _ if slot.is_poisoned() => LockError::Poisoned(names::describe(&self.cell)),
             Some(items) if root.tag() == self.expected() => {
                 cx.context().took(slot.address());
                 return Ok(Guard::over(slot, items.cast()));
             }
-            _ => LockError::TimedOut(flip::describe(&self.cell)),
+            _ => LockError::TimedOut(names::describe(&self.cell)),
         };
         self.give_back(slot, cx);
         Err(error)
@@ -345,7 +346,7 @@ impl GuardMutex<()> {
         }
         if slot.is_poisoned() {
             self.give_back(slot, cx);
-            return Err(LockError::Poisoned(flip::describe(&self.cell)));
+            return Err(LockError::Poisoned(names::describe(&self.cell)));
         }
         cx.context().took(slot.address());
         Ok(Guard::over(slot, NonNull::dangling()))
@@ -374,7 +375,9 @@ impl<I> Guard<'_, I> {
     pub(crate) fn prepare(&mut self, to: Tag, until: Nanos) -> Result<Progress, AccessError> {
         let word = self.slot.root().word();
         // SAFETY: the root is a live box whose lock this worker holds.
-        flip::leaving_it_sound(self.slot, || unsafe { heap::prepare_box(word, to, until) })
+        flip::leaving_it_sound(self.slot.index(), || unsafe {
+            heap::prepare_box(word, to, until)
+        })
     }
 
     /// Works until then on dropping what was made ahead of conversions of the tuple. A worker that dies in
@@ -385,7 +388,9 @@ impl<I> Guard<'_, I> {
     pub(crate) fn discard_twins(&mut self, until: Nanos) -> Result<Progress, AccessError> {
         let word = self.slot.root().word();
         // SAFETY: as for `prepare`.
-        flip::leaving_it_sound(self.slot, || unsafe { heap::discard_twins(word, until) })
+        flip::leaving_it_sound(self.slot.index(), || unsafe {
+            heap::discard_twins(word, until)
+        })
     }
 
     /// Drops what the tuple's box keeps for versions that cannot come back (R10).

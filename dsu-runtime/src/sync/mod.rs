@@ -38,7 +38,8 @@ pub use recovery::recover;
 pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
 
-pub(crate) use flip::{erased, held_guards, leaving_all_sound, sorted_guards};
+pub(crate) use flip::{erased, leaving_all_sound, leaving_it_sound, sorted_guards};
 pub(crate) use guard::settle_handles;
+pub(crate) use names::whereabouts;
 pub(crate) use object::{Pinned, describe, lock_as_it_is};
 pub(crate) use order::record_into;

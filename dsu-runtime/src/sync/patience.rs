@@ -14,7 +14,7 @@
 use super::circle::{Link, Sight, circle, gives_way};
 use super::party::{Class, Name, TimedOut};
 use super::slot::GuardSlot;
-use super::{flip, names, order};
+use super::{names, order};
 use crate::abi::{GuardCell, MAX_GUARDS, MAX_WORKERS, ReportKind, WorkerRecord};
 use crate::error::{Deadlock, DeadlockCause, LockError};
 use crate::ids::{GuardIndex, VersionId, WorkerSlot};
@@ -83,7 +83,7 @@ pub(super) fn follow_order(
     }
     order::follow(cx.context(), slot).map_err(|who| {
         let deadlock = Deadlock {
-            guard: flip::describe(cell),
+            guard: names::describe(cell),
             cause: DeadlockCause::Order(who),
         };
         report(cx, &deadlock);
@@ -137,7 +137,7 @@ fn wait(
     let alone = cx.context().held().is_empty();
     let Some(stretch) = patience.stretch().filter(|_| !alone) else {
         return attempt(patience.deadline())
-            .map_err(|TimedOut| LockError::TimedOut(flip::describe(cell)));
+            .map_err(|TimedOut| LockError::TimedOut(names::describe(cell)));
     };
     let mut watch = Watch::default();
     while attempt(Some(Nanos::now().after(stretch))).is_err() {
@@ -209,7 +209,7 @@ fn give_way(links: &[Link], cell: &'static GuardCell, cx: &Worker) -> Deadlock {
         })
         .collect();
     let deadlock = Deadlock {
-        guard: flip::describe(cell),
+        guard: names::describe(cell),
         cause: DeadlockCause::Circle(format!("{}, which this worker holds", others.join(", "))),
     };
     let own = Shared.version(cx.name());

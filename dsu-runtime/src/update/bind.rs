@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 /// # Errors
 /// A sentence about what the binding lacks; nothing of the application runs then.
 pub fn bind(binding: &Binding) -> Result<(), String> {
-    heap::ask_for_guards(sync::held_guards);
+    heap::ask_for_guards(sync::whereabouts);
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;
     bind_lenses(&tags, binding.version)?;

@@ -10,7 +10,7 @@ use crate::error::{AccessError, LockError};
 use crate::heap::delta::Progress;
 use crate::heap::{self, NodeHandle, NodePtr, Visitor, rc};
 use crate::ids::{GuardIndex, SweepId, Tag};
-use crate::sync::Guard;
+use crate::sync::{self, Guard};
 use crate::sys::time::Nanos;
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
@@ -260,7 +260,8 @@ impl Sweeper<'_> {
             if std::mem::replace(&mut resumed, nodes::BETWEEN_NODES) != node.place() {
                 self.trail.begin_anew();
                 if self.parked == Parked::Kept {
-                    self.count(node.bring());
+                    let brought = self.soundly(|| node.bring());
+                    self.count(brought);
                 }
             }
             node.show(self);
@@ -274,6 +275,15 @@ impl Sweeper<'_> {
             }
         }
         None
+    }
+
+    /// A conversion in whose middle the worker may die without harm: no section of the application is begun.
+    /// Where elements are taken out, a row of them can have a gap until its walk ends.
+    fn soundly<T>(&self, convert: impl FnOnce() -> T) -> T {
+        match self.parked {
+            Parked::Kept => sync::leaving_it_sound(self.guard, convert),
+            Parked::Discarded => convert(),
+        }
     }
 
     /// What came of bringing a node's value into this version's form.
@@ -301,7 +311,7 @@ impl Visitor for Sweeper<'_> {
     fn block(&mut self, _: NonNull<u8>, _: Layout) {}
 
     fn versioned(&mut self, word: &mut u64, expected: Tag) {
-        match heap::sweep_box(word, expected) {
+        match self.soundly(|| heap::sweep_box(word, expected)) {
             Ok(was_converted) => self.slice.converted += u64::from(was_converted),
             Err(AccessError::Foreign) => {
                 self.slice.parked += 1;

@@ -25,6 +25,7 @@ mod table;
 mod walk;
 
 use super::keys;
+use super::named::{self, Called};
 use super::prefetch;
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::twin::{self, TwinWord};
@@ -37,6 +38,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;
 use std::mem::{self, ManuallyDrop};
+use std::ptr;
 use table::Table;
 
 /// A map from keys to elements, each in a cell of its own. Empty without a block.
@@ -128,7 +130,11 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.get_cell(key).map(Cell::get).transpose()
+        let Some(Slot { key, cell }) = self.slot(key) else {
+            return Ok(None);
+        };
+        let name = || named::key(key);
+        cell.get_called(Called::new(self, &name)).map(Some)
     }
 
     /// The element of a key, to edit.
@@ -140,7 +146,12 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.get_cell_mut(key)?.map(Cell::get_mut).transpose()
+        let this = ptr::from_ref(self);
+        let Some(Slot { key, cell }) = self.slot_mut(key)? else {
+            return Ok(None);
+        };
+        let name = || named::key(key);
+        cell.get_mut_called(Called::new(this, &name)).map(Some)
     }
 
     /// The hash under which this map knows a key; another map's is another.
@@ -193,12 +204,21 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        self.slot(key).map(|slot| &slot.cell)
+    }
+
+    #[inline]
+    fn slot<Q>(&self, key: &Q) -> Option<&Slot<K, V::Cell>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         if self.is_empty() {
             return None;
         }
         let slot = self.table.find(self.table.hash(key), key)?;
         // SAFETY: a used slot, borrowed as `self` is.
-        Some(unsafe { &slot.as_ref().cell })
+        Some(unsafe { slot.as_ref() })
     }
 
     /// The cell of a key, to change.
@@ -210,13 +230,23 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        Ok(self.slot_mut(key)?.map(|slot| &mut slot.cell))
+    }
+
+    /// The slot of a key, whose element is about to change.
+    #[inline]
+    fn slot_mut<Q>(&mut self, key: &Q) -> Result<Option<&mut Slot<K, V::Cell>>, HeapFull>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let Some(mut slot) = self.table.find_mut(self.table.hash(key), key)? else {
             return Ok(None);
         };
         // SAFETY: a used slot in a block that may be written, borrowed as `self` is.
         let slot = unsafe { slot.as_mut() };
         self.twin.mark_key(&slot.key);
-        Ok(Some(&mut slot.cell))
+        Ok(Some(slot))
     }
 
     /// Puts in an element without complement (R6); returns the cell that it takes the place of.
@@ -298,7 +328,9 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
             }
         };
         // SAFETY: a used slot in a block that may be written, borrowed as `self` is.
-        unsafe { slot.as_mut() }.cell.get_mut()
+        let Slot { key, cell } = unsafe { slot.as_mut() };
+        let name = || named::key(key);
+        cell.get_mut_called(Called::new(self, &name))
     }
 
     /// Takes the element of a key.
@@ -486,6 +518,7 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
             return;
         }
         self.twin.show(visitor);
+        let this = ptr::from_ref(self);
         let mut changes = self.twin.changes(visitor);
         // Keys can own boxes only where their schema says so, and then are never left out.
         let shows_keys = !changes.wants_boxes_only() || K::schema().holds_boxes();
@@ -493,7 +526,7 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
             &mut changes,
             shows_keys,
             |key, to| key.visit(to),
-            |cell, to| cell.visit(to),
+            |key, cell, to| Called::new(this, &|| named::key(key)).during(|| cell.visit(to)),
         );
     }
 }

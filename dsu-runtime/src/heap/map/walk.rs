@@ -105,7 +105,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
         visitor: &mut dyn Visitor,
         shows_keys: bool,
         mut visit_key: impl FnMut(&mut K, &mut dyn Visitor),
-        mut visit_cell: impl FnMut(&mut C, &mut dyn Visitor),
+        mut visit_cell: impl FnMut(&K, &mut C, &mut dyn Visitor),
     ) {
         if !self.visit_directory(visitor) {
             return;
@@ -130,10 +130,10 @@ impl<K: Hash + Eq, C> Table<K, C> {
                 if shows_keys {
                     visit_parts(visitor, 2, |part, visitor| match part {
                         0 => visit_key(key, visitor),
-                        _ => visit_cell(cell, visitor),
+                        _ => visit_cell(key, cell, visitor),
                     });
                 } else {
-                    visit_cell(cell, visitor);
+                    visit_cell(key, cell, visitor);
                 }
                 let takes_out = visitor.takes_out(outside);
                 seen += 1;

@@ -24,6 +24,7 @@ mod walk;
 
 use super::keys;
 use super::map::NoRoom;
+use super::named::{self, Called};
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::twin::{self, TwinWord};
 use super::versioned::{Element, Versioned};
@@ -34,6 +35,7 @@ use path::Path;
 use std::borrow::Borrow;
 use std::mem::{self, ManuallyDrop};
 use std::ops::RangeBounds;
+use std::ptr;
 use tree::{Sought, Tree};
 
 /// A map from keys to elements in the order of the keys, each element in a cell of its own. Empty
@@ -90,7 +92,11 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.get_cell(key).map(Cell::get).transpose()
+        let Some((key, cell)) = self.entry(key) else {
+            return Ok(None);
+        };
+        let name = || named::key(key);
+        cell.get_called(Called::new(self, &name)).map(Some)
     }
 
     /// The element of a key, to edit.
@@ -102,7 +108,11 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.get_cell_mut(key)?.map(Cell::get_mut).transpose()
+        let mut path = Path::new();
+        match self.tree.seek(key, &mut path) {
+            Some(Sought::Found) => self.value_at(&mut path).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The element of a key, if it is in this version's form as it lies: never converts.
@@ -120,9 +130,17 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
+        self.entry(key).map(|(_, cell)| cell)
+    }
+
+    fn entry<Q>(&self, key: &Q) -> Option<(&K, &V::Cell)>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
         let (node, index) = self.tree.find(key)?;
         // SAFETY: an entry, borrowed as `self` is.
-        Some(unsafe { node.cell(index).as_ref() })
+        Some(unsafe { (node.key(index).as_ref(), node.cell(index).as_ref()) })
     }
 
     /// The cell of a key, to change.
@@ -150,6 +168,16 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
             self.twin.mark_ordered(key.as_ref());
             Ok(cell.as_mut())
         }
+    }
+
+    /// The element of an entry that was found, to edit.
+    fn value_at(&mut self, path: &mut Path<K, V::Cell>) -> Result<&mut V, AccessError> {
+        let this = ptr::from_ref(self);
+        let cell = self.cell_at(path)?;
+        let (key, _) = path.entry();
+        // SAFETY: an entry, borrowed as its cell is.
+        let name = || named::key(unsafe { key.as_ref() });
+        cell.get_mut_called(Called::new(this, &name))
     }
 
     /// Puts in an element without complement (R6); returns the cell that it takes the place of.
@@ -222,7 +250,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     {
         let mut path = Path::new();
         let mut cell = match self.tree.seek(key, &mut path) {
-            Some(Sought::Found) => return self.cell_at(&mut path)?.get_mut(),
+            Some(Sought::Found) => return self.value_at(&mut path),
             sought => {
                 let (key, value) = make()?;
                 let cell = V::Cell::new(value)?;
@@ -307,7 +335,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     /// Takes an entry out, its value in this version's form.
     fn take_value(&mut self, path: &mut Path<K, V::Cell>) -> Result<(K, V), AccessError> {
         // Converted in place first: a value that cannot be had is not lost.
-        self.cell_at(path)?.get_mut()?;
+        self.value_at(path)?;
         let (key, cell) = self.tree.take(path)?;
         Ok((key, cell.into_value()?))
     }
@@ -537,6 +565,7 @@ unsafe impl<K: Shared + Ord, V: Shared> Shared for SharedOrderedMap<K, V> {
             return;
         }
         self.twin.show(visitor);
+        let this = ptr::from_ref(self);
         let mut changes = self.twin.changes(visitor);
         // Keys can own boxes only where their schema says so, and then are never left out.
         let shows_keys = !changes.wants_boxes_only() || K::schema().holds_boxes();
@@ -544,7 +573,7 @@ unsafe impl<K: Shared + Ord, V: Shared> Shared for SharedOrderedMap<K, V> {
             &mut changes,
             shows_keys,
             |key, to| key.visit(to),
-            |cell, to| cell.visit(to),
+            |key, cell, to| Called::new(this, &|| named::key(key)).during(|| cell.visit(to)),
         );
     }
 }

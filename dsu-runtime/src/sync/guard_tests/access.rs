@@ -4,7 +4,7 @@ use super::world::*;
 use crate::abi::WorkerContext;
 use crate::error::{Deadlock, DeadlockCause, LockError, WorkerError};
 use crate::heap::testing::{Actor, fork_worker, kill, reap, test_name};
-use crate::sync::{GuardSlot, held_guards};
+use crate::sync::{GuardSlot, whereabouts};
 use crate::worker::Worker;
 use std::time::Duration;
 
@@ -143,18 +143,26 @@ fn the_guards_that_a_worker_holds_are_known_by_name() {
     let name = test_name!("the_guards_that_a_worker_holds_are_known_by_name");
     with_world(name, || {
         let (mut holder, mut other) = (Actor::start(0), Actor::start(1));
-        let none = Vec::<String>::new();
-        holder.act(|| {
+        let nowhere = || whereabouts(None);
+        holder.act(move || {
             let cx = Worker::of_runtime();
-            assert_eq!(held_guards(), none);
+            assert_eq!(nowhere(), "");
             drop(WORLD_FAMILY[0].lock(&cx).expect("free"));
             // Kept beyond this turn.
-            std::mem::forget(WORLD_FAMILY[1].lock(&cx).expect("free"));
+            let family = WORLD_FAMILY[1].lock(&cx).expect("free");
+            let item = std::ptr::from_ref(&*family).addr();
+            std::mem::forget(family);
             std::mem::forget(WORLD_HARD.lock(&cx).expect("free"));
+            let place = whereabouts(Some(item));
+            assert!(place.starts_with("in WORLD_FAMILY[1]."), "{place}");
+            assert_eq!(whereabouts(Some(7)), nowhere());
         });
-        assert_eq!(other.act(held_guards), none);
-        let mut held = holder.act(held_guards);
-        held.sort();
-        assert_eq!(held, ["WORLD_FAMILY[1]", "WORLD_HARD"]);
+        assert_eq!(other.act(nowhere), "");
+        let held = holder.act(nowhere);
+        let both = ["WORLD_FAMILY[1]", "WORLD_HARD"];
+        assert!(
+            held.starts_with("under ") && both.iter().all(|name| held.contains(name)),
+            "{held}"
+        );
     });
 }

@@ -20,6 +20,7 @@ mod object_model;
 mod objects;
 mod order;
 mod parked;
+mod parked_deaths;
 mod parts;
 mod rooms;
 mod split;

@@ -4,13 +4,11 @@
 use super::world::*;
 use crate::abi::{GuardCell, Parked};
 use crate::error::AccessError;
-use crate::heap::stepping::at_every_store;
 use crate::heap::testing::test_name;
 use crate::heap::{
     Element, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedVec, Versioned, live,
 };
-use crate::ids::{SweepId, WorkerSlot};
-use crate::sync::{GuardSlot, recover_worker};
+use crate::ids::SweepId;
 use crate::update::{SweepSlice, check_guards, sweep_guards};
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
@@ -104,17 +102,17 @@ fn bytes(content: &[u8]) -> SharedBytes {
     SharedBytes::from_slice(content).expect("room")
 }
 
-fn old(content: &str) -> OldValue {
+pub(super) fn old(content: &str) -> OldValue {
     let text = bytes(content.as_bytes());
     OldValue { text }
 }
 
-fn text(content: &str) -> NewValue {
+pub(super) fn text(content: &str) -> NewValue {
     NewValue::Text(bytes(content.as_bytes()))
 }
 
 /// So many pieces, some in blocks of their own.
-fn many(seed: u64, pieces: u64) -> NewValue {
+pub(super) fn many(seed: u64, pieces: u64) -> NewValue {
     let mut map = SharedMap::new();
     for (key, content) in model_of_many(seed, pieces) {
         let bytes = bytes(&content);
@@ -148,7 +146,7 @@ fn old_cells() -> Vec<&'static GuardCell> {
 }
 
 /// One whole pass towards version 1.
-fn sweep_to_old(sweep: u32, parked: Parked) -> SweepSlice {
+pub(super) fn sweep_to_old(sweep: u32, parked: Parked) -> SweepSlice {
     let mut pass = SweepSlice::default();
     while !pass.is_done {
         pass.add(sweep_guards(
@@ -166,7 +164,7 @@ fn is_sound() {
     assert_eq!(check_guards(cells.collect()).findings, [""; 0]);
 }
 
-fn parked() -> i64 {
+pub(super) fn parked() -> i64 {
     live::count(NewValue::tag().get())
 }
 
@@ -440,99 +438,6 @@ fn what_lies_beside_a_discarded_value_is_kept_or_goes_with_its_element() {
             let guard = LONE_OLD.lock(cx).expect("sound");
             assert_eq!(guard.beside.len(), 5_000);
         });
-    });
-}
-
-/// Numbers that version 1 reads in its queue.
-fn queued(cx: &Worker) -> Vec<u64> {
-    let guard = PARKED_OLD.lock(cx).expect("sound");
-    let number = |value: &OldValue| {
-        let text = String::from_utf8_lossy(value.text.as_slice()).into_owned();
-        text.parse().expect("a number")
-    };
-    let values = guard.queue.iter().map(|v| number(v.expect("a form")));
-    values.collect()
-}
-
-// I5, R13: what a death in the middle of taking out leaves is locked away, and what it leaves
-// otherwise is whole.
-#[test]
-fn worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed() {
-    let name =
-        test_name!("worker_may_die_at_every_store_while_elements_are_discarded_put_in_and_removed");
-    const DEAD: WorkerSlot = WorkerSlot(1);
-    const MAKER: WorkerSlot = WorkerSlot(0);
-    with_world(name, || {
-        play(MAKER.0, |cx| {
-            let mut guard = PARKED_NEW.lock(cx).expect("sound");
-            for n in 0..12_u64 {
-                let value = || match n % 3 {
-                    0 => many(n + 1, 1),
-                    _ => text(&n.to_string()),
-                };
-                guard.map.insert(n, value()).expect("room");
-                guard.queue.push_back(value()).expect("room");
-                guard.ordered.insert([n; 16], value()).expect("room");
-            }
-        });
-        let before = vec![1, 2, 4, 5, 7, 8, 10, 11];
-        let put_in = vec![1, 2, 100, 4, 5, 7, 101, 8, 10, 11];
-        let removed = vec![1, 2, 100, 7, 101, 8, 10, 11];
-        let points = at_every_store(
-            DEAD.0,
-            || {
-                let cx = &Worker::of_runtime();
-                let pass = sweep_to_old(1, Parked::Discarded);
-                assert_eq!((pass.discarded, pass.failed), (12, 0));
-                assert_eq!(queued(cx), before);
-                let mut guard = PARKED_OLD.lock(cx).expect("sound");
-                for (at, number) in [(2, "100"), (6, "101")] {
-                    let cell = Versioned::new(old(number)).expect("room");
-                    let put = guard.queue.insert_cell(at, cell);
-                    put.unwrap_or_else(|_| panic!("no room"));
-                }
-                // So many that nodes divide, and become one again.
-                for n in 0..20 {
-                    guard.ordered.insert([n * 3; 16], old("put")).expect("room");
-                }
-                while guard.ordered.len() > 8 {
-                    guard.ordered.remove_nth(3).expect("room");
-                }
-                drop(guard);
-                let mut guard = PARKED_OLD.lock(cx).expect("sound");
-                guard.queue.remove_cells(3..5).expect("room");
-                drop(guard);
-                assert_eq!(queued(cx), removed);
-            },
-            || {
-                for dead in [DEAD, MAKER] {
-                    recover_worker(dead, GUARDS);
-                    crate::heap::recover(dead);
-                }
-                play(5, |cx| {
-                    if GuardSlot::at(PARKED).is_poisoned() {
-                        assert!(PARKED_OLD.lock(cx).is_err());
-                        return;
-                    }
-                    sweep_to_old(2, Parked::Discarded);
-                    let found = queued(cx);
-                    assert!([&before, &put_in, &removed].contains(&&found), "{found:?}");
-                    let guard = PARKED_OLD.lock(cx).expect("sound");
-                    assert_eq!(guard.map.len(), 8);
-                    let numbers: Vec<u64> = guard.ordered.keys().map(|key| key[0]).collect();
-                    assert!(numbers.is_sorted() && numbers.len() == 8, "{numbers:?}");
-                    drop(guard);
-                    let cells = PARKED_OLD.cells().iter().collect();
-                    let findings = check_guards(cells).findings;
-                    let is_lost = |finding: &String| finding.contains("nobody reaches");
-                    assert!(findings.iter().all(is_lost), "{findings:?}");
-                    assert_eq!(parked(), 0, "{findings:?} {found:?}");
-                    let old = live::count(OldValue::tag().get());
-                    assert_eq!(old, found.len() as i64 + 8 + 8, "{findings:?} {found:?}");
-                });
-            },
-        );
-        assert!(points > 100, "{points}");
     });
 }
 
