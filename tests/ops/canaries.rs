@@ -75,8 +75,17 @@ fn a_worker_that_stands_still_is_named_before_and_while_workers_cross() {
     let answer = fleet.update(&v2, &["--mode", "barrier", "--timeout", "1"]);
     assert_eq!(answer.word, "refused");
     assert!(answer.text.contains("worker 1"), "{}", answer.text);
+    // No update is under way, and it has not heard yet that this one is off.
+    let blocking = until(|| {
+        let text = fleet.ask(&["blocking"]).text;
+        text.contains("stopped by a signal").then_some(text)
+    });
+    assert!(blocking.contains("worker 1 runs on"), "{blocking}");
+    assert!(!blocking.contains("worker 0"), "{blocking}");
     signal(Signal::SIGCONT);
-    assert!(is_as_before(&fleet));
+    until(|| is_as_before(&fleet).then_some(()));
+    let blocking = fleet.ask(&["blocking"]).text;
+    assert!(blocking.contains("all workers answer"), "{blocking}");
 
     fleet.updated(&v2, &["--probation", "1", "--timeout", "2"]);
     signal(Signal::SIGSTOP);

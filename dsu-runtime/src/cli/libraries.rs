@@ -90,6 +90,7 @@ pub(super) fn check(printer: &Printer, arguments: &CheckArguments) -> ExitCode {
         } else {
             text.push_str(&policies(&new.manifest));
         }
+        text.push_str(&panicking_keys(&new.manifest));
         text.push_str(&format!("\nwritable statics: {}", new.statics));
     }
     let data = json!({
@@ -116,6 +117,18 @@ fn about(manifest: &Manifest) -> String {
         manifest.types.len(),
         manifest.build_id
     )
+}
+
+/// Key types whose code is not made for whatever their fields can hold (R15).
+fn panicking_keys(manifest: &Manifest) -> String {
+    let keys = manifest.keys.iter();
+    let panicked = keys.filter_map(|key| Some((&key.schema.name, key.panicked.as_ref()?)));
+    let lines = panicked.map(|(name, why)| {
+        format!(
+            "\nkeys of type {name} panic with a sample ({why}): how versions find them is compared no further"
+        )
+    });
+    lines.collect()
 }
 
 /// What the lenses declare of values that the version before has no form for (R12), where it is not

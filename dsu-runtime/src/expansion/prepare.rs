@@ -7,12 +7,17 @@ use crate::error::{AccessError, panic_text};
 use crate::heap::delta::{Items, Prepare, PrepareItems, Progress};
 use crate::heap::{InHand, Shared};
 use crate::sys::time::Nanos;
+use crate::version::build_id_at;
+use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The schema of a twin's type under the name that its lens gives it.
+/// The schema of a twin's type under the name that its lens gives it. It names this build: another one's
+/// lens of that name may have another function, so that the two have no tag in common.
 pub fn twin_schema<T: Shared>(name: &str) -> TypeSchema {
+    let build = build_id_at(twin_schema::<T> as *const c_void).unwrap_or_default();
+    let build = TypeSchema::leaf::<()>(&format!("of build {build}"));
     TypeSchema {
-        kind: TypeKind::Container(vec![T::schema()]),
+        kind: TypeKind::Container(vec![T::schema(), build]),
         ..TypeSchema::leaf::<T>(name)
     }
 }
@@ -83,4 +88,21 @@ calls! {
     discard_left, discard_left_items: discard_left on Left;
     /// Drops what was made ahead for a right value.
     discard_right, discard_right_items: discard_right on Right;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test] // R1, D4
+    fn twins_of_two_builds_have_no_schema_in_common() {
+        let schema = twin_schema::<u64>("twin of some lens");
+        let own = build_id_at(twins_of_two_builds_have_no_schema_in_common as *const c_void);
+        let TypeKind::Container(parts) = &schema.kind else {
+            panic!("{schema:?}");
+        };
+        let named = format!("of build {}", own.expect("this test has a build id"));
+        assert!(parts.iter().any(|part| part.name == named), "{schema:?}");
+        assert_eq!(schema, twin_schema::<u64>("twin of some lens"));
+    }
 }

@@ -9,9 +9,11 @@
 use super::map::Sip13;
 use super::shared::Shared;
 use crate::abi::TypeSchema;
+use crate::error::panic_text;
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Values that are drawn independently of each other.
@@ -83,18 +85,22 @@ impl Draws {
     }
 }
 
-/// The samples of a type; none if it has none.
-fn samples<K: Shared>() -> Vec<K> {
+/// Values that no constructor has made, so that no destructor is to see them. They own no blocks.
+type Samples<K> = Vec<ManuallyDrop<K>>;
+
+/// The samples that `make` makes of draws; none if it makes none.
+fn samples<K>(make: impl Fn(&mut Draws) -> Option<K>) -> Samples<K> {
+    let make = |draws: &mut Draws| make(draws).map(ManuallyDrop::new);
     let mut all = Vec::new();
     for family in 0..FAMILIES {
         let mut draws = Draws::of(family, None);
-        let Some(first) = K::sample(&mut draws) else {
+        let Some(first) = make(&mut draws) else {
             return Vec::new();
         };
         all.push(first);
         let others = SIBLINGS.min(draws.made);
         let altered = (0..others).map(|other| (other * draws.made / others + family) % draws.made);
-        all.extend(altered.filter_map(|at| K::sample(&mut Draws::of(family, Some(at)))));
+        all.extend(altered.filter_map(|at| make(&mut Draws::of(family, Some(at)))));
     }
     all
 }
@@ -103,23 +109,32 @@ fn samples<K: Shared>() -> Vec<K> {
 /// come behind it is not asked: one message for each kind of question is enough.
 const PANICKED: u8 = 0xee;
 
-/// The answers to questions, each asked of the application's code.
+/// Runs code of the application; what it said if it panicked.
+fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| panic_text(&*payload).to_owned())
+}
+
+/// The answers to questions, each asked of the application's code, and what it said if it panicked.
+struct Answers(Vec<u8>, Option<String>);
+
 fn answers<T, const N: usize>(
     questions: impl Iterator<Item = T>,
     ask: impl Fn(T) -> [u8; N],
-) -> Vec<u8> {
+) -> Answers {
     let mut all = Vec::new();
     for question in questions {
-        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| ask(question))) else {
-            all.push(PANICKED);
-            break;
-        };
-        all.extend(answer);
+        match guarded(|| ask(question)) {
+            Ok(answer) => all.extend(answer),
+            Err(why) => {
+                all.push(PANICKED);
+                return Answers(all, Some(why));
+            }
+        }
     }
-    all
+    Answers(all, None)
 }
 
-fn hashes<K: Hash>(samples: &[K]) -> Vec<u8> {
+fn hashes<K: Hash>(samples: &Samples<K>) -> Answers {
     answers(samples.iter(), |key| {
         let mut hasher = Sip13::new([1, 2]);
         key.hash(&mut hasher);
@@ -128,7 +143,7 @@ fn hashes<K: Hash>(samples: &[K]) -> Vec<u8> {
 }
 
 /// What a question about each two samples is answered, both ways round.
-fn pairs<K>(samples: &[K], ask: impl Fn(&K, &K) -> u8) -> Vec<u8> {
+fn pairs<K>(samples: &Samples<K>, ask: impl Fn(&K, &K) -> u8) -> Answers {
     let with_each = |a| samples.iter().map(move |b| (a, b));
     answers(samples.iter().flat_map(with_each), |(a, b)| [ask(a, b)])
 }
@@ -146,6 +161,17 @@ pub struct KeyResults {
     pub equality: Option<Vec<u8>>,
     /// How they are ordered.
     pub order: Option<Vec<u8>>,
+    /// What the type's code said when it panicked, if it did: nothing was asked after that, or no sample
+    /// was made.
+    pub panicked: Option<String>,
+}
+
+impl KeyResults {
+    fn take(&mut self, answers: Answers) -> Option<Vec<u8>> {
+        let Answers(all, panicked) = answers;
+        self.panicked = self.panicked.take().or(panicked);
+        Some(all)
+    }
 }
 
 thread_local! {
@@ -166,8 +192,8 @@ pub(super) fn is_hashed<K: Shared + Hash + Eq>() {
     hear::<K>(
         |results| results.hash.is_some(),
         |results, samples| {
-            results.hash = Some(hashes(samples));
-            results.equality = Some(pairs(samples, |a, b| u8::from(a == b)));
+            results.hash = results.take(hashes(samples));
+            results.equality = results.take(pairs(samples, |a, b| u8::from(a == b)));
         },
     );
 }
@@ -177,14 +203,14 @@ pub(super) fn is_ordered<K: Shared + Ord>() {
     hear::<K>(
         |results| results.order.is_some(),
         |results, samples| {
-            results.order = Some(pairs(samples, |a, b| a.cmp(b) as i8 as u8));
+            results.order = results.take(pairs(samples, |a, b| a.cmp(b) as i8 as u8));
         },
     );
 }
 
 fn hear<K: Shared>(
     is_known: impl Fn(&KeyResults) -> bool,
-    ask: impl FnOnce(&mut KeyResults, &[K]),
+    ask: impl FnOnce(&mut KeyResults, &Samples<K>),
 ) {
     let of = TypeId::of::<K>();
     let is_wanted = HEARD.with_borrow(|heard| {
@@ -195,7 +221,10 @@ fn hear<K: Shared>(
         return;
     }
     // Nothing is borrowed: a key's schema may have containers in it.
-    let samples = samples::<K>();
+    let (samples, panicked) = match guarded(|| samples(K::sample)) {
+        Ok(samples) => (samples, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
     let new = KeyResults {
         of,
         schema: K::schema(),
@@ -203,6 +232,7 @@ fn hear<K: Shared>(
         hash: None,
         equality: None,
         order: None,
+        panicked,
     };
     HEARD.with_borrow_mut(|heard| {
         let Some(heard) = heard else { return };
@@ -220,6 +250,7 @@ mod tests {
     use super::super::{SharedBytes, SharedMap, SharedOrderedMap, SharedString, SharedVec};
     use super::*;
     use dsu_macros::Shared;
+    use std::cell::Cell;
     use std::cmp::Ordering;
 
     /// The results of all keys of containers in the schema of `T`.
@@ -339,6 +370,42 @@ mod tests {
         let broken = both::<Broken>();
         assert_eq!(plain.hash, broken.hash);
         assert_ne!(plain.order, broken.order);
+        assert_eq!(plain.panicked, None);
+        assert_eq!(broken.panicked.as_deref(), Some("no zero"));
+    }
+
+    /// Of which each value is to be even.
+    #[derive(Shared, PartialEq, Eq, Hash)]
+    #[shared(inline)]
+    struct Even(u64);
+
+    thread_local! {
+        static DROPPED: Cell<u32> = const { Cell::new(0) };
+    }
+
+    impl Drop for Even {
+        fn drop(&mut self) {
+            DROPPED.set(DROPPED.get() + 1);
+            assert_eq!(self.0 % 2, 0);
+        }
+    }
+
+    // R15: what no constructor has made.
+    #[test]
+    fn a_sample_is_never_dropped_and_one_that_cannot_be_made_is_said() {
+        let even = only::<SharedMap<Even, u64>>();
+        assert!(even.samples > 40, "{}", even.samples);
+        assert_eq!((DROPPED.get(), even.panicked), (0, None));
+        let made = Cell::new(0);
+        let panics = guarded(|| {
+            samples(|draws| {
+                made.set(made.get() + 1);
+                assert!(made.get() < 5, "not a fifth one");
+                Even::sample(draws)
+            })
+        });
+        assert_eq!(panics.map(|all| all.len()), Err("not a fifth one".into()));
+        assert_eq!(DROPPED.get(), 0);
     }
 
     #[derive(Shared, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -388,16 +455,18 @@ mod tests {
     // R15
     #[test]
     fn samples_of_a_derived_type_go_through_all_its_variants_and_fields() {
-        let names = samples::<Name>();
-        let count = |is_it: fn(&Name) -> bool| names.iter().filter(|name| is_it(name)).count();
-        assert!(count(|name| *name == Name::Nobody) > 5);
-        assert!(count(|name| matches!(name, Name::Short(_, 'a'..='z'))) > 0);
-        assert!(count(|name| matches!(name, Name::Full { born: None, .. })) > 0);
-        assert!(count(|name| matches!(name, Name::Full { born: Some(_), .. })) > 0);
-        let flags = samples::<Flag>();
-        assert!(flags.contains(&Flag::Off));
-        assert!(flags.iter().any(|flag| matches!(flag, Flag::On(true, _))));
-        assert!(samples::<Many>().is_empty());
+        let names = samples(Name::sample);
+        let count = |is_it: fn(&ManuallyDrop<Name>) -> bool| {
+            names.iter().filter(|name| is_it(name)).count()
+        };
+        assert!(count(|name| **name == Name::Nobody) > 5);
+        assert!(count(|name| matches!(**name, Name::Short(_, 'a'..='z'))) > 0);
+        assert!(count(|name| matches!(**name, Name::Full { born: None, .. })) > 0);
+        assert!(count(|name| matches!(**name, Name::Full { born: Some(_), .. })) > 0);
+        let flags = samples(Flag::sample);
+        assert!(flags.contains(&ManuallyDrop::new(Flag::Off)));
+        assert!(flags.iter().any(|flag| matches!(**flag, Flag::On(true, _))));
+        assert!(samples(Many::sample).is_empty());
         // Of all that hashes, not only of what stands outermost.
         type Nested = SharedVec<SharedMap<(Name, u8), SharedOrderedMap<Flag, SharedMap<Many, u8>>>>;
         let nested = heard::<Nested>();

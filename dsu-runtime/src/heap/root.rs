@@ -201,8 +201,9 @@ pub(crate) fn make_root(
     Ok(())
 }
 
-/// What the sweep does with a box: brings it into representation `expected`, and drops what was made ahead
-/// of conversions and the complements that no way from there needs (R10). True if it was in another one.
+/// What the sweep does with a box: brings it into representation `expected`, and drops the complements that
+/// no way from there needs (R10). True if it was in another one. What was made ahead of conversions of
+/// what it holds, whoever goes on into that drops, also where it could not be converted.
 ///
 /// # Errors
 /// As [`convert::convert_box`]; the box is untouched then.
@@ -219,8 +220,6 @@ pub(super) fn sweep_cell(word: &Cell<u64>, expected: Tag) -> Result<bool, Access
     // SAFETY: a visitor is shown live boxes only, under their guard.
     unsafe {
         convert::convert_cell(word, expected)?;
-        // All at once, as the conversion of an element makes it.
-        discard_twins(word.get(), Nanos(u64::MAX))?;
         chain::drop_outdated(word.get(), expected);
     }
     Ok(is_old)

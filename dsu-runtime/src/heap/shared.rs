@@ -5,10 +5,13 @@ use super::keys::Draws;
 use super::named::Called;
 use super::objects::ObjectId;
 use super::rc::NodeHandle;
-use crate::abi::TypeSchema;
+use crate::abi::{TypeKind, TypeSchema};
 use crate::error::{AccessError, HeapFull};
 use crate::ids::Tag;
 use std::alloc::Layout;
+use std::any::TypeId;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
@@ -172,13 +175,20 @@ pub trait Visitor {
     /// A block that the value owns, at `pointer`, allocated with `layout`, in the heap or roots.
     fn block(&mut self, pointer: NonNull<u8>, layout: Layout);
 
-    /// A `Versioned` box: its word, and the tag that this version expects. The visitor may convert it,
-    /// and then visits its content itself.
+    /// A `Versioned` box: its word, and the tag that this version expects. A visitor that
+    /// [changes boxes](Self::changes_boxes) may convert it, and then visits its content itself.
     fn versioned(&mut self, word: &mut u64, expected: Tag);
 
     /// True if boxes are all that matters: what holds none need not be shown, nor checked. So the sweep
     /// does not touch the memory of keys and plain values.
     fn wants_boxes_only(&self) -> bool {
+        false
+    }
+
+    /// True if the walk converts boxes, or takes elements out, as the sweep does. What containers have made
+    /// ahead of conversions would have to be told of each, and no sweep leaves it (`heap::delta`): they drop
+    /// it when they are met.
+    fn changes_boxes(&self) -> bool {
         false
     }
 
@@ -195,7 +205,8 @@ pub trait Visitor {
         0
     }
 
-    /// The element was shown: true if it is to be dropped, since a box in it was discarded (R13) that
+    /// The element was shown: true if it is to be dropped, which takes a visitor that
+    /// [changes boxes](Self::changes_boxes), since a box in it was discarded (R13) that
     /// lies in no element further inside. Says so of this element only, whatever was met before it.
     fn takes_out(&mut self, outside: u64) -> bool {
         let _ = outside;
@@ -250,7 +261,29 @@ pub(crate) fn visit_parts(
 /// Whether a container is nothing to this visitor, however long it is: it wants boxes, and there can be
 /// none inside. A million plain elements would cost the sweep its slices for nothing (R29).
 pub(super) fn is_of_no_use<C: Shared>(visitor: &dyn Visitor) -> bool {
-    visitor.wants_boxes_only() && !C::schema().holds_boxes()
+    visitor.wants_boxes_only() && !holds_boxes::<C>()
+}
+
+/// Whether a value of the type can own boxes, as its schema says, which is asked once: a sweep asks for
+/// every container that it meets. No constant of the type, since types may contain themselves.
+pub(super) fn holds_boxes<T: Shared>() -> bool {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<TypeId, bool>> = RefCell::default();
+    }
+    let known = KNOWN.with_borrow(|known| known.get(&TypeId::of::<T>()).copied());
+    known.unwrap_or_else(|| {
+        let holds_boxes = T::schema().holds_boxes();
+        KNOWN.with_borrow_mut(|known| known.insert(TypeId::of::<T>(), holds_boxes));
+        holds_boxes
+    })
+}
+
+/// The schema of a map.
+pub(super) fn of_map<M: Shared, K: Shared, V: Shared>(name: &str) -> TypeSchema {
+    TypeSchema {
+        kind: TypeKind::Container(vec![K::schema(), V::Cell::schema()]),
+        ..TypeSchema::leaf::<M>(name)
+    }
 }
 
 /// The visitor behind the second argument of a [`crate::abi::VisitFn`].

@@ -17,14 +17,12 @@ use super::block;
 use super::box_word::{BoxWord, Form, known};
 use super::convert;
 use super::live;
-use super::objects::ObjectId;
-use super::rc::NodeHandle;
-use super::shared::{Inline, Shared, Visitor, visit_parts};
+use super::shared::{Inline, Shared, Visitor, holds_boxes, is_of_no_use, visit_parts};
 use super::versioned::{Element, Versioned};
 use crate::abi::{TypeKind, TypeSchema};
 use crate::error::HeapFull;
 use crate::ids::Tag;
-use std::alloc::Layout;
+use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -86,14 +84,16 @@ const _: () = assert!(
         && offset_of!(Head, state) == offset_of!(Front<u64>, state)
 );
 
-/// All of a twin.
+/// All of a twin, which a lens `L` has made. Bodies of two lenses may be of one type and mean different
+/// things, so the lens is part of the twin's type.
 #[repr(C)]
-pub struct Twin<M: Shared, B: Shared> {
+pub struct Twin<L: 'static, M: Shared, B: Shared> {
     pub(super) front: Front<M>,
     pub(super) body: ManuallyDrop<B>,
+    lens: PhantomData<fn() -> L>,
 }
 
-impl<M: Shared, B: Shared> Twin<M, B> {
+impl<L, M: Shared, B: Shared> Twin<L, M, B> {
     pub(super) fn new(marks: M, body: B) -> Self {
         Twin {
             front: Front {
@@ -102,6 +102,7 @@ impl<M: Shared, B: Shared> Twin<M, B> {
                 marks: ManuallyDrop::new(marks),
             },
             body: ManuallyDrop::new(body),
+            lens: PhantomData,
         }
     }
 
@@ -151,7 +152,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-impl<M: Shared, B: Shared> Drop for Twin<M, B> {
+impl<L, M: Shared, B: Shared> Drop for Twin<L, M, B> {
     fn drop(&mut self) {
         // What somebody died in is not touched: its blocks are lost.
         if self.front.busy.load(Ordering::SeqCst) == 0 {
@@ -165,7 +166,7 @@ impl<M: Shared, B: Shared> Drop for Twin<M, B> {
 }
 
 // SAFETY: numbers, and two shared values; `visit` shows them unless somebody died in the middle.
-unsafe impl<M: Shared, B: Shared> Shared for Twin<M, B> {
+unsafe impl<L: 'static, M: Shared, B: Shared> Shared for Twin<L, M, B> {
     type Cell = Inline<Self>;
 
     fn schema() -> TypeSchema {
@@ -220,14 +221,14 @@ impl TwinWord {
     ///
     /// # Errors
     /// `HeapFull`; the twin is dropped.
-    pub(super) fn hang<M: Shared, B: Shared>(
+    pub(super) fn hang<L, M: Shared, B: Shared>(
         &mut self,
         tag: Tag,
-        twin: Twin<M, B>,
+        twin: Twin<L, M, B>,
     ) -> Result<(), HeapFull> {
-        let block = block::allocate(Form::of::<Twin<M, B>>().layout(false)?)?;
+        let block = block::allocate(Form::of::<Twin<L, M, B>>().layout(false)?)?;
         // SAFETY: a new block of this layout.
-        unsafe { block.cast::<Twin<M, B>>().write(twin) };
+        unsafe { block.cast::<Twin<L, M, B>>().write(twin) };
         // Counted first: whoever dies in between leaves one too many in the books, and not one too few.
         live::add(tag, 1);
         self.0 = BoxWord::new(tag, block, None).0;
@@ -241,12 +242,12 @@ impl TwinWord {
     ///
     /// # Safety
     /// It is of this type, which its tag tells; it is not broken.
-    pub(super) unsafe fn get_mut<M: Shared, B: Shared>(
+    pub(super) unsafe fn get_mut<L, M: Shared, B: Shared>(
         &mut self,
-    ) -> Result<&mut Twin<M, B>, HeapFull> {
+    ) -> Result<&mut Twin<L, M, B>, HeapFull> {
         if block::is_frozen(BoxWord(self.0).block()) {
             // SAFETY: a live box of this form.
-            unsafe { convert::own_box(&mut self.0, Form::of::<Twin<M, B>>())? };
+            unsafe { convert::own_box(&mut self.0, Form::of::<Twin<L, M, B>>())? };
         }
         // SAFETY: a live twin of this type in a block that may be written, borrowed as `self` is.
         Ok(unsafe { BoxWord(self.0).block().cast().as_mut() })
@@ -256,12 +257,12 @@ impl TwinWord {
     ///
     /// # Safety
     /// As for [`get_mut`](Self::get_mut).
-    pub(super) unsafe fn take<M: Shared, B: Shared>(&mut self) -> Twin<M, B> {
+    pub(super) unsafe fn take<L, M: Shared, B: Shared>(&mut self) -> Twin<L, M, B> {
         let word = BoxWord(std::mem::take(&mut self.0));
         // SAFETY: by the caller; moved out once, then the block is freed.
         unsafe {
-            let twin = word.block().cast::<Twin<M, B>>().read();
-            convert::free_box(word, Form::of::<Twin<M, B>>());
+            let twin = word.block().cast::<Twin<L, M, B>>().read();
+            convert::free_box(word, Form::of::<Twin<L, M, B>>());
             twin
         }
     }
@@ -313,98 +314,66 @@ impl TwinWord {
         }
     }
 
-    /// Shows the twin to a visitor that looks at everything. It holds no boxes.
-    pub(super) fn show(&mut self, visitor: &mut dyn Visitor) {
-        if self.is_set() && !visitor.wants_boxes_only() {
+    /// What every walk over a container begins with: one that changes boxes drops the twin, all at once,
+    /// whosever lens made it; one that looks at everything is shown it. It holds no boxes.
+    pub(super) fn meet(&mut self, visitor: &mut dyn Visitor) {
+        if !self.is_set() {
+            return;
+        }
+        if visitor.changes_boxes() {
+            self.drop_now();
+        } else if !visitor.wants_boxes_only() {
             let tag = self.tag();
             visitor.versioned(&mut self.0, tag);
         }
     }
+}
 
-    /// A walk over the container's elements, which notices whether the visitor changed any.
-    pub(super) fn changes<'a>(&self, visitor: &'a mut dyn Visitor) -> Changes<'a> {
-        Changes {
-            visitor,
-            twin: TwinWord(self.0),
-            has_changed: false,
+/// What a map marks: keys, in a map of its own shape.
+pub(super) trait KeySet<K>: Shared {
+    fn has(&self, key: &K) -> bool;
+    fn add(&mut self, key: K) -> Result<(), HeapFull>;
+}
+
+impl TwinWord {
+    /// Notes that the element of a key changes, comes or goes.
+    #[inline]
+    pub(super) fn mark_key<M: KeySet<K>, K: Shared>(&mut self, key: &K) {
+        if self.is_set() {
+            self.note_key::<M, K>(key);
+        }
+    }
+
+    #[cold]
+    fn note_key<M: KeySet<K>, K: Shared>(&mut self, key: &K) {
+        let Some(marks) = self.marks::<M>() else {
+            return;
+        };
+        if marks.has(key) {
+            return;
+        }
+        let noted = key
+            .duplicate()
+            .is_some_and(|copy| copy.and_then(|key| marks.add(key)).is_ok());
+        if !noted {
+            self.give_up();
         }
     }
 }
 
-/// Passes everything on, and gives the twin up where a cell got another word or was taken out: a sweep
-/// changes nearly all, and ends with the twin gone.
-pub(super) struct Changes<'a> {
-    visitor: &'a mut dyn Visitor,
-    twin: TwinWord,
-    has_changed: bool,
-}
-
-impl Drop for Changes<'_> {
-    fn drop(&mut self) {
-        // In place: no conversion is open in a walk that writes, so the word stays the same.
-        if self.has_changed && self.twin.is_following() && !self.twin.is_broken() {
-            // SAFETY: a live twin, which nobody else refers to.
-            unsafe { BoxWord(self.twin.0).block().cast::<Head>().as_mut() }.state = DISCARDING;
-        }
+/// A walk over a map `M`: its twin first, then its entries. Keys can own boxes only where their schema says
+/// so, and then are never left out.
+pub(super) fn visit_map<M: Shared, K: Shared>(
+    twin: &mut TwinWord,
+    visitor: &mut dyn Visitor,
+    show: impl FnOnce(&mut dyn Visitor, bool),
+) {
+    if is_of_no_use::<M>(visitor) {
+        return;
     }
-}
-
-impl Visitor for Changes<'_> {
-    fn block(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        self.visitor.block(pointer, layout);
-    }
-
-    fn versioned(&mut self, word: &mut u64, expected: Tag) {
-        let before = *word;
-        self.visitor.versioned(word, expected);
-        self.has_changed |= *word != before;
-    }
-
-    fn wants_boxes_only(&self) -> bool {
-        self.visitor.wants_boxes_only()
-    }
-
-    fn object(&mut self, id: ObjectId) {
-        self.visitor.object(id);
-    }
-
-    fn node(&mut self, handle: NodeHandle) {
-        self.visitor.node(handle);
-    }
-
-    fn begin_element(&mut self) -> u64 {
-        self.visitor.begin_element()
-    }
-
-    fn takes_out(&mut self, outside: u64) -> bool {
-        let takes_out = self.visitor.takes_out(outside);
-        self.has_changed |= takes_out;
-        takes_out
-    }
-
-    fn damage(&mut self, what: &str) {
-        self.visitor.damage(what);
-    }
-
-    fn enter(&mut self) -> u64 {
-        self.visitor.enter()
-    }
-
-    fn begin_anew(&mut self) {
-        self.visitor.begin_anew();
-    }
-
-    fn is_spent(&self) -> bool {
-        self.visitor.is_spent()
-    }
-
-    fn stopped_inside(&self) -> bool {
-        self.visitor.stopped_inside()
-    }
-
-    fn leave(&mut self, stopped_at: Option<u64>) {
-        self.visitor.leave(stopped_at);
-    }
+    twin.meet(visitor);
+    let shows_keys = !visitor.wants_boxes_only() || holds_boxes::<K>();
+    show(visitor, shows_keys);
 }
 
 /// Cells that are words can stand for each other.

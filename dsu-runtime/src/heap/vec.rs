@@ -426,9 +426,8 @@ unsafe impl<T: Shared> Shared for SharedVec<T> {
         if is_of_no_use::<Self>(visitor) || !self.buffer.visit(self.len(), "a vector", visitor) {
             return;
         }
-        self.twin.show(visitor);
-        let mut changes = self.twin.changes(visitor);
-        row::visit(self, &mut changes);
+        self.twin.meet(visitor);
+        row::visit(self, visitor);
     }
 }
 

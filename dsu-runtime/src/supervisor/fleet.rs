@@ -349,7 +349,8 @@ impl Fleet {
         }
     }
 
-    /// Pings who has not been pinged for a while and does not sleep (R26).
+    /// Pings who has not been pinged for a while and does not sleep, or sleeps on though it was told
+    /// something (R26).
     pub fn ping(&mut self, memory: &dyn Memory, now: Instant) {
         for slot in self.slots() {
             let Some(process) = self.process_mut(slot) else {

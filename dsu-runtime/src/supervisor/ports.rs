@@ -20,7 +20,7 @@ pub trait Memory {
     /// Something waits in the worker's channel since `now_ns` (monotonic). Call it after sending: the
     /// worker clears the word before it reads the channel.
     fn set_due(&self, slot: WorkerSlot, now_ns: u64);
-    /// Whether the worker sleeps in `cx.wait`.
+    /// Whether the worker sleeps in `cx.wait`, and nothing was sent that it is to wake up for.
     fn is_waiting(&self, slot: WorkerSlot) -> bool;
     /// Repairs what a dead worker left: its locks, then its memory; then frees the slot.
     fn recover(&self, slot: WorkerSlot);

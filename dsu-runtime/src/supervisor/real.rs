@@ -97,7 +97,9 @@ impl Memory for MappedMemory {
     }
 
     fn is_waiting(&self, slot: WorkerSlot) -> bool {
-        WorkerRecord::at(slot).waiting.load(SeqCst) != 0
+        let record = WorkerRecord::at(slot);
+        // Whom a message has been sent is to wake up.
+        record.waiting.load(SeqCst) != 0 && record.due_since_ns.load(SeqCst) == 0
     }
 
     fn recover(&self, slot: WorkerSlot) {
@@ -148,7 +150,12 @@ impl Memory for MappedMemory {
 
     fn held(&self, slot: WorkerSlot) -> Vec<GuardIndex> {
         let flipping = WorkerRecord::at(slot).flipping.load(SeqCst);
-        let flipping = flipping.checked_sub(1).map(GuardIndex);
+        // Of those that it moves items between, the lock words say which they are.
+        let is_one = |word: &u32| *word != WorkerRecord::FLIPPING_ALL;
+        let flipping = Some(flipping).filter(is_one);
+        let flipping = flipping
+            .and_then(|word| word.checked_sub(1))
+            .map(GuardIndex);
         let statics = (0..self.guards.get()).map(GuardIndex);
         statics
             .filter(|index| Some(*index) != flipping && sync::is_held_by(*index, slot))

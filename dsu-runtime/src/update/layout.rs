@@ -402,8 +402,11 @@ impl Pair<'_> {
 
     /// As [`Group::twin`].
     fn twin(&self, forward: bool) -> Option<Twin> {
-        if self.elsewhere != Elsewhere::Neither {
-            return None;
+        // Where it is another guard's, that guard has the twin.
+        match self.elsewhere {
+            Elsewhere::Newer(_) if !forward => return None,
+            Elsewhere::Older(_) if forward => return None,
+            _ => {}
         }
         let item = if forward { self.older } else { self.newer };
         Some(Twin {

@@ -24,7 +24,8 @@
 //! Invariants: at most the two builds `running` and `plan.target` are ever run; a worker that was told
 //! anything has answered it before `Idle` is reached again, so that no late answer is taken for one of
 //! the next update; a refusal leaves everybody where they were; nobody crosses forward before a pass
-//! over everything found all filled; whatever was filled is swept away before `Idle`.
+//! over everything found all filled; whatever was filled is swept away before `Idle`; every rollback ends,
+//! whatever kills the workers in it: what cannot be taken back then is left, and the answer says so.
 
 mod crossing;
 mod filling;
@@ -117,25 +118,35 @@ enum Phase {
     Sweeping {
         held: Held,
     },
+    /// The older form is made: how many have died in it.
     FillingBack {
         reason: String,
+        losses: u32,
     },
-    /// Workers that have crossed stop at a barrier, so that items can move back.
+    /// Workers that have crossed stop at a barrier, so that items can move back: how many have died
+    /// before they were up.
     GatheringBack {
         reason: String,
+        losses: u32,
     },
     MovingBack {
         by: Option<WorkerSlot>,
+        losses: u32,
         way: Way,
         reason: String,
     },
     Returning {
         reason: String,
     },
+    /// How many have died while it was swept.
     SweepingBack {
         reason: String,
+        losses: u32,
     },
 }
+
+/// Workers that may be lost in a step that another can take up: then it is given up.
+const MOST_LOSSES: u32 = 2;
 
 /// The state: which build runs, who runs what, and where the update is, if there is one.
 #[derive(Clone, Debug)]
@@ -277,11 +288,11 @@ impl Life {
     pub fn remark(&self) -> Option<String> {
         match &self.phase {
             Phase::Paused { reason, .. }
-            | Phase::FillingBack { reason }
-            | Phase::GatheringBack { reason }
+            | Phase::FillingBack { reason, .. }
+            | Phase::GatheringBack { reason, .. }
             | Phase::MovingBack { reason, .. }
             | Phase::Returning { reason }
-            | Phase::SweepingBack { reason } => Some(reason.clone()),
+            | Phase::SweepingBack { reason, .. } => Some(reason.clone()),
             Phase::Sweeping { held } => held.text(),
             _ => None,
         }
@@ -513,7 +524,7 @@ impl Life {
             {
                 self.choose_mover(out);
             }
-            Phase::GatheringBack { reason } if all(&self.hands, &|hand| self.stands(hand)) => {
+            Phase::GatheringBack { reason, .. } if all(&self.hands, &|hand| self.stands(hand)) => {
                 let reason = reason.clone();
                 self.begin_moves_back(reason, Way::Return, out);
             }
@@ -524,7 +535,7 @@ impl Life {
                 out.push(Effect::Progress(
                     "all workers are back: sweeping".to_owned(),
                 ));
-                self.phase = Phase::SweepingBack { reason };
+                self.phase = Phase::SweepingBack { reason, losses: 0 };
                 self.disarm();
                 self.begin_walk(out);
             }

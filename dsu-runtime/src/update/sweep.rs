@@ -1,5 +1,6 @@
 //! The sweep: converts what nobody has touched, in slices bounded in time (R29). What was made ahead for
-//! flips is dropped first, a guard's before its elements are converted.
+//! flips is dropped, all of it: of a guard's items in slices, before their elements are converted; of what
+//! else it meets at once, also where an application has laid it aside or nothing can be converted.
 
 use super::bind::walk_as_this_library;
 use super::nodes;
@@ -145,7 +146,7 @@ impl Work for Sweeping<'_> {
         match locked {
             Ok(mut guard) => {
                 self.slice.converted += flips() - flips_before;
-                // Before its elements are converted, which a twin would have to be told of.
+                // In slices here; what hangs on containers elsewhere goes all at once when they are met.
                 match guard.discard_twins(deadline) {
                     Ok(Progress::Done) => {}
                     Ok(Progress::More) => return Visit::Part,
@@ -343,6 +344,10 @@ impl Visitor for Sweeper<'_> {
     }
 
     fn wants_boxes_only(&self) -> bool {
+        true
+    }
+
+    fn changes_boxes(&self) -> bool {
         true
     }
 

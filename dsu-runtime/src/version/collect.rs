@@ -98,6 +98,7 @@ fn key_results(results: KeyResults) -> KeyManifest {
         hash: said(results.hash),
         equality: said(results.equality),
         order: said(results.order),
+        panicked: results.panicked,
     }
 }
 

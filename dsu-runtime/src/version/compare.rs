@@ -10,6 +10,7 @@ use super::moves::{self, Move};
 use super::similar::nearest;
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::ids::VersionId;
+use reach::{boxed_types, shared_nodes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -211,10 +212,16 @@ impl<'a> Pair<'a> {
             .extend(wrong.map(|(item, why)| Incompatible::CannotMove { item, why }));
         for found in &moves {
             let name = format!("{}.{}", found.from.name, found.older.name);
-            // It has no form ahead: what it becomes is made when it moves.
-            let filled = self.filled.len();
+            let sides = [(&found.older.ty, self.older), (&found.newer.ty, self.newer)];
+            if let Some(nodes) = sides.into_iter().find_map(|(ty, of)| shared_nodes(ty, of)) {
+                let why = format!(
+                    "it has shared nodes ({nodes}), which belong to the guard that they were made under: leave it in guard {}, or make it anew in {}",
+                    found.from.name, found.to.1.name
+                );
+                let item = name.clone();
+                self.wrong.push(Incompatible::CannotMove { item, why });
+            }
             let passage = self.passage(&name, &found.older.ty, &found.newer.ty);
-            self.filled.truncate(filled);
             self.items
                 .extend(passage.map(|passage| Part { name, passage }));
         }
@@ -568,33 +575,7 @@ pub(super) fn compiler_dependent(schema: &TypeSchema) -> Option<&TypeSchema> {
     }
 }
 
-/// Names of the types of all boxes that the guards reach.
-fn boxed_types(manifest: &Manifest) -> BTreeSet<String> {
-    let mut reached = BTreeSet::new();
-    let mut todo: Vec<&TypeSchema> = manifest.guards.iter().map(|guard| &guard.items).collect();
-    while let Some(schema) = todo.pop() {
-        match &schema.kind {
-            TypeKind::Leaf => {}
-            TypeKind::Struct(fields) => todo.extend(fields.iter().map(|f| &f.ty)),
-            TypeKind::Enum { variants, .. } => {
-                todo.extend(variants.iter().flat_map(|v| &v.fields).map(|f| &f.ty));
-            }
-            TypeKind::Array { element, .. } => todo.push(element),
-            TypeKind::Container(arguments) => todo.extend(arguments),
-            TypeKind::Versioned(content) => {
-                if reached.insert(content.clone()) {
-                    let found = manifest
-                        .types
-                        .iter()
-                        .filter(|ty| ty.schema.name == *content);
-                    todo.extend(found.map(|ty| &ty.schema));
-                }
-            }
-        }
-    }
-    reached
-}
-
 mod keys;
+mod reach;
 #[cfg(test)]
 mod tests;

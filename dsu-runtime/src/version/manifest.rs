@@ -130,6 +130,9 @@ pub struct KeyManifest {
     pub equality: Option<String>,
     /// How they are ordered.
     pub order: Option<String>,
+    /// What the type's code said when a sample made it panic, if one did.
+    #[serde(default)]
+    pub panicked: Option<String>,
 }
 
 /// The items between which a lens over tuples of items leads.

@@ -1,15 +1,16 @@
 //! A map gains an index, which is derived from it (R9) and patched from what was marked.
 //!
-//! Owns the lenses: into a pair that is one item, and into two items of a guard. The map itself stays what
-//! it is. While the older version writes, the index hangs on the map; while the newer one does, which
+//! Owns the lens, into a pair; between items of a guard it is `BetweenItems`. The map itself stays what it
+//! is. While the older version writes, the index hangs on the map; while the newer one does, which
 //! keeps the index itself, only what each element is listed under does, so that what the older one
 //! changes afterwards can be taken off the list.
 
 use super::body::body;
 use super::follow::{Fill, Peek, catch_up, look_at};
+use super::items::{BetweenItems, Spread};
 use super::key::DeltaKey;
 use super::outcome::{failed, unit};
-use super::prepare::{Items, Prepare, PrepareItems, Progress};
+use super::prepare::{Items, Prepare, Progress};
 use super::shape::MapShape;
 use super::twins::{WITHOUT_END, discard, hang, take_up, work};
 use crate::error::AccessError;
@@ -20,7 +21,7 @@ use std::marker::PhantomData;
 use xform::{Lens, LensError};
 
 /// What an element is listed under.
-pub trait IndexOf<K, V: Boxed> {
+pub trait IndexOf<K, V: Boxed>: 'static {
     /// What the index is ordered by.
     type By: ListedBy;
 
@@ -44,18 +45,13 @@ pub type IndexMap<I, K> = SharedOrderedMap<(I, K), ()>;
 pub struct Indexed<F, S, K, V1, V2>(PhantomData<(F, S, K, V1, V2)>);
 
 /// As [`Indexed`], of an item of a guard that becomes two items.
-pub struct IndexedItems<F, S, K, V1, V2>(PhantomData<(F, S, K, V1, V2)>);
+pub type IndexedItems<F, S, K, V1, V2> = BetweenItems<Indexed<F, S, K, V1, V2>>;
 
-macro_rules! defaults {
-    ($($name:ident),*) => {$(
-        impl<F, S, K, V1, V2> Default for $name<F, S, K, V1, V2> {
-            fn default() -> Self {
-                $name(PhantomData)
-            }
-        }
-    )*};
+impl<F, S, K, V1, V2> Default for Indexed<F, S, K, V1, V2> {
+    fn default() -> Self {
+        Indexed(PhantomData)
+    }
 }
-defaults!(Indexed, IndexedItems);
 
 body! {
     /// Hangs on the map while the older version writes.
@@ -131,13 +127,16 @@ where
 
 type OlderBody<F, S, K, W> = Listed<S, K, <F as IndexOf<K, W>>::By>;
 type NewerBody<F, S, K, W> = ListedAs<S, K, <F as IndexOf<K, W>>::By>;
-type OlderTwin<F, S, K, W> = Twin<<S as MapShape<K>>::Map<()>, OlderBody<F, S, K, W>>;
-type NewerTwin<F, S, K, W> = Twin<<S as MapShape<K>>::Map<()>, NewerBody<F, S, K, W>>;
+type OlderTwin<L, F, S, K, W> = Twin<L, <S as MapShape<K>>::Map<()>, OlderBody<F, S, K, W>>;
+type NewerTwin<L, F, S, K, W> = Twin<L, <S as MapShape<K>>::Map<()>, NewerBody<F, S, K, W>>;
 
-/// All that the two lenses do. `W` is what the function reads: the newer version's element.
-struct Work<F, S, K, V, W>(PhantomData<(F, S, K, V, W)>);
-
-impl<F, S, K, V, W> Work<F, S, K, V, W>
+/// `V` is what the map has, `W` what the function reads: the newer version's element.
+fn for_older<F, S, K, V, W>(
+    map: &S::Map<V>,
+    marks: &mut S::Map<()>,
+    body: &mut OlderBody<F, S, K, W>,
+    until: Nanos,
+) -> Result<Progress, AccessError>
 where
     F: IndexOf<K, W>,
     S: MapShape<K>,
@@ -145,47 +144,24 @@ where
     V: Boxed,
     W: Boxed,
 {
-    fn for_older(
-        map: &S::Map<V>,
-        marks: &mut S::Map<()>,
-        body: &mut OlderBody<F, S, K, W>,
-        until: Nanos,
-    ) -> Result<Progress, AccessError> {
-        let Listed { index, by, fill } = body;
-        list::<F, S, K, V, W>(map, marks, by, Some(index), fill, until)
-    }
+    let Listed { index, by, fill } = body;
+    list::<F, S, K, V, W>(map, marks, by, Some(index), fill, until)
+}
 
-    fn for_newer(
-        map: &S::Map<V>,
-        marks: &mut S::Map<()>,
-        body: &mut NewerBody<F, S, K, W>,
-        until: Nanos,
-    ) -> Result<Progress, AccessError> {
-        let ListedAs { by, fill } = body;
-        list::<F, S, K, V, W>(map, marks, by, None, fill, until)
-    }
-
-    fn prepare_older(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
-        let seen = look_at(map);
-        work(S::twin::<V>(map), until, |marks, body| {
-            Self::for_older(&seen, marks, body, until)
-        })
-    }
-
-    fn prepare_newer(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
-        let seen = look_at(map);
-        work(S::twin::<V>(map), until, |marks, body| {
-            Self::for_newer(&seen, marks, body, until)
-        })
-    }
-
-    fn discard_older(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
-        discard::<S::Map<()>, OlderBody<F, S, K, W>>(S::twin::<V>(map), until)
-    }
-
-    fn discard_newer(map: &mut S::Map<V>, until: Nanos) -> Result<Progress, AccessError> {
-        discard::<S::Map<()>, NewerBody<F, S, K, W>>(S::twin::<V>(map), until)
-    }
+fn for_newer<F, S, K, W>(
+    map: &S::Map<W>,
+    marks: &mut S::Map<()>,
+    body: &mut NewerBody<F, S, K, W>,
+    until: Nanos,
+) -> Result<Progress, AccessError>
+where
+    F: IndexOf<K, W>,
+    S: MapShape<K>,
+    K: ListedBy,
+    W: Boxed,
+{
+    let ListedAs { by, fill } = body;
+    list::<F, S, K, W, W>(map, marks, by, None, fill, until)
 }
 
 type Pair<F, S, K, W> = (
@@ -193,8 +169,9 @@ type Pair<F, S, K, W> = (
     IndexMap<<F as IndexOf<K, W>>::By, K>,
 );
 
-fn cross_forward<F, S, K, V, W>(mut map: S::Map<V>) -> Result<Pair<F, S, K, W>, AccessError>
+fn cross_forward<L, F, S, K, V, W>(mut map: S::Map<V>) -> Result<Pair<F, S, K, W>, AccessError>
 where
+    L: 'static,
     F: IndexOf<K, W>,
     S: MapShape<K>,
     K: ListedBy,
@@ -202,22 +179,23 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let Listed { index, by, .. } = take_up(S::twin::<V>(&mut map), |marks, body| {
-        Work::<F, S, K, V, W>::for_older(&seen, marks, body, WITHOUT_END)
+    let Listed { index, by, .. } = take_up::<L, _, _>(S::twin::<V>(&mut map), |marks, body| {
+        for_older::<F, S, K, V, W>(&seen, marks, body, WITHOUT_END)
     })?;
     let mut map = S::rebind::<V, W>(map);
     let body = ListedAs::<S, K, F::By> {
         by,
         fill: Fill::done(),
     };
-    hang(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
+    hang::<L, _, _>(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
     Ok((map, index))
 }
 
-fn cross_backward<F, S, K, V, W>(
+fn cross_backward<L, F, S, K, V, W>(
     (mut map, index): Pair<F, S, K, W>,
 ) -> Result<S::Map<V>, AccessError>
 where
+    L: 'static,
     F: IndexOf<K, W>,
     S: MapShape<K>,
     K: ListedBy,
@@ -225,8 +203,8 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let ListedAs { by, .. } = take_up(S::twin::<W>(&mut map), |marks, body| {
-        Work::<F, S, K, W, W>::for_newer(&seen, marks, body, WITHOUT_END)
+    let ListedAs { by, .. } = take_up::<L, _, _>(S::twin::<W>(&mut map), |marks, body| {
+        for_newer::<F, S, K, W>(&seen, marks, body, WITHOUT_END)
     })?;
     let mut map = S::rebind::<W, V>(map);
     // An index that the newer version has put in another's place is of no use.
@@ -236,7 +214,7 @@ where
         by,
         fill: Fill::done(),
     };
-    hang(S::twin::<V>(&mut map), S::Map::<()>::default(), body)?;
+    hang::<L, _, _>(S::twin::<V>(&mut map), S::Map::<()>::default(), body)?;
     if !is_sound {
         S::twin::<V>(&mut map).give_up();
     }
@@ -256,13 +234,13 @@ where
     type Complement = ();
 
     fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
-        cross_forward::<F, S, K, V1, V2>(left)
+        cross_forward::<Self, F, S, K, V1, V2>(left)
             .map(unit)
             .map_err(failed)
     }
 
     fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
-        cross_backward::<F, S, K, V1, V2>(right)
+        cross_backward::<Self, F, S, K, V1, V2>(right)
             .map(unit)
             .map_err(failed)
     }
@@ -276,86 +254,67 @@ where
     V1: Boxed,
     V2: Boxed,
 {
-    type LeftTwin = OlderTwin<F, S, K, V2>;
-    type RightTwin = NewerTwin<F, S, K, V2>;
+    type LeftTwin = OlderTwin<Self, F, S, K, V2>;
+    type RightTwin = NewerTwin<Self, F, S, K, V2>;
 
     fn prepare_forward(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V1, V2>::prepare_older(left, until)
-    }
-
-    fn prepare_backward(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V2, V2>::prepare_newer(&mut right.0, until)
-    }
-
-    fn discard_left(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V1, V2>::discard_older(left, until)
-    }
-
-    fn discard_right(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V2, V2>::discard_newer(&mut right.0, until)
-    }
-}
-
-impl<F, S, K, V1, V2> Lens for IndexedItems<F, S, K, V1, V2>
-where
-    F: IndexOf<K, V2>,
-    S: MapShape<K>,
-    K: ListedBy,
-    V1: Boxed,
-    V2: Boxed,
-{
-    type Left = (S::Map<V1>,);
-    type Right = Pair<F, S, K, V2>;
-    type Complement = ();
-
-    fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
-        cross_forward::<F, S, K, V1, V2>(left.0)
-            .map(unit)
-            .map_err(failed)
-    }
-
-    fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
-        let map = cross_backward::<F, S, K, V1, V2>(right).map_err(failed)?;
-        Ok(unit((map,)))
-    }
-}
-
-impl<F, S, K, V1, V2> PrepareItems for IndexedItems<F, S, K, V1, V2>
-where
-    F: IndexOf<K, V2>,
-    S: MapShape<K>,
-    K: ListedBy,
-    V1: Boxed,
-    V2: Boxed,
-{
-    type LeftTwin = OlderTwin<F, S, K, V2>;
-    type RightTwin = NewerTwin<F, S, K, V2>;
-
-    fn prepare_forward(
-        (left,): <Self::Left as Items>::Refs<'_>,
-        until: Nanos,
-    ) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V1, V2>::prepare_older(left, until)
+        let seen = look_at(left);
+        work::<Self, _, _>(S::twin::<V1>(left), until, |marks, body| {
+            for_older::<F, S, K, V1, V2>(&seen, marks, body, until)
+        })
     }
 
     fn prepare_backward(
-        (right, _): <Self::Right as Items>::Refs<'_>,
+        (map, index): &mut Self::Right,
         until: Nanos,
     ) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V2, V2>::prepare_newer(right, until)
+        Self::prepare_spread((map, index), until)
     }
 
-    fn discard_left(
-        (left,): <Self::Left as Items>::Refs<'_>,
-        until: Nanos,
-    ) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V1, V2>::discard_older(left, until)
+    fn discard_left(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
+        discard::<Self, S::Map<()>, OlderBody<F, S, K, V2>>(S::twin::<V1>(left), until)
     }
 
     fn discard_right(
-        (right, _): <Self::Right as Items>::Refs<'_>,
+        (map, index): &mut Self::Right,
         until: Nanos,
     ) -> Result<Progress, AccessError> {
-        Work::<F, S, K, V2, V2>::discard_newer(right, until)
+        Self::discard_spread((map, index), until)
+    }
+}
+
+impl<F, S, K, V1, V2> Spread for Indexed<F, S, K, V1, V2>
+where
+    F: IndexOf<K, V2>,
+    S: MapShape<K>,
+    K: ListedBy,
+    V1: Boxed,
+    V2: Boxed,
+{
+    type Parts = Self::Right;
+
+    fn spread(right: Self::Right) -> Self::Right {
+        right
+    }
+
+    fn gather(parts: Self::Right) -> Self::Right {
+        parts
+    }
+
+    fn prepare_spread(
+        (map, _): <Self::Right as Items>::Refs<'_>,
+        until: Nanos,
+    ) -> Result<Progress, AccessError> {
+        let seen = look_at(map);
+        work::<Self, _, _>(S::twin::<V2>(map), until, |marks, body| {
+            for_newer::<F, S, K, V2>(&seen, marks, body, until)
+        })
+    }
+
+    fn discard_spread(
+        (map, _): <Self::Right as Items>::Refs<'_>,
+        until: Nanos,
+    ) -> Result<Progress, AccessError> {
+        discard::<Self, S::Map<()>, NewerBody<F, S, K, V2>>(S::twin::<V2>(map), until)
     }
 }

@@ -4,13 +4,20 @@ use crate::error::HeapFull;
 use crate::heap::{Inline, Shared, SharedBytes, SharedString};
 use std::fmt::Debug;
 
-/// A key that can be copied into the other form of its container: numbers, `bool`, `char`, texts, and
-/// tuples of them.
+pub(super) mod sealed {
+    /// Implemented in this crate alone.
+    pub trait Sealed {}
+}
+
+/// A key that can be copied into the other form of its container: integers, `bool`, `char`, `()`,
+/// [`SharedString`], [`SharedBytes`], and tuples of one to four of them. Of these and no others, since both
+/// forms own the same boxes in turn: that a copy is equal, that equal keys have one hash and one place in
+/// the order, and that nothing of it panics, is trusted.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key of two containers at once",
     note = "use numbers, `SharedString`, `SharedBytes`, or a tuple of them"
 )]
-pub trait DeltaKey: Shared<Cell = Inline<Self>> + Eq + Debug {
+pub trait DeltaKey: Shared<Cell = Inline<Self>> + Eq + Debug + sealed::Sealed {
     /// An equal key.
     ///
     /// # Errors
@@ -20,6 +27,8 @@ pub trait DeltaKey: Shared<Cell = Inline<Self>> + Eq + Debug {
 
 macro_rules! plain {
     ($($ty:ty),*) => {$(
+        impl sealed::Sealed for $ty {}
+
         impl DeltaKey for $ty {
             fn copy(&self) -> Result<Self, HeapFull> {
                 Ok(*self)
@@ -46,11 +55,15 @@ plain!(
     ()
 );
 
+impl sealed::Sealed for SharedBytes {}
+
 impl DeltaKey for SharedBytes {
     fn copy(&self) -> Result<Self, HeapFull> {
         self.try_clone()
     }
 }
+
+impl sealed::Sealed for SharedString {}
 
 impl DeltaKey for SharedString {
     fn copy(&self) -> Result<Self, HeapFull> {
@@ -60,6 +73,8 @@ impl DeltaKey for SharedString {
 
 macro_rules! tuple {
     ($($ty:ident $index:tt),*) => {
+        impl<$($ty: DeltaKey),*> sealed::Sealed for ($($ty,)*) {}
+
         impl<$($ty: DeltaKey),*> DeltaKey for ($($ty,)*) {
             fn copy(&self) -> Result<Self, HeapFull> {
                 Ok(($(self.$index.copy()?,)*))

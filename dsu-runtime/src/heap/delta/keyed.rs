@@ -8,7 +8,7 @@
 use super::body::body;
 use super::follow::{Fill, Peek, agree, catch_up, look_at};
 use super::key::DeltaKey;
-use super::outcome::{failed, of_place, unit};
+use super::outcome::{as_many, failed, of_place, unit};
 use super::prepare::{Prepare, Progress};
 use super::shape::MapShape;
 use super::twins::{WITHOUT_END, discard, hang, take_up, work};
@@ -23,7 +23,7 @@ use std::marker::PhantomData;
 use xform::{Lens, LensError};
 
 /// The key of an element.
-pub trait KeyOf<K, V: Boxed> {
+pub trait KeyOf<K, V: Boxed>: 'static {
     /// Reads the key. An element that changes is asked again, whoever changed it.
     ///
     /// # Errors
@@ -204,7 +204,7 @@ where
         }
     }
     drop(scope);
-    Ok(Progress::Done)
+    as_many(Progress::Done, list.len(), S::len::<Weak>(&body.map))
 }
 
 /// Looks at the time now and then.
@@ -242,7 +242,7 @@ where
     V: Boxed,
 {
     let AsList { list, index, fill } = body;
-    catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+    let progress = catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
         match (cell.map(WordCell::word), index.place_of(key)) {
             (None, None) => {}
             (Some(word), Some(place)) => {
@@ -264,7 +264,8 @@ where
             (None, Some(place)) => swap_remove(list, index, key, place)?,
         }
         Ok(())
-    })
+    })?;
+    as_many(progress, S::len::<V>(map), list.len())
 }
 
 /// Takes an element out of a vector; the last one takes its place.
@@ -307,16 +308,21 @@ where
     type Complement = ();
 
     fn forward(&self, left: SharedVec<V1>, _: Option<()>) -> Result<(S::Map<V2>, ()), LensError> {
-        into_map::<F, S, K, V1, V2>(left).map(unit).map_err(failed)
+        into_map::<Self, F, S, K, V1, V2>(left)
+            .map(unit)
+            .map_err(failed)
     }
 
     fn backward(&self, right: S::Map<V2>, _: Option<()>) -> Result<(SharedVec<V1>, ()), LensError> {
-        into_list::<S, K, V2, V1>(right).map(unit).map_err(failed)
+        into_list::<Self, S, K, V2, V1>(right)
+            .map(unit)
+            .map_err(failed)
     }
 }
 
-fn into_map<F, S, K, V, W>(mut list: SharedVec<V>) -> Result<S::Map<W>, AccessError>
+fn into_map<L, F, S, K, V, W>(mut list: SharedVec<V>) -> Result<S::Map<W>, AccessError>
 where
+    L: 'static,
     F: KeyOf<K, W>,
     S: MapShape<K>,
     K: ListKey,
@@ -324,7 +330,7 @@ where
     W: Boxed,
 {
     let seen = look_at(&list);
-    let AsMap { map, index, .. } = take_up(list.twin(), |marks, body| {
+    let AsMap { map, index, .. } = take_up::<L, _, _>(list.twin(), |marks, body| {
         to_map::<F, S, K, V, W>(&seen, marks, body, WITHOUT_END)
     })?;
     // SAFETY: here the words change their owner.
@@ -334,19 +340,20 @@ where
         index,
         fill: Fill::done(),
     };
-    hang(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
+    hang::<L, _, _>(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
     Ok(map)
 }
 
-fn into_list<S, K, V, W>(mut map: S::Map<V>) -> Result<SharedVec<W>, AccessError>
+fn into_list<L, S, K, V, W>(mut map: S::Map<V>) -> Result<SharedVec<W>, AccessError>
 where
+    L: 'static,
     S: MapShape<K>,
     K: ListKey,
     V: Boxed,
     W: Boxed,
 {
     let seen = look_at(&map);
-    let AsList { list, index, .. } = take_up(S::twin::<V>(&mut map), |marks, body| {
+    let AsList { list, index, .. } = take_up::<L, _, _>(S::twin::<V>(&mut map), |marks, body| {
         to_list::<S, K, V>(&seen, marks, body, WITHOUT_END)
     })?;
     // SAFETY: here the words change their owner.
@@ -361,7 +368,7 @@ where
         known,
         ..VecMarks::default()
     };
-    hang(list.twin(), marks, body)?;
+    hang::<L, _, _>(list.twin(), marks, body)?;
     Ok(list)
 }
 
@@ -373,28 +380,28 @@ where
     V1: Boxed,
     V2: Boxed,
 {
-    type LeftTwin = Twin<VecMarks, AsMap<S, K>>;
-    type RightTwin = Twin<S::Map<()>, AsList<S, K>>;
+    type LeftTwin = Twin<Self, VecMarks, AsMap<S, K>>;
+    type RightTwin = Twin<Self, S::Map<()>, AsList<S, K>>;
 
     fn prepare_forward(left: &mut SharedVec<V1>, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(left);
-        work(left.twin(), until, |marks, body| {
+        work::<Self, _, _>(left.twin(), until, |marks, body| {
             to_map::<F, S, K, V1, V2>(&seen, marks, body, until)
         })
     }
 
     fn prepare_backward(right: &mut S::Map<V2>, until: Nanos) -> Result<Progress, AccessError> {
         let seen = look_at(right);
-        work(S::twin::<V2>(right), until, |marks, body| {
+        work::<Self, _, _>(S::twin::<V2>(right), until, |marks, body| {
             to_list::<S, K, V2>(&seen, marks, body, until)
         })
     }
 
     fn discard_left(left: &mut SharedVec<V1>, until: Nanos) -> Result<Progress, AccessError> {
-        discard::<VecMarks, AsMap<S, K>>(left.twin(), until)
+        discard::<Self, VecMarks, AsMap<S, K>>(left.twin(), until)
     }
 
     fn discard_right(right: &mut S::Map<V2>, until: Nanos) -> Result<Progress, AccessError> {
-        discard::<S::Map<()>, AsList<S, K>>(S::twin::<V2>(right), until)
+        discard::<Self, S::Map<()>, AsList<S, K>>(S::twin::<V2>(right), until)
     }
 }

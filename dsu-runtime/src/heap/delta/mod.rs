@@ -9,6 +9,7 @@
 mod body;
 mod follow;
 mod indexed;
+mod items;
 mod key;
 mod keyed;
 mod outcome;
@@ -22,6 +23,7 @@ mod twins;
 
 pub use follow::Peek;
 pub use indexed::{IndexMap, IndexOf, Indexed, IndexedItems};
+pub use items::BetweenItems;
 pub use key::DeltaKey;
 pub use keyed::{KeyOf, Keyed};
 pub use partitioned::{Partitioned, PartitionedItems, Route};

@@ -1,5 +1,6 @@
 //! What comes of a step or a crossing: which element an error is about, and errors as lenses state them.
 
+use super::prepare::Progress;
 use crate::error::AccessError;
 use std::fmt::Debug;
 use xform::LensError;
@@ -25,6 +26,22 @@ pub(super) fn of_place(place: usize, error: AccessError) -> AccessError {
         AccessError::Failed(reason) => {
             AccessError::Failed(format!("the element at {place}: {reason}"))
         }
+    }
+}
+
+/// Where a form has caught up and does not have as many elements as the other, a key is there twice, or is
+/// not found: one box would have two owners. That happens only where an application puts an entry in under
+/// another key than it said, or looks up by a type that does not compare as its keys do.
+pub(super) fn as_many(
+    progress: Progress,
+    elements: usize,
+    of_other: usize,
+) -> Result<Progress, AccessError> {
+    match progress == Progress::More || elements == of_other {
+        true => Ok(progress),
+        false => Err(AccessError::Failed(format!(
+            "of {elements} elements {of_other} can be told apart by their keys: one is there twice, or is not found"
+        ))),
     }
 }
 

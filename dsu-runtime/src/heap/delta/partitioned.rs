@@ -1,16 +1,17 @@
 //! One map becomes several, each element in the one that a function names, and back.
 //!
-//! Owns the lenses: into an array that is one item, and into several items of a guard. The twin of the
-//! one map has all parts. Of the several, each has a twin with its own marks, and the first one's has the
-//! one map as well; a number that all of them share says that they belong together, since an application
-//! may put another map in the place of one.
+//! Owns the lens, into an array; between items of a guard it is `BetweenItems`. The twin of the one map
+//! has all parts. Of the several, each has a twin with its own marks, and the first one's has the one
+//! map as well; a number that all of them share says that they belong together, since an application may
+//! put another map in the place of one.
 #![allow(unsafe_code)] // words change their owner
 
 use super::body::body;
 use super::follow::{Fill, Peek, agree, catch_up, look_at};
+use super::items::{BetweenItems, Spread};
 use super::key::DeltaKey;
-use super::outcome::{failed, unit};
-use super::prepare::{Items, Prepare, PrepareItems, Progress};
+use super::outcome::{as_many, failed, unit};
+use super::prepare::{Items, Prepare, Progress};
 use super::shape::{Emptied, MapShape};
 use super::twins::{WITHOUT_END, body_of, can_be, discard, empty, ensure, hang, take_up, work};
 use crate::abi::{TypeKind, TypeSchema};
@@ -25,7 +26,7 @@ use std::marker::PhantomData;
 use xform::{Lens, LensError};
 
 /// Which of several maps an element belongs to.
-pub trait Route<K, V: Boxed> {
+pub trait Route<K, V: Boxed>: 'static {
     /// The number of the map, from 0. May look at the element; an element that changes is asked for
     /// again, whoever changed it.
     ///
@@ -40,18 +41,14 @@ pub struct Partitioned<R, S, K, V1, V2, const N: usize>(PhantomData<(R, S, K, V1
 
 /// As [`Partitioned`], of one item of a guard that becomes `N` items: the lens leads from a tuple of one
 /// to a tuple of `N`, two to four.
-pub struct PartitionedItems<R, S, K, V1, V2, const N: usize>(PhantomData<(R, S, K, V1, V2)>);
+pub type PartitionedItems<R, S, K, V1, V2, const N: usize> =
+    BetweenItems<Partitioned<R, S, K, V1, V2, N>>;
 
-macro_rules! defaults {
-    ($($name:ident),*) => {$(
-        impl<R, S, K, V1, V2, const N: usize> Default for $name<R, S, K, V1, V2, N> {
-            fn default() -> Self {
-                $name(PhantomData)
-            }
-        }
-    )*};
+impl<R, S, K, V1, V2, const N: usize> Default for Partitioned<R, S, K, V1, V2, N> {
+    fn default() -> Self {
+        Partitioned(PhantomData)
+    }
 }
-defaults!(Partitioned, PartitionedItems);
 
 /// An array of parts of a twin.
 #[repr(transparent)]
@@ -107,12 +104,25 @@ body! {
     }
 }
 
-/// Which of which several maps a twin is of.
+/// Which of which several maps a twin is of, and of how many: some of a family are none by themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Place {
     family: u64,
-    index: u64,
+    index: u32,
+    parts: u32,
+}
+
+impl Place {
+    /// The places of all parts of a family.
+    fn all(family: u64, parts: usize) -> impl Iterator<Item = Place> {
+        let parts = parts as u32;
+        (0..parts).map(move |index| Place {
+            family,
+            index,
+            parts,
+        })
+    }
 }
 
 impl Emptied for Place {
@@ -122,7 +132,7 @@ impl Emptied for Place {
     }
 }
 
-// SAFETY: two numbers.
+// SAFETY: numbers.
 unsafe impl Shared for Place {
     type Cell = Inline<Self>;
 
@@ -133,8 +143,8 @@ unsafe impl Shared for Place {
     fn visit(&mut self, _: &mut dyn Visitor) {}
 }
 
-type OfOne<S, K, const N: usize> = Twin<<S as MapShape<K>>::Map<()>, Apart<S, K, N>>;
-type OfPart<S, K> = Twin<<S as MapShape<K>>::Map<()>, Together<S, K>>;
+type OfOne<L, S, K, const N: usize> = Twin<L, <S as MapShape<K>>::Map<()>, Apart<S, K, N>>;
+type OfPart<L, S, K> = Twin<L, <S as MapShape<K>>::Map<()>, Together<S, K>>;
 
 /// From the one map to its parts.
 fn divide<R, S, K, V, W, const N: usize>(
@@ -151,7 +161,7 @@ where
     W: Boxed,
 {
     let Apart { parts, fill } = body;
-    catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+    let progress = catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
         let part = cell.map(|cell| R::part(key, &Peek::of(cell))).transpose()?;
         if let Some(beyond) = part.filter(|part| *part >= N) {
             return Err(AccessError::Failed(format!(
@@ -163,7 +173,9 @@ where
             agree::<S, K>(map, key, word.filter(|_| part == Some(index)))?;
         }
         Ok(())
-    })
+    })?;
+    let divided = parts.0.iter().map(S::len::<Weak>).sum();
+    as_many(progress, S::len::<V>(map), divided)
 }
 
 /// The word of a key that is in one of the parts.
@@ -209,7 +221,8 @@ fn join<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
             return Ok(Progress::More);
         }
     }
-    Ok(Progress::Done)
+    let elements = parts.iter().map(|part| S::len::<V>(part)).sum();
+    as_many(Progress::Done, elements, S::len::<Weak>(joined))
 }
 
 /// A number that no other family has.
@@ -220,18 +233,17 @@ fn new_family() -> u64 {
 /// Whether these are the places of all parts of one family, in their order.
 pub(super) fn belong_together(places: &[Place]) -> bool {
     let family = places.first().map_or(0, |place| place.family);
-    let expected = (0..).map(|index| Place { family, index });
-    family != 0 && places.iter().copied().eq(expected.take(places.len()))
+    family != 0 && places.iter().copied().eq(Place::all(family, places.len()))
 }
 
-fn prepare_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
+fn prepare_parts<L: 'static, S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
     maps: [&mut S::Map<V>; N],
     until: Nanos,
 ) -> Result<Progress, AccessError> {
     let seen = maps.each_ref().map(|map| look_at::<S::Map<V>>(map));
-    let mut twins: Vec<&mut OfPart<S, K>> = Vec::with_capacity(N);
+    let mut twins: Vec<&mut OfPart<L, S, K>> = Vec::with_capacity(N);
     for map in maps {
-        match ensure(S::twin::<V>(map))? {
+        match ensure::<L, _, _>(S::twin::<V>(map))? {
             Some(twin) => twins.push(twin),
             None => return Ok(Progress::Done),
         }
@@ -245,9 +257,8 @@ fn prepare_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
                 return Ok(Progress::More);
             }
         }
-        let family = new_family();
-        for (index, twin) in (0..).zip(&mut twins) {
-            twin.body.place = Place { family, index };
+        for (place, twin) in Place::all(new_family(), N).zip(&mut twins) {
+            twin.body.place = place;
             twin.follow();
         }
     }
@@ -266,14 +277,19 @@ fn prepare_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
 }
 
 /// The one map out of its parts, on which they hang then.
-fn unite<S: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed, const N: usize>(
-    mut parts: [S::Map<V>; N],
-) -> Result<S::Map<W>, AccessError> {
-    let joined = if can_be::<S::Map<()>, Together<S, K>>() {
-        prepare_parts::<S, K, V, N>(parts.each_mut(), WITHOUT_END)?;
+fn unite<L, S, K, V, W, const N: usize>(mut parts: [S::Map<V>; N]) -> Result<S::Map<W>, AccessError>
+where
+    L: 'static,
+    S: MapShape<K>,
+    K: DeltaKey,
+    V: Boxed,
+    W: Boxed,
+{
+    let joined = if can_be::<L, S::Map<()>, Together<S, K>>() {
+        prepare_parts::<L, S, K, V, N>(parts.each_mut(), WITHOUT_END)?;
         let bodies = parts.each_mut().map(|map| {
             // SAFETY: made or found by `prepare_parts`, and complete.
-            unsafe { body_of::<S::Map<()>, Together<S, K>>(S::twin::<V>(map)) }
+            unsafe { body_of::<L, S::Map<()>, Together<S, K>>(S::twin::<V>(map)) }
         });
         let first = bodies.into_iter().next();
         first.map(|body| body.joined).unwrap_or_default()
@@ -302,15 +318,16 @@ fn unite<S: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed, const N: usize>(
         parts: Several(parts),
         fill: Fill::done(),
     };
-    hang(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
+    hang::<L, _, _>(S::twin::<W>(&mut map), S::Map::<()>::default(), body)?;
     Ok(map)
 }
 
 /// The parts of a map, which hangs on them then.
-fn separate<R, S, K, V, W, const N: usize>(
+fn separate<L, R, S, K, V, W, const N: usize>(
     mut map: S::Map<V>,
 ) -> Result<[S::Map<W>; N], AccessError>
 where
+    L: 'static,
     R: Route<K, W>,
     S: MapShape<K>,
     K: DeltaKey,
@@ -318,7 +335,7 @@ where
     W: Boxed,
 {
     let seen = look_at(&map);
-    let body = take_up(S::twin::<V>(&mut map), |marks, body| {
+    let body = take_up::<L, _, _>(S::twin::<V>(&mut map), |marks, body| {
         divide::<R, S, K, V, W, N>(&seen, marks, body, WITHOUT_END)
     })?;
     // SAFETY: here the words change their owner.
@@ -326,26 +343,25 @@ where
         let parts = body.parts.0.map(|part| S::cast::<Weak, W>(part));
         (parts, S::cast::<V, Weak>(map))
     };
-    let family = new_family();
     let mut whole = Some(map);
-    for (index, part) in (0..).zip(&mut parts) {
+    for (place, part) in Place::all(new_family(), N).zip(&mut parts) {
         let body = Together::<S, K> {
             joined: whole.take().unwrap_or_default(),
             fill: Fill::done(),
-            place: Place { family, index },
+            place,
         };
-        hang(S::twin::<W>(part), S::Map::<()>::default(), body)?;
+        hang::<L, _, _>(S::twin::<W>(part), S::Map::<()>::default(), body)?;
     }
     Ok(parts)
 }
 
-fn discard_parts<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
+fn discard_parts<L: 'static, S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
     maps: [&mut S::Map<V>; N],
     until: Nanos,
 ) -> Result<Progress, AccessError> {
     for map in maps {
         let word = S::twin::<V>(map);
-        if discard::<S::Map<()>, Together<S, K>>(word, until)? == Progress::More {
+        if discard::<L, S::Map<()>, Together<S, K>>(word, until)? == Progress::More {
             return Ok(Progress::More);
         }
     }
@@ -365,38 +381,16 @@ where
     type Complement = ();
 
     fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
-        separate::<R, S, K, V1, V2, N>(left)
+        separate::<Self, R, S, K, V1, V2, N>(left)
             .map(unit)
             .map_err(failed)
     }
 
     fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
-        unite::<S, K, V2, V1, N>(right).map(unit).map_err(failed)
+        unite::<Self, S, K, V2, V1, N>(right)
+            .map(unit)
+            .map_err(failed)
     }
-}
-
-fn prepare_one<R, S, K, V, W, const N: usize>(
-    map: &mut S::Map<V>,
-    until: Nanos,
-) -> Result<Progress, AccessError>
-where
-    R: Route<K, W>,
-    S: MapShape<K>,
-    K: DeltaKey,
-    V: Boxed,
-    W: Boxed,
-{
-    let seen = look_at(map);
-    work(S::twin::<V>(map), until, |marks, body| {
-        divide::<R, S, K, V, W, N>(&seen, marks, body, until)
-    })
-}
-
-fn discard_one<S: MapShape<K>, K: DeltaKey, V: Boxed, const N: usize>(
-    map: &mut S::Map<V>,
-    until: Nanos,
-) -> Result<Progress, AccessError> {
-    discard::<S::Map<()>, Apart<S, K, N>>(S::twin::<V>(map), until)
 }
 
 impl<R, S, K, V1, V2, const N: usize> Prepare for Partitioned<R, S, K, V1, V2, N>
@@ -407,33 +401,32 @@ where
     V1: Boxed,
     V2: Boxed,
 {
-    type LeftTwin = OfOne<S, K, N>;
-    type RightTwin = OfPart<S, K>;
+    type LeftTwin = OfOne<Self, S, K, N>;
+    type RightTwin = OfPart<Self, S, K>;
 
     fn prepare_forward(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
-        prepare_one::<R, S, K, V1, V2, N>(left, until)
+        let seen = look_at(left);
+        work::<Self, _, _>(S::twin::<V1>(left), until, |marks, body| {
+            divide::<R, S, K, V1, V2, N>(&seen, marks, body, until)
+        })
     }
 
     fn prepare_backward(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
-        prepare_parts::<S, K, V2, N>(right.each_mut(), until)
+        prepare_parts::<Self, S, K, V2, N>(right.each_mut(), until)
     }
 
     fn discard_left(left: &mut Self::Left, until: Nanos) -> Result<Progress, AccessError> {
-        discard_one::<S, K, V1, N>(left, until)
+        discard::<Self, S::Map<()>, Apart<S, K, N>>(S::twin::<V1>(left), until)
     }
 
     fn discard_right(right: &mut Self::Right, until: Nanos) -> Result<Progress, AccessError> {
-        discard_parts::<S, K, V2, N>(right.each_mut(), until)
+        discard_parts::<Self, S, K, V2, N>(right.each_mut(), until)
     }
 }
 
-macro_rules! map {
-    ($shape:ident $value:ident) => { $shape::Map<$value> };
-}
-
-macro_rules! items {
+macro_rules! spread {
     ($count:literal: $($part:ident $map:ident),*) => {
-        impl<R, S, K, V1, V2> Lens for PartitionedItems<R, S, K, V1, V2, $count>
+        impl<R, S, K, V1, V2> Spread for Partitioned<R, S, K, V1, V2, $count>
         where
             R: Route<K, V2>,
             S: MapShape<K>,
@@ -441,64 +434,34 @@ macro_rules! items {
             V1: Boxed,
             V2: Boxed,
         {
-            type Left = (S::Map<V1>,);
-            type Right = ($($map!(S V2),)*);
-            type Complement = ();
+            type Parts = ($(spread!(@$map S V2),)*);
 
-            fn forward(&self, left: Self::Left, _: Option<()>) -> Result<(Self::Right, ()), LensError> {
-                let [$($part),*] = separate::<R, S, K, V1, V2, $count>(left.0).map_err(failed)?;
-                Ok(unit(($($part,)*)))
+            fn spread([$($part),*]: Self::Right) -> Self::Parts {
+                ($($part,)*)
             }
 
-            fn backward(&self, right: Self::Right, _: Option<()>) -> Result<(Self::Left, ()), LensError> {
-                let ($($part,)*) = right;
-                let one = unite::<S, K, V2, V1, $count>([$($part),*]).map_err(failed)?;
-                Ok(unit((one,)))
+            fn gather(($($part,)*): Self::Parts) -> Self::Right {
+                [$($part),*]
             }
-        }
 
-        impl<R, S, K, V1, V2> PrepareItems for PartitionedItems<R, S, K, V1, V2, $count>
-        where
-            R: Route<K, V2>,
-            S: MapShape<K>,
-            K: DeltaKey,
-            V1: Boxed,
-            V2: Boxed,
-        {
-            type LeftTwin = OfOne<S, K, $count>;
-            type RightTwin = OfPart<S, K>;
-
-            fn prepare_forward(
-                (left,): <Self::Left as Items>::Refs<'_>,
+            fn prepare_spread(
+                ($($part,)*): <Self::Parts as Items>::Refs<'_>,
                 until: Nanos,
             ) -> Result<Progress, AccessError> {
-                prepare_one::<R, S, K, V1, V2, $count>(left, until)
+                prepare_parts::<Self, S, K, V2, $count>([$($part),*], until)
             }
 
-            fn prepare_backward(
-                ($($part,)*): <Self::Right as Items>::Refs<'_>,
+            fn discard_spread(
+                ($($part,)*): <Self::Parts as Items>::Refs<'_>,
                 until: Nanos,
             ) -> Result<Progress, AccessError> {
-                prepare_parts::<S, K, V2, $count>([$($part),*], until)
-            }
-
-            fn discard_left(
-                (left,): <Self::Left as Items>::Refs<'_>,
-                until: Nanos,
-            ) -> Result<Progress, AccessError> {
-                discard_one::<S, K, V1, $count>(left, until)
-            }
-
-            fn discard_right(
-                ($($part,)*): <Self::Right as Items>::Refs<'_>,
-                until: Nanos,
-            ) -> Result<Progress, AccessError> {
-                discard_parts::<S, K, V2, $count>([$($part),*], until)
+                discard_parts::<Self, S, K, V2, $count>([$($part),*], until)
             }
         }
     };
+    (@map $shape:ident $value:ident) => { $shape::Map<$value> };
 }
 
-items!(2: a map, b map);
-items!(3: a map, b map, c map);
-items!(4: a map, b map, c map, d map);
+spread!(2: a map, b map);
+spread!(3: a map, b map, c map);
+spread!(4: a map, b map, c map, d map);

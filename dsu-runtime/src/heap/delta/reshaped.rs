@@ -6,7 +6,7 @@
 use super::body::body;
 use super::follow::{Fill, agree, catch_up, look_at};
 use super::key::DeltaKey;
-use super::outcome::{failed, unit};
+use super::outcome::{as_many, failed, unit};
 use super::prepare::{Prepare, Progress};
 use super::shape::MapShape;
 use super::twins::{WITHOUT_END, discard, hang, take_up, work};
@@ -34,7 +34,7 @@ body! {
     }
 }
 
-type Hung<S, T, K> = Twin<<S as MapShape<K>>::Map<()>, Reshape<S, T, K>>;
+type Hung<L, S, T, K> = Twin<L, <S as MapShape<K>>::Map<()>, Reshape<S, T, K>>;
 
 fn step<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed>(
     map: &S::Map<V>,
@@ -43,26 +43,33 @@ fn step<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed>(
     until: Nanos,
 ) -> Result<Progress, AccessError> {
     let Reshape { other, fill } = body;
-    catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
+    let progress = catch_up::<S, K, V>(map, marks, fill, until, &mut |key, cell| {
         Ok(agree::<T, K>(other, key, cell.map(WordCell::word))?)
-    })
+    })?;
+    as_many(progress, S::len::<V>(map), T::len::<Weak>(other))
 }
 
-fn prepare<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed>(
+fn prepare<L: 'static, S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed>(
     map: &mut S::Map<V>,
     until: Nanos,
 ) -> Result<Progress, AccessError> {
     let seen = look_at(map);
-    work(S::twin::<V>(map), until, |marks, body| {
+    work::<L, _, _>(S::twin::<V>(map), until, |marks, body| {
         step::<S, T, K, V>(&seen, marks, body, until)
     })
 }
 
-fn cross<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed>(
-    mut map: S::Map<V>,
-) -> Result<T::Map<W>, AccessError> {
+fn cross<L, S, T, K, V, W>(mut map: S::Map<V>) -> Result<T::Map<W>, AccessError>
+where
+    L: 'static,
+    S: MapShape<K>,
+    T: MapShape<K>,
+    K: DeltaKey,
+    V: Boxed,
+    W: Boxed,
+{
     let seen = look_at(&map);
-    let body = take_up(S::twin::<V>(&mut map), |marks, body| {
+    let body = take_up::<L, _, _>(S::twin::<V>(&mut map), |marks, body| {
         step::<S, T, K, V>(&seen, marks, body, WITHOUT_END)
     })?;
     // SAFETY: here the words change their owner.
@@ -71,7 +78,7 @@ fn cross<S: MapShape<K>, T: MapShape<K>, K: DeltaKey, V: Boxed, W: Boxed>(
         other: left,
         fill: Fill::done(),
     };
-    hang(T::twin::<W>(&mut taken), T::Map::<()>::default(), body)?;
+    hang::<L, _, _>(T::twin::<W>(&mut taken), T::Map::<()>::default(), body)?;
     Ok(taken)
 }
 
@@ -83,33 +90,37 @@ impl<A: MapShape<K>, B: MapShape<K>, K: DeltaKey, V1: Boxed, V2: Boxed> Lens
     type Complement = ();
 
     fn forward(&self, left: A::Map<V1>, _: Option<()>) -> Result<(B::Map<V2>, ()), LensError> {
-        cross::<A, B, K, V1, V2>(left).map(unit).map_err(failed)
+        cross::<Self, A, B, K, V1, V2>(left)
+            .map(unit)
+            .map_err(failed)
     }
 
     fn backward(&self, right: B::Map<V2>, _: Option<()>) -> Result<(A::Map<V1>, ()), LensError> {
-        cross::<B, A, K, V2, V1>(right).map(unit).map_err(failed)
+        cross::<Self, B, A, K, V2, V1>(right)
+            .map(unit)
+            .map_err(failed)
     }
 }
 
 impl<A: MapShape<K>, B: MapShape<K>, K: DeltaKey, V1: Boxed, V2: Boxed> Prepare
     for Reshaped<A, B, K, V1, V2>
 {
-    type LeftTwin = Hung<A, B, K>;
-    type RightTwin = Hung<B, A, K>;
+    type LeftTwin = Hung<Self, A, B, K>;
+    type RightTwin = Hung<Self, B, A, K>;
 
     fn prepare_forward(left: &mut A::Map<V1>, until: Nanos) -> Result<Progress, AccessError> {
-        prepare::<A, B, K, V1>(left, until)
+        prepare::<Self, A, B, K, V1>(left, until)
     }
 
     fn prepare_backward(right: &mut B::Map<V2>, until: Nanos) -> Result<Progress, AccessError> {
-        prepare::<B, A, K, V2>(right, until)
+        prepare::<Self, B, A, K, V2>(right, until)
     }
 
     fn discard_left(left: &mut A::Map<V1>, until: Nanos) -> Result<Progress, AccessError> {
-        discard::<A::Map<()>, Reshape<A, B, K>>(A::twin::<V1>(left), until)
+        discard::<Self, A::Map<()>, Reshape<A, B, K>>(A::twin::<V1>(left), until)
     }
 
     fn discard_right(right: &mut B::Map<V2>, until: Nanos) -> Result<Progress, AccessError> {
-        discard::<B::Map<()>, Reshape<B, A, K>>(B::twin::<V2>(right), until)
+        discard::<Self, B::Map<()>, Reshape<B, A, K>>(B::twin::<V2>(right), until)
     }
 }

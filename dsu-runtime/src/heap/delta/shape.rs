@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // cells that are words stand for each other
 
 use super::key::DeltaKey;
+use super::key::sealed::Sealed;
 use crate::error::HeapFull;
 use crate::heap::twin::{Boxed, TwinWord};
 use crate::heap::vec::VecMarks;
@@ -18,10 +19,11 @@ pub trait Emptied {
     fn drop_some(&mut self) -> Result<bool, HeapFull>;
 }
 
-/// A shape of maps with keys `K`: [`Hashed`], [`Ordered`].
+/// A shape of maps with keys `K`: [`Hashed`], [`Ordered`], and no others, since what they say of a map is
+/// trusted.
 ///
 /// What is not documented here is as in the maps' own methods.
-pub trait MapShape<K: DeltaKey>: 'static {
+pub trait MapShape<K: DeltaKey>: Sealed + 'static {
     /// The map.
     type Map<V: Shared>: Shared + Default + Emptied;
     /// Where a walk over a map is: it stays right whatever happens to the map.
@@ -84,6 +86,8 @@ pub trait MapShape<K: DeltaKey>: 'static {
 #[derive(Debug)]
 pub struct Hashed;
 
+impl Sealed for Hashed {}
+
 impl<K: DeltaKey + Hash> MapShape<K> for Hashed {
     type Map<V: Shared> = SharedMap<K, V>;
     type Place = u64;
@@ -138,6 +142,8 @@ impl<K: DeltaKey + Hash> MapShape<K> for Hashed {
 /// [`SharedOrderedMap`].
 #[derive(Debug)]
 pub struct Ordered;
+
+impl Sealed for Ordered {}
 
 impl<K: DeltaKey + Ord> MapShape<K> for Ordered {
     type Map<V: Shared> = SharedOrderedMap<K, V>;

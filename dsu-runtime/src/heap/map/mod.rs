@@ -28,10 +28,10 @@ use super::keys;
 use super::named::{self, Called};
 use super::prefetch;
 use super::rc::SharedRc;
-use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
-use super::twin::{self, TwinWord};
+use super::shared::{self, Cell, Inline, Shared, Visitor};
+use super::twin::{self, KeySet, TwinWord};
 use super::versioned::{Element, Versioned};
-use crate::abi::{TypeKind, TypeSchema};
+use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
 use segment::Slot;
 pub(super) use sip::Sip13;
@@ -246,7 +246,7 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         };
         // SAFETY: a used slot in a block that may be written, borrowed as `self` is.
         let slot = unsafe { slot.as_mut() };
-        self.twin.mark_key(&slot.key);
+        self.twin.mark_key::<SharedMap<K, ()>, K>(&slot.key);
         Ok(Some(slot))
     }
 
@@ -268,7 +268,7 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         key: K,
         cell: V::Cell,
     ) -> Result<Option<V::Cell>, NoRoom<K, V::Cell>> {
-        self.twin.mark_key(&key);
+        self.twin.mark_key::<SharedMap<K, ()>, K>(&key);
         let hash = self.table.hash_to_insert(&key);
         match self.table.find_mut(hash, &key) {
             Ok(Some(mut slot)) => {
@@ -317,14 +317,15 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         let mut slot = match self.table.find_mut(hash, key)? {
             Some(slot) => {
                 // SAFETY: a used slot.
-                self.twin.mark_key(unsafe { &slot.as_ref().key });
+                self.twin
+                    .mark_key::<SharedMap<K, ()>, K>(unsafe { &slot.as_ref().key });
                 slot
             }
             None => {
                 let (key, value) = make()?;
                 let cell = V::Cell::new(value)?;
                 self.table.make_room(hash)?;
-                self.twin.mark_key(&key);
+                self.twin.mark_key::<SharedMap<K, ()>, K>(&key);
                 self.table.fill(hash, Slot { key, cell })
             }
         };
@@ -360,11 +361,11 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let Some(slot) = self.table.take(self.table.hash(key), key)? else {
-            return Ok(None);
-        };
-        self.twin.mark_key(&slot.key);
-        Ok(Some((slot.key, slot.cell)))
+        let hash = self.table.hash(key);
+        // Marked first: what hashes and compares keys may panic, and then nothing has been taken.
+        let mark = |key: &K| self.twin.mark_key::<SharedMap<K, ()>, K>(key);
+        let slot = self.table.take(hash, key, mark)?;
+        Ok(slot.map(|slot| (slot.key, slot.cell)))
     }
 
     /// Makes room for a key: its next insertion moves nothing and cannot fail for the map's sake.
@@ -470,29 +471,14 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
     }
 }
 
-impl TwinWord {
-    /// Notes that the element of a key changes, comes or goes.
-    #[inline]
-    fn mark_key<K: Shared + Hash + Eq>(&mut self, key: &K) {
-        if self.is_set() {
-            self.note_key(key);
-        }
+/// Marks of a map.
+impl<K: Shared + Hash + Eq> KeySet<K> for SharedMap<K, ()> {
+    fn has(&self, key: &K) -> bool {
+        self.contains(key)
     }
 
-    #[cold]
-    fn note_key<K: Shared + Hash + Eq>(&mut self, key: &K) {
-        let Some(marks) = self.marks::<SharedMap<K, ()>>() else {
-            return;
-        };
-        if marks.contains(key) {
-            return;
-        }
-        let noted = key
-            .duplicate()
-            .is_some_and(|copy| copy.and_then(|key| marks.insert(key, ())).is_ok());
-        if !noted {
-            self.give_up();
-        }
+    fn add(&mut self, key: K) -> Result<(), HeapFull> {
+        self.insert(key, ()).map(drop)
     }
 }
 
@@ -516,27 +502,20 @@ unsafe impl<K: Shared + Hash + Eq, V: Shared> Shared for SharedMap<K, V> {
 
     fn schema() -> TypeSchema {
         keys::is_hashed::<K>();
-        TypeSchema {
-            kind: TypeKind::Container(vec![K::schema(), V::Cell::schema()]),
-            ..TypeSchema::leaf::<Self>("SharedMap")
-        }
+        shared::of_map::<Self, K, V>("SharedMap")
     }
 
     /// Places are cursors.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        if is_of_no_use::<Self>(visitor) {
-            return;
-        }
-        self.twin.show(visitor);
         let this = ptr::from_ref(self);
-        let mut changes = self.twin.changes(visitor);
-        // Keys can own boxes only where their schema says so, and then are never left out.
-        let shows_keys = !changes.wants_boxes_only() || K::schema().holds_boxes();
-        self.table.visit(
-            &mut changes,
-            shows_keys,
-            |key, to| key.visit(to),
-            |key, cell, to| Called::new(this, &|| named::key(key)).during(|| cell.visit(to)),
-        );
+        let SharedMap { table, twin } = self;
+        twin::visit_map::<Self, K>(twin, visitor, |visitor, shows_keys| {
+            table.visit(
+                visitor,
+                shows_keys,
+                |key, to| key.visit(to),
+                |key, cell, to| Called::new(this, &|| named::key(key)).during(|| cell.visit(to)),
+            );
+        });
     }
 }

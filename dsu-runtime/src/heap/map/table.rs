@@ -307,8 +307,14 @@ impl<K: Hash + Eq, C> Table<K, C> {
         segment.slot(index)
     }
 
-    /// Takes an entry out. Segments that became small are merged or shrunk where there is room.
-    pub(super) fn take<Q>(&mut self, hash: u64, key: &Q) -> Result<Option<Slot<K, C>>, HeapFull>
+    /// Takes an entry out, after `mark` has seen its key. Segments that became small are merged or shrunk
+    /// where there is room.
+    pub(super) fn take<Q>(
+        &mut self,
+        hash: u64,
+        key: &Q,
+        mark: impl FnOnce(&K),
+    ) -> Result<Option<Slot<K, C>>, HeapFull>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -319,7 +325,10 @@ impl<K: Hash + Eq, C> Table<K, C> {
         // A copy has its entries in the same places.
         let segment = self.writable(hash)?.expect("the key is there");
         // SAFETY: writable, and the slot is used.
-        let slot = unsafe { segment.take(index) };
+        let slot = unsafe {
+            mark(&segment.slot(index).as_ref().key);
+            segment.take(index)
+        };
         self.len -= 1;
         if WorkerContext::current().converting.get() == 0 {
             self.contract(hash);

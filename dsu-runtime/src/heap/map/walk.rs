@@ -175,7 +175,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
         // out of it below, or left there and forgotten.
         let key =
             std::mem::ManuallyDrop::new(unsafe { std::ptr::read(&raw const (*slot.as_ptr()).key) });
-        matches!(self.take(hash, &*key), Ok(Some(_)))
+        matches!(self.take(hash, &*key, |_| {}), Ok(Some(_)))
     }
 
     fn visit_directory(&self, visitor: &mut dyn Visitor) -> bool {

@@ -26,10 +26,10 @@ use super::keys;
 use super::map::NoRoom;
 use super::named::{self, Called};
 use super::rc::SharedRc;
-use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
-use super::twin::{self, TwinWord};
+use super::shared::{self, Cell, Inline, Shared, Visitor};
+use super::twin::{self, KeySet, TwinWord};
 use super::versioned::{Element, Versioned};
-use crate::abi::{TypeKind, TypeSchema};
+use crate::abi::TypeSchema;
 use crate::error::{AccessError, HeapFull};
 pub use iter::OrderedEntries;
 use path::Path;
@@ -166,7 +166,8 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
         let (key, mut cell) = path.entry();
         // SAFETY: an entry in a block that may be written, borrowed as `self` is.
         unsafe {
-            self.twin.mark_ordered(key.as_ref());
+            self.twin
+                .mark_key::<SharedOrderedMap<K, ()>, K>(key.as_ref());
             Ok(cell.as_mut())
         }
     }
@@ -206,7 +207,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
                 Err(HeapFull) => Err(NoRoom { key, cell }),
             },
             sought => {
-                self.twin.mark_ordered(&key);
+                self.twin.mark_key::<SharedOrderedMap<K, ()>, K>(&key);
                 let mut way = sought.is_some().then_some(&mut path);
                 match self.tree.make_room(way.as_deref_mut()) {
                     Ok(room) => {
@@ -255,7 +256,7 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
             sought => {
                 let (key, value) = make()?;
                 let cell = V::Cell::new(value)?;
-                self.twin.mark_ordered(&key);
+                self.twin.mark_key::<SharedOrderedMap<K, ()>, K>(&key);
                 let mut way = sought.is_some().then_some(&mut path);
                 let room = self.tree.make_room(way.as_deref_mut())?;
                 self.tree.fill(way, room, (key, cell))
@@ -298,9 +299,11 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     }
 
     fn take_at(&mut self, path: &mut Path<K, V::Cell>) -> Result<(K, V::Cell), HeapFull> {
-        let (key, cell) = self.tree.take(path)?;
-        self.twin.mark_ordered(&key);
-        Ok((key, cell))
+        // Marked first: what compares keys may panic, and then nothing has been taken.
+        // SAFETY: an entry, borrowed as `self` is.
+        self.twin
+            .mark_key::<SharedOrderedMap<K, ()>, K>(unsafe { path.entry().0.as_ref() });
+        self.tree.take(path)
     }
 
     /// Takes key and cell of the entry of this rank, foreign or not, the complement with it; `None` beyond
@@ -516,29 +519,14 @@ impl<K: Shared + Ord, V: Shared> SharedOrderedMap<K, V> {
     }
 }
 
-impl TwinWord {
-    /// Notes that the element of a key changes, comes or goes.
-    #[inline]
-    fn mark_ordered<K: Shared + Ord>(&mut self, key: &K) {
-        if self.is_set() {
-            self.note_ordered(key);
-        }
+/// Marks of a map.
+impl<K: Shared + Ord> KeySet<K> for SharedOrderedMap<K, ()> {
+    fn has(&self, key: &K) -> bool {
+        self.contains(key)
     }
 
-    #[cold]
-    fn note_ordered<K: Shared + Ord>(&mut self, key: &K) {
-        let Some(marks) = self.marks::<SharedOrderedMap<K, ()>>() else {
-            return;
-        };
-        if marks.contains(key) {
-            return;
-        }
-        let noted = key
-            .duplicate()
-            .is_some_and(|copy| copy.and_then(|key| marks.insert(key, ())).is_ok());
-        if !noted {
-            self.give_up();
-        }
+    fn add(&mut self, key: K) -> Result<(), HeapFull> {
+        self.insert(key, ()).map(drop)
     }
 }
 
@@ -562,28 +550,21 @@ unsafe impl<K: Shared + Ord, V: Shared> Shared for SharedOrderedMap<K, V> {
 
     fn schema() -> TypeSchema {
         keys::is_ordered::<K>();
-        TypeSchema {
-            kind: TypeKind::Container(vec![K::schema(), V::Cell::schema()]),
-            ..TypeSchema::leaf::<Self>("SharedOrderedMap")
-        }
+        shared::of_map::<Self, K, V>("SharedOrderedMap")
     }
 
     /// Places are ranks: an entry that an insertion or removal in front of it moves between two slices is
     /// seen twice, or only by the next walk.
     fn visit(&mut self, visitor: &mut dyn Visitor) {
-        if is_of_no_use::<Self>(visitor) {
-            return;
-        }
-        self.twin.show(visitor);
         let this = ptr::from_ref(self);
-        let mut changes = self.twin.changes(visitor);
-        // Keys can own boxes only where their schema says so, and then are never left out.
-        let shows_keys = !changes.wants_boxes_only() || K::schema().holds_boxes();
-        self.tree.visit(
-            &mut changes,
-            shows_keys,
-            |key, to| key.visit(to),
-            |key, cell, to| Called::new(this, &|| named::key(key)).during(|| cell.visit(to)),
-        );
+        let SharedOrderedMap { tree, twin } = self;
+        twin::visit_map::<Self, K>(twin, visitor, |visitor, shows_keys| {
+            tree.visit(
+                visitor,
+                shows_keys,
+                |key, to| key.visit(to),
+                |key, cell, to| Called::new(this, &|| named::key(key)).during(|| cell.visit(to)),
+            );
+        });
     }
 }

@@ -178,6 +178,23 @@ pub(in crate::heap) fn count_down(node: NodePtr, change: Change) {
     worker.owe(WorkerContext::OWES_HANDLES);
 }
 
+/// Keeps a node of a guard that is held, with a handle that nobody has and this worker owes.
+pub(super) fn hold(node: NodePtr) {
+    node.set_count(HandleKind::Strong, node.count(HandleKind::Strong) + 1);
+    owe(node, Change::StrongDown);
+}
+
+/// It is not kept any longer.
+pub(super) fn let_go(node: NodePtr) {
+    let handle = Some((node, Change::StrongDown));
+    let handles = &mine().handles;
+    let mut places = (0..owed()).rev();
+    if let Some(at) = places.find(|at| handles.get(*at).to_counted() == handle) {
+        take_owed(at);
+    }
+    lower(node, HandleKind::Strong);
+}
+
 /// How many handles are owed.
 pub(in crate::heap) fn owed() -> usize {
     mine().handles.len()

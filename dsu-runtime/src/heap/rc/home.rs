@@ -12,7 +12,9 @@
 
 use super::super::objects;
 use super::node::NodePtr;
-use crate::abi::{CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, WorkerContext};
+use crate::abi::{
+    CONTROL_ADDR, GUARD_STRIDE, GUARDS_OFFSET, MAX_GUARDS, WorkerContext, WorkerRecord,
+};
 use crate::error::RcError;
 use crate::ids::GuardIndex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,15 +45,17 @@ impl Home {
     }
 
     /// The guards of this moment, if there are one or two. A guard that changes form is the one, as a
-    /// transformer reaches nothing else.
+    /// transformer reaches nothing else. Where several do at once, nobody else runs.
     fn here() -> Result<Home, RcError> {
         let worker = WorkerContext::current();
         if !worker.is_attached() {
             return Err(RcError::NotHeld);
         }
-        let flipping = worker.record().flipping.load(Ordering::Relaxed);
-        if let Some(index) = flipping.checked_sub(1) {
-            return Ok(Home::of(GuardIndex(index)));
+        match worker.record().flipping.load(Ordering::Relaxed) {
+            0 => {}
+            // Whose it will be shows when it is touched, or met, behind one guard.
+            WorkerRecord::FLIPPING_ALL => return Ok(Home::UNDECIDED),
+            index => return Ok(Home::of(GuardIndex(index - 1))),
         }
         let mut held = worker.held().guards();
         match (worker.held().count(), held.next(), held.next()) {

@@ -194,7 +194,7 @@ pub(crate) fn next(guard: GuardIndex) -> Option<Visited> {
     let node = sound_record(guard).first.get()?;
     leave_queue(node);
     // What the visitor drops may be the last handle but this one.
-    node.set_count(HandleKind::Strong, node.count(HandleKind::Strong) + 1);
+    count::hold(node);
     Some(Visited { guard, node })
 }
 
@@ -231,7 +231,7 @@ impl Visited {
 
 impl Drop for Visited {
     fn drop(&mut self) {
-        count::release(self.node, HandleKind::Strong);
+        count::let_go(self.node);
     }
 }
 

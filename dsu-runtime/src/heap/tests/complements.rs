@@ -30,6 +30,10 @@ impl Visitor for Sweeper {
         }
     }
 
+    fn changes_boxes(&self) -> bool {
+        true
+    }
+
     fn damage(&mut self, what: &str) {
         panic!("{what}");
     }

@@ -48,6 +48,9 @@ struct Taker {
 impl Visitor for Taker {
     fn block(&mut self, _: NonNull<u8>, _: Layout) {}
     fn versioned(&mut self, _: &mut u64, _: Tag) {}
+    fn changes_boxes(&self) -> bool {
+        true
+    }
     fn damage(&mut self, what: &str) {
         panic!("{what}");
     }

@@ -42,11 +42,16 @@ type Parting = PartitionedItems<ByParity, Hashed, u64, Book, Book, 2>;
 crate::transformer!(prepared Parting, FILLED_NEW: (books) => (even, odd));
 
 /// One map, as version 1 has it.
-#[guards(books: SharedMap<u64, Book>)]
+#[guards(books: SharedMap<u64, Book>, aside: Option<SharedMap<u64, Book>>)]
 pub static FILLED_OLD: GuardMutex;
 
 /// Two, as version 2 has them.
-#[guards(even: SharedMap<u64, Book>, odd: SharedMap<u64, Book>, renamed_from = "FILLED_OLD")]
+#[guards(
+    even: SharedMap<u64, Book>,
+    odd: SharedMap<u64, Book>,
+    aside: Option<SharedMap<u64, Book>>,
+    renamed_from = "FILLED_OLD"
+)]
 pub static FILLED_NEW: GuardMutex;
 
 fn old_cells() -> Vec<&'static GuardCell> {
@@ -200,6 +205,39 @@ fn who_has_not_heard_that_a_filling_is_over_fills_nothing() {
             assert_eq!(twins(), 0);
             assert_books_old(cx, |number| number);
             is_sound(old_cells);
+        });
+    });
+}
+
+// R5, R29, D4: also where no lens looks for it, in either version.
+#[test]
+fn what_was_made_ahead_of_a_map_that_is_laid_aside_goes_with_the_sweep() {
+    let name = test_name!("what_was_made_ahead_of_a_map_that_is_laid_aside_goes_with_the_sweep");
+    with_world(name, || {
+        play(0, |cx| {
+            make_books(cx);
+            filling(1, new_cells);
+            let mut guard = FILLED_OLD.lock(cx).unwrap();
+            guard.aside = Some(std::mem::take(&mut guard.books));
+            drop(guard);
+            assert_eq!(twins(), 1);
+            let (swept, _) = sweep(2, old_cells);
+            assert_eq!((swept.failed, twins()), (0, 0));
+            let mut guard = FILLED_OLD.lock(cx).unwrap();
+            guard.books = guard.aside.take().expect("it was laid aside");
+            drop(guard);
+            // A part, with the whole of the older form, goes into the place that the older map had.
+            let mut guard = FILLED_NEW.lock(cx).unwrap();
+            guard.aside = Some(std::mem::take(&mut guard.even));
+            drop(guard);
+            assert!(twins() > 0);
+            let (swept, _) = sweep(3, new_cells);
+            assert_eq!((swept.failed, twins()), (0, 0));
+            let mut guard = FILLED_NEW.lock(cx).unwrap();
+            guard.even = guard.aside.take().expect("it was laid aside");
+            drop(guard);
+            assert_books_new(cx, |number| number);
+            is_sound(new_cells);
         });
     });
 }

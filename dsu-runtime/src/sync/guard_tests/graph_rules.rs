@@ -1,17 +1,20 @@
 //! What is promised of shared nodes one by one: who may edit, what a walk does, what a conversion leaves.
+#![allow(unsafe_code)] // counts that processes share
 
 use super::graph::*;
 use super::world::*;
 use crate::abi::{Parked, SUPERBLOCK_SIZE, WorkerRecord};
 use crate::error::{AccessError, LockError, RcError};
 use crate::heap::stepping::at_every_store_there;
-use crate::heap::testing::{failing_after, test_name};
-use crate::heap::{self, Activity, HeapAccount, SharedRc, SharedVec, SharedWeak, Versioned, rc};
+use crate::heap::testing::{failing_after, shared_zeroed, test_name};
+use crate::heap::{
+    self, Activity, Element, HeapAccount, SharedRc, SharedVec, SharedWeak, Versioned, rc,
+};
 use crate::ids::WorkerSlot;
 use crate::sync::{GuardSlot, erased, recover_worker};
 use crate::worker::Worker;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 // R29: a node is converted once a direction, however many handles lead to it and whoever comes first.
 #[test]
@@ -331,6 +334,66 @@ fn worker_may_die_at_every_store_of_a_flip_that_counts() {
             },
         );
         assert!(points > 100, "{points}");
+    });
+}
+
+// R29, I35: a worker that dies while it converts for a sweep leaves a graph that another one sweeps, and
+// counts that are right but for one handle when whoever takes its slot has had the guard.
+#[test]
+fn whoever_sweeps_a_graph_may_die_at_every_store() {
+    let name = test_name!("whoever_sweeps_a_graph_may_die_at_every_store");
+    with_world(name, || {
+        const DEAD: WorkerSlot = WorkerSlot(1);
+        let nodes = play(2, |cx| {
+            make_circle(cx, 3);
+            drop(GRAPH_OLD.lock(cx).expect("free and sound"));
+            OldPerson::in_town(cx, |roots| {
+                let first = roots.get(0).expect("inline").expect("there");
+                first.node.address() / SUPERBLOCK_SIZE * SUPERBLOCK_SIZE
+            })
+        });
+        // SAFETY: atomics. How many points left the guard sound, and how many of those a handle too many.
+        let seen: &[AtomicU32; 2] = unsafe { shared_zeroed() };
+        let points = at_every_store_there(
+            DEAD.0,
+            nodes..nodes + SUPERBLOCK_SIZE,
+            || assert_eq!(sweep(1, false, Parked::Kept).converted, 3),
+            || {
+                for dead in [DEAD, WorkerSlot(2)] {
+                    recover_worker(dead, GUARDS);
+                    heap::recover(dead);
+                }
+                if GuardSlot::at(GRAPH).is_poisoned() {
+                    return;
+                }
+                play(DEAD.0, |cx| {
+                    rc::inherit();
+                    drop(GRAPH_OLD.lock(cx).expect("free and sound"));
+                    let found = findings(false);
+                    let of_nodes = found.iter().filter(|f| !f.contains("nobody reaches"));
+                    let too_many: u64 = of_nodes.map(|finding| too_many(finding)).sum();
+                    assert!(too_many <= 1, "{found:?}");
+                    seen[0].fetch_add(1, Ordering::Relaxed);
+                    seen[1].fetch_add(too_many as u32, Ordering::Relaxed);
+                    let rest = sweep(1, false, Parked::Kept);
+                    assert_eq!((rest.failed, rest.parked), (0, 0));
+                    OldPerson::in_town(cx, |roots| {
+                        let all = everybody(roots);
+                        let is_old = |one: &SharedRc<OldPerson>| {
+                            one.node.holds() == Some(OldPerson::tag().get())
+                        };
+                        assert!(all.len() == 3 && all.values().all(is_old));
+                    });
+                    open_circles(cx);
+                    leave_town(cx);
+                });
+            },
+        );
+        let [sound, off] = seen.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert!(
+            sound > 50 && off * 5 < sound,
+            "{points}: {sound}, {off} off"
+        );
     });
 }
 

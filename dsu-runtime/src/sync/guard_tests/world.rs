@@ -11,6 +11,7 @@ use crate::version::{
 };
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use xform::{Lens, LensError};
 
@@ -171,16 +172,42 @@ pub const FILLED: GuardIndex = GuardIndex(11);
 pub const GIVER: GuardIndex = GuardIndex(12);
 pub const PASSER: GuardIndex = GuardIndex(13);
 pub const GETTER: GuardIndex = GuardIndex(14);
-pub const GUARDS: u32 = 15;
+pub const GIVERS: GuardIndex = GuardIndex(15);
+pub const GETTERS: GuardIndex = GuardIndex(18);
+pub const HOUSE: GuardIndex = GuardIndex(21);
+pub const PURSE: GuardIndex = GuardIndex(22);
+pub const BASKET: GuardIndex = GuardIndex(23);
+pub const SHELF: GuardIndex = GuardIndex(24);
+pub const GUARDS: u32 = 25;
+
+/// Guards, and families, that each version has under a name of its own, and where they are. The first has
+/// tags that differ in their classes.
+const PAIRS: [(&str, &str, GuardIndex); 17] = [
+    ("WORLD_OLD", "WORLD_NEW", TOTALS),
+    ("PARTS_OLD", "PARTS_NEW", PARTS),
+    ("GROWN_OLD", "GROWN_NEW", GROWN),
+    ("SPLIT_OLD", "SPLIT_NEW", SPLIT),
+    ("PARKED_OLD", "PARKED_NEW", PARKED),
+    ("LONE_OLD", "LONE_NEW", LONE),
+    ("GRAPH_OLD", "GRAPH_NEW", GRAPH),
+    ("FILLED_OLD", "FILLED_NEW", FILLED),
+    ("GIVER_OLD", "GIVER_NEW", GIVER),
+    ("PASSER_OLD", "PASSER_NEW", PASSER),
+    ("GETTER_OLD", "GETTER_NEW", GETTER),
+    ("GIVERS_OLD", "GIVERS_NEW", GIVERS),
+    ("GETTERS_OLD", "GETTERS_NEW", GETTERS),
+    ("HOUSE_OLD", "HOUSE_NEW", HOUSE),
+    ("PURSE_OLD", "PURSE_NEW", PURSE),
+    ("BASKET_OLD", "BASKET_NEW", BASKET),
+    ("SHELF_OLD", "SHELF_NEW", SHELF),
+];
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
-fn schema_of(guard: &str) -> crate::abi::TypeSchema {
-    let registration = inventory::iter::<GuardRegistration>
-        .into_iter()
-        .find(|registration| registration.name == guard)
-        .expect("declared above");
-    (registration.schema)()
+fn registration(guard: &str) -> &'static GuardRegistration {
+    let mut all = inventory::iter::<GuardRegistration>.into_iter();
+    all.find(|registration| registration.name == guard)
+        .expect("declared in these tests")
 }
 
 /// Binds every guard and type that this test binary declares; those of this file to known slots.
@@ -197,53 +224,13 @@ fn bind() {
         });
         tag
     };
-    // Neighbours, so that their classes differ.
-    let old = represent("guard:WORLD_OLD".into(), &schema_of("WORLD_OLD"));
-    let new = represent("guard:WORLD_NEW".into(), &schema_of("WORLD_NEW"));
-    let [
-        old_parts,
-        new_parts,
-        old_grown,
-        new_grown,
-        old_split,
-        new_split,
-        old_parked,
-        new_parked,
-        old_lone,
-        new_lone,
-        old_graph,
-        new_graph,
-        old_filled,
-        new_filled,
-        old_giver,
-        new_giver,
-        old_passer,
-        new_passer,
-        old_getter,
-        new_getter,
-    ] = [
-        "PARTS_OLD",
-        "PARTS_NEW",
-        "GROWN_OLD",
-        "GROWN_NEW",
-        "SPLIT_OLD",
-        "SPLIT_NEW",
-        "PARKED_OLD",
-        "PARKED_NEW",
-        "LONE_OLD",
-        "LONE_NEW",
-        "GRAPH_OLD",
-        "GRAPH_NEW",
-        "FILLED_OLD",
-        "FILLED_NEW",
-        "GIVER_OLD",
-        "GIVER_NEW",
-        "PASSER_OLD",
-        "PASSER_NEW",
-        "GETTER_OLD",
-        "GETTER_NEW",
-    ]
-    .map(|name| represent(format!("guard:{name}"), &schema_of(name)));
+    let names = PAIRS.iter().flat_map(|(older, newer, _)| [*older, *newer]);
+    let in_pairs: HashMap<&str, Tag> = names
+        .map(|name| {
+            let schema = (registration(name).schema)();
+            (name, represent(format!("guard:{name}"), &schema))
+        })
+        .collect();
     for registration in inventory::iter::<TypeRegistration> {
         represent(registration.name.into(), &(registration.schema)());
     }
@@ -251,45 +238,16 @@ fn bind() {
     let guards = inventory::iter::<GuardRegistration>
         .into_iter()
         .map(|guard| {
-            let tag = match guard.name {
-                "WORLD_OLD" => old,
-                "WORLD_NEW" => new,
-                "PARTS_OLD" => old_parts,
-                "PARTS_NEW" => new_parts,
-                "GROWN_OLD" => old_grown,
-                "GROWN_NEW" => new_grown,
-                "SPLIT_OLD" => old_split,
-                "SPLIT_NEW" => new_split,
-                "PARKED_OLD" => old_parked,
-                "PARKED_NEW" => new_parked,
-                "LONE_OLD" => old_lone,
-                "LONE_NEW" => new_lone,
-                "GRAPH_OLD" => old_graph,
-                "GRAPH_NEW" => new_graph,
-                "FILLED_OLD" => old_filled,
-                "FILLED_NEW" => new_filled,
-                "GIVER_OLD" => old_giver,
-                "GIVER_NEW" => new_giver,
-                "PASSER_OLD" => old_passer,
-                "PASSER_NEW" => new_passer,
-                "GETTER_OLD" => old_getter,
-                "GETTER_NEW" => new_getter,
-                name => represent(format!("guard:{name}"), &(guard.schema)()),
-            };
-            let first = match guard.name {
-                "WORLD_OLD" | "WORLD_NEW" => TOTALS,
-                "WORLD_FAMILY" => FAMILY,
-                "WORLD_HARD" => HARD,
-                "PARTS_OLD" | "PARTS_NEW" => PARTS,
-                "GROWN_OLD" | "GROWN_NEW" => GROWN,
-                "SPLIT_OLD" | "SPLIT_NEW" => SPLIT,
-                "PARKED_OLD" | "PARKED_NEW" => PARKED,
-                "LONE_OLD" | "LONE_NEW" => LONE,
-                "GRAPH_OLD" | "GRAPH_NEW" => GRAPH,
-                "FILLED_OLD" | "FILLED_NEW" => FILLED,
-                "GIVER_OLD" | "GIVER_NEW" => GIVER,
-                "PASSER_OLD" | "PASSER_NEW" => PASSER,
-                "GETTER_OLD" | "GETTER_NEW" => GETTER,
+            let tag = in_pairs.get(guard.name).copied();
+            let tag = tag
+                .unwrap_or_else(|| represent(format!("guard:{}", guard.name), &(guard.schema)()));
+            let pair = PAIRS
+                .iter()
+                .find(|(older, newer, _)| [*older, *newer].contains(&guard.name));
+            let first = match (guard.name, pair) {
+                (_, Some((_, _, first))) => *first,
+                ("WORLD_FAMILY", _) => FAMILY,
+                ("WORLD_HARD", _) => HARD,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
             };
             GuardBinding {
@@ -319,28 +277,16 @@ fn version_1() -> Manifest {
         from: None,
         build_id: String::new(),
         rustc: String::new(),
-        guards: [
-            "WORLD_OLD",
-            "PARTS_OLD",
-            "GROWN_OLD",
-            "SPLIT_OLD",
-            "PARKED_OLD",
-            "LONE_OLD",
-            "GRAPH_OLD",
-            "FILLED_OLD",
-            "GIVER_OLD",
-            "PASSER_OLD",
-            "GETTER_OLD",
-        ]
-        .into_iter()
-        .map(|name| GuardManifest {
-            name: name.into(),
-            renamed_from: String::new(),
-            family: None,
-            items: schema_of(name),
-            moved: Vec::new(),
-        })
-        .collect(),
+        guards: PAIRS
+            .iter()
+            .map(|(name, ..)| GuardManifest {
+                name: (*name).into(),
+                renamed_from: String::new(),
+                family: registration(name).family,
+                items: (registration(name).schema)(),
+                moved: Vec::new(),
+            })
+            .collect(),
         types: Vec::new(),
         frozen: Vec::new(),
         lenses: Vec::new(),

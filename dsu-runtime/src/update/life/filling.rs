@@ -102,7 +102,7 @@ impl Life {
             (Phase::Filling, FillState::Failed(why)) => {
                 self.fail(format!("{slot} cannot fill the other form: {why}"), out);
             }
-            (Phase::FillingBack { reason }, FillState::Whole) => {
+            (Phase::FillingBack { reason, .. }, FillState::Whole) => {
                 let reason = reason.clone();
                 self.go_over_back(reason, out);
             }
@@ -126,7 +126,7 @@ impl Life {
         out.push(Effect::Progress(
             "filling the form of the version before: workers go back when it is there".to_owned(),
         ));
-        self.phase = Phase::FillingBack { reason };
+        self.phase = Phase::FillingBack { reason, losses: 0 };
         self.begin_walk(out);
         let on_their_way: Vec<WorkerSlot> = self
             .hands
@@ -144,7 +144,7 @@ impl Life {
 
     /// The way back is right without a filling, and slow.
     pub(super) fn go_back_unfilled(&mut self, why: &str, out: &mut Vec<Effect>) {
-        if let Phase::FillingBack { reason } = &self.phase {
+        if let Phase::FillingBack { reason, .. } = &self.phase {
             let reason = reason.clone();
             out.push(Effect::Progress(format!(
                 "{why}: workers go back though not all is filled"

@@ -4,7 +4,7 @@
 //! Upholds: from the order to move until they are back, nobody starts in the older version, and who
 //! cannot cross is replaced, for its code would find guards in a form that it has no way to.
 
-use super::{Hand, Life, Phase};
+use super::{Hand, Life, MOST_LOSSES, Phase};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Effect, Order, TimerKind};
 
@@ -16,9 +16,6 @@ pub(super) enum Way {
     /// All cross back together.
     Return,
 }
-
-/// Workers that may be lost before the moves are taken back.
-const MOST_LOSSES: u32 = 2;
 
 impl Life {
     /// Whether items move in this update.
@@ -98,8 +95,13 @@ impl Life {
         out.push(Effect::Progress(
             "items move back to where the version before has them".to_owned(),
         ));
-        let by = None;
-        self.turn_to(Phase::MovingBack { by, way, reason }, out);
+        let phase = Phase::MovingBack {
+            by: None,
+            losses: 0,
+            way,
+            reason,
+        };
+        self.turn_to(phase, out);
         self.choose_mover(out);
         self.arm(TimerKind::Answer, out);
     }
@@ -141,23 +143,32 @@ impl Life {
                 (Err(why), 0) => self.give_up_moves(why, out),
                 (Err(why), _) => self.begin_moves_back(why, Way::Revert, out),
             },
-            Phase::MovingBack { by, way, reason } if *by == Some(slot) => {
-                let (way, mut reason) = (*way, reason.clone());
-                // A rollback always ends: a guard that cannot have what it had stays locked away.
-                if let Err(why) = result {
-                    reason = format!("{reason}; not all items could move back: {why}");
-                }
-                match way {
-                    Way::Revert => self.give_up_moves(reason, out),
-                    Way::Return => {
-                        self.moved = false;
-                        self.tell_all(Order::Go, out);
-                        self.turn_to(Phase::Returning { reason }, out);
-                        self.arm(TimerKind::Answer, out);
-                    }
-                }
+            Phase::MovingBack { by, .. } if *by == Some(slot) => {
+                self.end_moves_back(result.err(), out);
             }
             _ => {}
+        }
+    }
+
+    /// Items are back, or as far back as they can be: a rollback always ends, and a guard that cannot have
+    /// what it had stays locked away. An update to the version that has it finds it there.
+    fn end_moves_back(&mut self, left: Option<String>, out: &mut Vec<Effect>) {
+        let Phase::MovingBack { way, reason, .. } = &self.phase else {
+            return;
+        };
+        let way = *way;
+        let reason = match left {
+            Some(why) => format!("{reason}; not all items could move back: {why}"),
+            None => reason.clone(),
+        };
+        match way {
+            Way::Revert => self.give_up_moves(reason, out),
+            Way::Return => {
+                self.moved = false;
+                self.tell_all(Order::Go, out);
+                self.turn_to(Phase::Returning { reason }, out);
+                self.arm(TimerKind::Answer, out);
+            }
         }
     }
 
@@ -168,8 +179,16 @@ impl Life {
         self.fail(reason, out);
     }
 
-    /// A worker is gone while items move.
-    pub(super) fn died_in_moves(&mut self, slot: WorkerSlot, how: &str, out: &mut Vec<Effect>) {
+    /// A worker is gone while items move, or are to move back. Whoever moves them is followed by another,
+    /// and one that dies before its first update point is started anew, up to a point: what kills one may
+    /// kill them all.
+    pub(super) fn died_in_moves(
+        &mut self,
+        dead: (WorkerSlot, &Hand),
+        how: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let (slot, hand) = dead;
         match &mut self.phase {
             Phase::Moving { by, losses } if *by == Some(slot) => {
                 *by = None;
@@ -179,13 +198,40 @@ impl Life {
                     return self.begin_moves_back(reason, Way::Revert, out);
                 }
             }
-            Phase::MovingBack { by, .. } if *by == Some(slot) => *by = None,
+            Phase::MovingBack { by, losses, .. } if *by == Some(slot) || !hand.ready => {
+                by.take_if(|mover| *mover == slot);
+                *losses += 1;
+                if *losses >= MOST_LOSSES {
+                    let why = format!("{slot} died in it, as another before: {how}");
+                    return self.end_moves_back(Some(why), out);
+                }
+            }
+            Phase::GatheringBack { reason, losses } if !hand.ready => {
+                *losses += 1;
+                let nobody_is_up = !self.hands.values().any(|hand| hand.ready);
+                if *losses >= MOST_LOSSES && nobody_is_up {
+                    let reason = format!("{reason}; the new version cannot start: {how}");
+                    self.move_back_from_the_start(reason, out);
+                }
+                return;
+            }
             _ => return,
         }
         out.push(Effect::Progress(format!(
             "{slot} died while items moved between guards: another worker goes on"
         )));
         self.arm(TimerKind::Answer, out);
+    }
+
+    /// Nobody is left of the version that items have moved to, and nobody can start in it. The version
+    /// before does, as where all have died in the moves: it comes to a barrier, without what has moved.
+    fn move_back_from_the_start(&mut self, reason: String, out: &mut Vec<Effect>) {
+        let starting: Vec<WorkerSlot> = self.hands.keys().copied().collect();
+        self.begin_moves_back(reason, Way::Revert, out);
+        for slot in starting {
+            let why = "it starts in a version that is left".to_owned();
+            out.push(Effect::Kill(slot, why));
+        }
     }
 
     /// Whoever moves them takes too long: it is ended, and what it has done is taken back.
@@ -216,7 +262,7 @@ impl Life {
     /// Workers that have crossed come to a barrier, so that items can move back. Who is on its way is
     /// called when it has arrived.
     pub(super) fn gather_back(&mut self, reason: String, out: &mut Vec<Effect>) {
-        self.turn_to(Phase::GatheringBack { reason }, out);
+        self.turn_to(Phase::GatheringBack { reason, losses: 0 }, out);
         let slots: Vec<WorkerSlot> = self.hands.keys().copied().collect();
         for slot in slots {
             self.call_back(slot, out);

@@ -1,8 +1,12 @@
 //! What an event means in each phase. Decides; the steps themselves are in `crossing`.
 
-use super::{Held, Life, Phase, Stage, Watch, Way, names, stage_text};
+use super::{Held, Life, MOST_LOSSES, Phase, Stage, Watch, Way, names, stage_text};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Answer, BuildIndex, Effect, Order, Plan, TimerKind};
+
+/// Workers that may be lost in the sweep of a rollback. More than elsewhere, for a sweep takes long, and
+/// some die of other things.
+const MOST_LOSSES_IN_A_SWEEP: u32 = 8;
 
 impl Life {
     pub(super) fn probed(&mut self, result: Result<Plan, String>, out: &mut Vec<Effect>) {
@@ -85,7 +89,7 @@ impl Life {
         let fills = hand.ready && self.may_fill().is_some();
         let concerned =
             target.is_some() && (fills || Some(hand.runs) == target || hand.asked == target);
-        match &self.phase {
+        match &mut self.phase {
             Phase::Loading if hand.ready && hand.loaded != target => {
                 self.refuse(
                     format!("{slot} died while it loaded the new version: {how}"),
@@ -101,12 +105,33 @@ impl Life {
                 );
             }
             Phase::Gathering => self.fail(format!("{slot} died at the barrier: {how}"), out),
-            Phase::Moving { .. } | Phase::MovingBack { .. } => self.died_in_moves(slot, &how, out),
+            Phase::Moving { .. } | Phase::GatheringBack { .. } | Phase::MovingBack { .. } => {
+                self.died_in_moves((slot, &hand), &how, out);
+            }
             Phase::Filling if concerned => {
                 self.fail(
                     format!("{slot} died while the new version's form was filled: {how}"),
                     out,
                 );
+            }
+            Phase::FillingBack { losses, .. } if concerned => {
+                *losses += 1;
+                if *losses >= MOST_LOSSES {
+                    let why =
+                        format!("{slot} died, as another before, while that was filled: {how}");
+                    self.go_back_unfilled(&why, out);
+                }
+            }
+            // What kills who sweeps stays as it is, and the version before goes on.
+            Phase::SweepingBack { reason, losses } if hand.ready => {
+                *losses += 1;
+                if *losses >= MOST_LOSSES_IN_A_SWEEP {
+                    let reason = format!(
+                        "{reason}; not all is swept: {slot} died in it, as {} before: {how}",
+                        MOST_LOSSES_IN_A_SWEEP - 1
+                    );
+                    self.end_back(reason, out);
+                }
             }
             _ => {}
         }
@@ -200,15 +225,16 @@ impl Life {
                 self.companion = Some(old);
                 self.end(Answer::Committed, forgotten, out);
             }
-            Phase::SweepingBack { reason, .. } => {
-                let reason = reason.clone();
-                let target = self.target();
-                let forgotten = self.companion.filter(|c| Some(*c) != target);
-                self.companion = target;
-                self.end(Answer::RolledBack(reason), forgotten, out);
-            }
+            Phase::SweepingBack { reason, .. } => self.end_back(reason.clone(), out),
             _ => {}
         }
+    }
+
+    fn end_back(&mut self, reason: String, out: &mut Vec<Effect>) {
+        let target = self.target();
+        let forgotten = self.companion.filter(|c| Some(*c) != target);
+        self.companion = target;
+        self.end(Answer::RolledBack(reason), forgotten, out);
     }
 
     pub(super) fn rollback_request(&mut self, why: String, out: &mut Vec<Effect>) {

@@ -37,11 +37,6 @@ impl World {
         let slot = WorkerSlot(slot);
         self.event(Event::Filling { slot, fill, state });
     }
-
-    /// The last order that this worker was told.
-    fn last_order(&self, slot: u32) -> Option<Order> {
-        self.workers[&WorkerSlot(slot)].inbox.back().copied()
-    }
 }
 
 const ROLLING: Manner = Manner::Rolling { canaries: 1 };
@@ -144,8 +139,17 @@ fn the_way_back_is_filled_first_as_long_as_that_moves() {
         );
         world
     };
-    let ends: [fn(&mut World); 3] = [
+    let ends: [fn(&mut World); 4] = [
         |world| world.fill(1, FillState::Whole),
+        // One more may die of something else.
+        |world| {
+            for _ in 0..2 {
+                assert!(world.life().filling().is_some());
+                world.kill(WorkerSlot(1), "of the lens");
+                world.respawn(WorkerSlot(1));
+                world.event(Event::Ready(WorkerSlot(1)));
+            }
+        },
         |world| world.fill(1, FillState::Failed("no room".to_owned())),
         |world| {
             let timer = world.armed.expect("a filling has its time");

@@ -1,9 +1,10 @@
 //! Pairs of manifests that do and do not go together.
 
+mod moves;
+
 use super::*;
 use crate::version::manifest::FunctionManifest;
 use crate::version::manifest::KeyManifest;
-use crate::version::manifest::MovedManifest;
 use crate::version::samples::*;
 
 fn entry(fields: &[&str]) -> TypeSchema {
@@ -261,86 +262,6 @@ fn one_way_lens_takes_a_barrier_forward_and_is_refused_backward() {
     assert!(back.to_string().starts_with("one-way: Entry"), "{back}");
 }
 
-/// TOTALS.stats is NUMBERS.stats in version 2.
-fn moving_pair() -> (Manifest, Manifest) {
-    let (mut one, mut two) = (version(1, &["value"]), version(2, &["value"]));
-    let other = ("other", leaf("u64", 8));
-    let stats = record("Stats", &[("hits", leaf("u64", 8))]);
-    one.guards[1] = guard("TOTALS", &[("stats", stats.clone()), other.clone()]);
-    one.guards
-        .push(guard("NUMBERS", &[("other", other.1.clone())]));
-    two.guards[1] = guard("TOTALS", std::slice::from_ref(&other));
-    two.guards
-        .push(guard("NUMBERS", &[other, ("stats", stats)]));
-    two.guards[2].moved = vec![MovedManifest {
-        item: "stats".into(),
-        guard: "TOTALS".into(),
-        from: "stats".into(),
-    }];
-    (one, two)
-}
-
-#[test] // R4
-fn item_that_moves_between_guards_takes_a_barrier() {
-    let (one, two) = moving_pair();
-    for (running, new) in [(&one, &two), (&two, &one)] {
-        let comparison = compare(running, new).unwrap();
-        let Advice::Barrier(reasons) = comparison.advice else {
-            panic!()
-        };
-        assert_eq!(reasons, ["item stats moves from TOTALS to NUMBERS"]);
-        assert_eq!(comparison.moves, reasons);
-    }
-    // What stands on in the version after is done.
-    let mut three = two.clone();
-    (three.version, three.from) = (VersionId(3), Some(VersionId(2)));
-    assert_eq!(compare(&two, &three).unwrap().advice, Advice::Rolling);
-}
-
-#[test] // R4
-fn a_move_that_cannot_be_is_refused_with_its_reason() {
-    let (one, two) = moving_pair();
-    let refused = |one: &Manifest, two: &Manifest, reason: &str| {
-        let text = compare(one, two).unwrap_err().to_string();
-        assert!(text.contains(reason), "{text}");
-    };
-    let mut of_nothing = two.clone();
-    of_nothing.guards[2].moved[0].from = "stat".into();
-    refused(&one, &of_nothing, "the version before has no TOTALS.stat");
-    let mut to_new = one.clone();
-    to_new.guards.remove(2);
-    refused(&to_new, &two, "guard NUMBERS is new");
-    let mut gone = two.clone();
-    gone.guards.remove(1);
-    gone.removed.push("TOTALS".into());
-    refused(&one, &gone, "guard TOTALS is gone with it");
-    let mut kept = two.clone();
-    kept.guards[1] = one.guards[1].clone();
-    refused(&one, &kept, "guard TOTALS still has stats");
-    let mut many = one.clone();
-    many.guards[1].family = Some(4);
-    refused(&many, &two, "from a family of 4 to a guard of its own");
-    let mut other_type = two.clone();
-    let number = leaf("u32", 4);
-    other_type.guards[2].items = record("NUMBERS", &[("stats", number)]);
-    other_type.removed.push("NUMBERS.other".into());
-    refused(
-        &one,
-        &other_type,
-        "TOTALS.stats changes and has no transformer",
-    );
-    let mut round = two.clone();
-    let (other, stats) = (leaf("u64", 8), record("Stats", &[("hits", leaf("u64", 8))]));
-    round.guards[1] = guard("TOTALS", &[("other", other.clone()), ("taken", other)]);
-    round.guards[1].moved = vec![MovedManifest {
-        item: "taken".into(),
-        guard: "NUMBERS".into(),
-        from: "other".into(),
-    }];
-    round.guards[2].items = record("NUMBERS", &[("stats", stats)]);
-    refused(&one, &round, "in a circle");
-}
-
 #[test] // R34
 fn another_compiler_is_accepted_only_for_layouts_it_cannot_choose() {
     let numbers = |number| {
@@ -481,6 +402,7 @@ fn key(schema: TypeSchema, results: [Option<&str>; 3]) -> KeyManifest {
         hash,
         equality,
         order,
+        panicked: None,
     }
 }
 

@@ -1,37 +1,33 @@
-//! Single cases that random deeds do not come to: what is named in an error, what a sweep does, containers
-//! that change places, items where they lie, types without tags, a fill that ends.
+//! Single cases that random deeds do not come to: what is named in an error, parts that change places, items where they lie, types without tags, a fill that ends.
 
 use super::super::indexed::IndexedItems;
 use super::super::partitioned::PartitionedItems;
 use super::super::prepare::{Prepare, PrepareItems, Progress};
-use super::super::reshaped::{Reshape, Reshaped};
+use super::super::reshaped::Reshaped;
 use super::super::shape::{Hashed, MapShape, Ordered};
 use super::maps::ToOrdered;
 use super::parts::{ByCount, HashedParts};
-use super::world::{Side, Version, bind_twins, key, living, may_panic_after, row, trusted};
+use super::world::{Side, Version, bind_twins, key, living, may_panic_after, row};
 use super::{index, lists};
 use crate::abi::{ErrorText, PrepareStatus};
 use crate::error::AccessError;
 use crate::expansion;
-use crate::heap::root::sweep_box;
 use crate::heap::testing::test_name;
-use crate::heap::tests::lenses::{self, NEW, New, OLD, Old, text};
+use crate::heap::tests::lenses::{self, New, OLD, Old, text};
 use crate::heap::tests::{Owned, as_worker};
 use crate::heap::transaction::Transaction;
-use crate::heap::{Shared, SharedBytes, SharedMap, SharedOrderedMap, SharedVec, Visitor, live};
+use crate::heap::{SharedBytes, SharedMap, SharedOrderedMap, SharedVec, live};
 use crate::ids::Tag;
 use crate::sys::time::Nanos;
-use std::alloc::Layout;
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 use xform::Lens;
 
-const END: Nanos = Nanos(u64::MAX);
+pub(super) const END: Nanos = Nanos(u64::MAX);
 
 type TwoItems = PartitionedItems<ByCount, Hashed, SharedBytes, Old, New, 2>;
 type WithIndex = IndexedItems<index::ByCount, Hashed, SharedBytes, Old, New>;
 
-fn with_all(name: &str, body: impl FnOnce()) {
+pub(super) fn with_all(name: &str, body: impl FnOnce()) {
     as_worker(name, || {
         lenses::bind();
         bind_twins();
@@ -40,14 +36,14 @@ fn with_all(name: &str, body: impl FnOnce()) {
     });
 }
 
-fn old_map(keys: impl IntoIterator<Item = u64>) -> SharedMap<SharedBytes, Old> {
+pub(super) fn old_map(keys: impl IntoIterator<Item = u64>) -> SharedMap<SharedBytes, Old> {
     let mut map = SharedMap::new();
     keys.into_iter()
         .for_each(|key| assert!(map.put(key, key, 0)));
     map
 }
 
-fn reason<T: std::fmt::Debug>(result: Result<T, AccessError>) -> String {
+pub(super) fn reason<T: std::fmt::Debug>(result: Result<T, AccessError>) -> String {
     match result {
         Err(AccessError::Failed(reason)) => reason,
         other => panic!("{other:?}"),
@@ -55,7 +51,10 @@ fn reason<T: std::fmt::Debug>(result: Result<T, AccessError>) -> String {
 }
 
 /// Fails with the reason of a crossing that was undone.
-fn refused<F, T>(value: &F, lens: impl FnOnce(F) -> Result<(T, ()), xform::LensError>) -> String {
+pub(super) fn refused<F, T>(
+    value: &F,
+    lens: impl FnOnce(F) -> Result<(T, ()), xform::LensError>,
+) -> String {
     let transaction = Transaction::begin();
     // SAFETY: the crossing is undone, and the value is as it was.
     let bits = unsafe { std::ptr::read(value) };
@@ -150,68 +149,6 @@ fn an_element_that_the_lens_cannot_read_is_named() {
                 "{named}"
             );
             assert_eq!(map.len(), 4);
-        },
-    );
-}
-
-/// Does to each box what the sweep of the newer version does, and takes out every third element.
-#[derive(Default)]
-struct Sweep {
-    takes_out: bool,
-    shown: u64,
-}
-
-impl Visitor for Sweep {
-    fn block(&mut self, _: NonNull<u8>, _: Layout) {}
-
-    fn versioned(&mut self, word: &mut u64, _: Tag) {
-        sweep_box(word, NEW).expect("has a newer form");
-    }
-
-    fn wants_boxes_only(&self) -> bool {
-        true
-    }
-
-    fn takes_out(&mut self, _: u64) -> bool {
-        self.shown += 1;
-        self.takes_out && self.shown.is_multiple_of(3)
-    }
-
-    fn damage(&mut self, what: &str) {
-        panic!("{what}");
-    }
-}
-
-#[test] // R13, R29, D3
-fn a_sweep_that_changes_elements_has_the_twin_made_anew() {
-    with_all(
-        test_name!("a_sweep_that_changes_elements_has_the_twin_made_anew"),
-        || {
-            for takes_out in [false, true] {
-                let mut map = old_map(0..50);
-                assert_eq!(
-                    ToOrdered::prepare_forward(&mut map, END),
-                    Ok(Progress::Done)
-                );
-                let mut sweep = Sweep {
-                    takes_out,
-                    shown: 0,
-                };
-                map.visit(&mut sweep);
-                let is_trusted = |map: &mut SharedMap<SharedBytes, Old>| {
-                    let word = Hashed::twin::<Old>(map);
-                    trusted::<SharedMap<SharedBytes, ()>, Reshape<Hashed, Ordered, SharedBytes>>(
-                        word,
-                    )
-                    .is_some()
-                };
-                assert!(!is_trusted(&mut map));
-                let before = map.rows();
-                assert_eq!(before.len(), if takes_out { 34 } else { 50 });
-                let (mut ordered, ()) = ToOrdered::default().forward(map, None).expect("room");
-                assert_eq!(ordered.rows().len(), before.len());
-                assert_eq!(Owned::of(&mut ordered).damage(), [""; 0]);
-            }
         },
     );
 }

@@ -42,23 +42,27 @@ struct Plan {
     count: AtomicU64,
 }
 
+/// A container as the content of a box.
+pub(super) fn bind_container<T: Shared>(tag: Tag, to: Option<Converter>) {
+    // SAFETY: the table is mapped and this thread is the worker; all zero is an entry.
+    unsafe {
+        let entry = Representation::pointer(tag);
+        entry.write_bytes(0, 1);
+        (*entry).size = size_of::<T>() as u32;
+        (*entry).align = align_of::<T>() as u32;
+        (*entry).holds_boxes = true;
+        (*entry).drop = Some(drop_value::<T>);
+        (*entry).visit = Some(visit_value::<T>);
+        if let Some(to) = to {
+            (*entry).converters[0] = to;
+        }
+    }
+}
+
 /// Containers as contents of a box, with the lens between them.
 fn bind_sides<L: Tested>() {
     lenses::bind();
     bind_twins();
-    fn entry<T: Shared>(tag: Tag, to: Converter) {
-        // SAFETY: the table is mapped and this thread is the worker; all zero is an entry.
-        unsafe {
-            let entry = Representation::pointer(tag);
-            entry.write_bytes(0, 1);
-            (*entry).size = size_of::<T>() as u32;
-            (*entry).align = align_of::<T>() as u32;
-            (*entry).holds_boxes = true;
-            (*entry).drop = Some(drop_value::<T>);
-            (*entry).visit = Some(visit_value::<T>);
-            (*entry).converters[0] = to;
-        }
-    }
     let lens = |target: Tag, is_forward, call| Converter {
         target: target.0,
         forward: is_forward,
@@ -70,11 +74,11 @@ fn bind_sides<L: Tested>() {
         drop_complement: None,
         visit_complement: None,
     };
-    entry::<L::Left>(LEFT, lens(RIGHT, true, forward::<L>));
-    entry::<L::Right>(RIGHT, lens(LEFT, false, backward::<L>));
+    bind_container::<L::Left>(LEFT, Some(lens(RIGHT, true, forward::<L>)));
+    bind_container::<L::Right>(RIGHT, Some(lens(LEFT, false, backward::<L>)));
 }
 
-fn boxed<T>(tag: Tag, value: T) -> u64 {
+pub(super) fn boxed<T>(tag: Tag, value: T) -> u64 {
     let layout = Form::of::<T>().layout(false).expect("sane");
     let block = block::allocate(layout).expect("room");
     // SAFETY: a new block of this layout.

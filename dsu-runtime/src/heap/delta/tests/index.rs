@@ -120,7 +120,8 @@ where
     (S::Map<New>, Index): Side,
 {
     fn check_left(left: &mut S::Map<Old>) {
-        if let Some(twin) = trusted::<S::Map<()>, Listed<S, SharedBytes, u64>>(S::twin::<Old>(left))
+        if let Some(twin) =
+            trusted::<Self, S::Map<()>, Listed<S, SharedBytes, u64>>(S::twin::<Old>(left))
         {
             let index = entries(&twin.body.index);
             for (count, at) in &index {
@@ -133,7 +134,7 @@ where
     fn check_right(right: &mut (S::Map<New>, Index)) {
         let rows = right.0.rows();
         if let Some(twin) =
-            trusted::<S::Map<()>, ListedAs<S, SharedBytes, u64>>(S::twin::<New>(&mut right.0))
+            trusted::<Self, S::Map<()>, ListedAs<S, SharedBytes, u64>>(S::twin::<New>(&mut right.0))
         {
             for (at, row) in rows {
                 let by = S::cell::<u64>(&twin.body.by, &key(at)).map(|cell| cell.0);

@@ -142,7 +142,7 @@ where
 {
     fn check_left(left: &mut SharedVec<Old>) {
         let own: Vec<u64> = left.cells().iter().map(WordCell::word).collect();
-        let Some(twin) = trusted::<VecMarks, AsMap<S, SharedBytes>>(left.twin()) else {
+        let Some(twin) = trusted::<Self, VecMarks, AsMap<S, SharedBytes>>(left.twin()) else {
             return;
         };
         let (marks, body) = (&twin.front.marks, &twin.body);
@@ -169,7 +169,7 @@ where
 
     fn check_right(right: &mut S::Map<New>) {
         let own = words::<S, New>(right);
-        let Some(twin) = trusted::<S::Map<()>, AsList<S, SharedBytes>>(S::twin::<New>(right))
+        let Some(twin) = trusted::<Self, S::Map<()>, AsList<S, SharedBytes>>(S::twin::<New>(right))
         else {
             return;
         };

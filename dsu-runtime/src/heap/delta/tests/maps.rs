@@ -13,7 +13,7 @@ use crate::heap::twin::{Boxed, Weak, WordCell};
 use crate::heap::{Shared, SharedBytes, SharedMap, SharedOrderedMap};
 use std::collections::BTreeMap;
 
-type Rehashed = Reshaped<Hashed, Hashed, SharedBytes, Old, New>;
+pub(super) type Rehashed = Reshaped<Hashed, Hashed, SharedBytes, Old, New>;
 pub(super) type ToOrdered = Reshaped<Hashed, Ordered, SharedBytes, Old, New>;
 type ToHashed = Reshaped<Ordered, Hashed, SharedBytes, Old, New>;
 
@@ -112,14 +112,15 @@ pub(super) fn check_words(
     }
 }
 
-fn check<S, T, V>(map: &mut S::Map<V>)
+fn check<L, S, T, V>(map: &mut S::Map<V>)
 where
+    L: 'static,
     S: MapShape<SharedBytes>,
     T: MapShape<SharedBytes>,
     V: Boxed,
 {
     let own = words::<S, V>(map);
-    let Some(twin) = trusted::<S::Map<()>, Reshape<S, T, SharedBytes>>(S::twin::<V>(map)) else {
+    let Some(twin) = trusted::<L, S::Map<()>, Reshape<S, T, SharedBytes>>(S::twin::<V>(map)) else {
         return;
     };
     let is_marked = |at: u64| S::cell::<()>(&twin.front.marks, &key(at)).is_some();
@@ -133,11 +134,11 @@ where
     B: MapShape<SharedBytes, Map<New>: Side>,
 {
     fn check_left(left: &mut A::Map<Old>) {
-        check::<A, B, Old>(left);
+        check::<Self, A, B, Old>(left);
     }
 
     fn check_right(right: &mut B::Map<New>) {
-        check::<B, A, New>(right);
+        check::<Self, B, A, New>(right);
     }
 }
 

@@ -111,7 +111,8 @@ where
 {
     fn check_left(left: &mut S::Map<Old>) {
         let own = words::<S, Old>(left);
-        let Some(twin) = trusted::<S::Map<()>, Apart<S, SharedBytes, 2>>(S::twin::<Old>(left))
+        let Some(twin) =
+            trusted::<Self, S::Map<()>, Apart<S, SharedBytes, 2>>(S::twin::<Old>(left))
         else {
             return;
         };
@@ -139,7 +140,8 @@ where
         let mut is_filled = true;
         let mut places = Vec::new();
         for part in right {
-            let Some(twin) = trusted::<S::Map<()>, Together<S, SharedBytes>>(S::twin::<New>(part))
+            let Some(twin) =
+                trusted::<Self, S::Map<()>, Together<S, SharedBytes>>(S::twin::<New>(part))
             else {
                 return;
             };

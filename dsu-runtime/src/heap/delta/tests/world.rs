@@ -1,6 +1,7 @@
 //! A container in the hands of two versions, and what it should hold.
 
 use super::super::prepare::{Prepare, Progress};
+use super::super::twins::{Part, tag_of};
 use crate::abi::{Representation, TagCell};
 use crate::error::{AccessError, HeapFull};
 use crate::expansion::{drop_value, visit_value};
@@ -9,7 +10,7 @@ use crate::heap::tests::lenses::{self, NEW, New, OLD, Old, text};
 use crate::heap::tests::{Owned, for_all};
 use crate::heap::transaction::Transaction;
 use crate::heap::twin::{Boxed, Twin, TwinWord};
-use crate::heap::{Shared, SharedBytes, Versioned, live, release_scratch};
+use crate::heap::{Shared, SharedBytes, Versioned, Visitor, live, release_scratch};
 use crate::ids::Tag;
 use crate::sys::time::Nanos;
 use proptest::prelude::*;
@@ -187,12 +188,14 @@ pub(super) trait Side: Shared + Default {
 }
 
 /// The twin behind a word, if it says anything (D3).
-pub(super) fn trusted<M: Shared, B: Shared>(word: &mut TwinWord) -> Option<&mut Twin<M, B>> {
-    if !word.is_set() || word.is_broken() {
+pub(super) fn trusted<L: 'static, M: Part, B: Part>(
+    word: &mut TwinWord,
+) -> Option<&mut Twin<L, M, B>> {
+    if !word.is_set() || word.is_broken() || Some(word.tag()) != tag_of::<L, M, B>() {
         return None;
     }
-    // SAFETY: these tests have one lens for each type of container.
-    let twin = unsafe { word.get_mut::<M, B>() }.expect("no conversion is open");
+    // SAFETY: of this type by its tag.
+    let twin = unsafe { word.get_mut::<L, M, B>() }.expect("no conversion is open");
     (!twin.is_discarding()).then_some(twin)
 }
 
@@ -477,6 +480,58 @@ impl<L: Tested> World<L> {
             })
             .collect();
         assert_eq!(rows, expected);
+    }
+}
+
+impl<L: Tested> World<L> {
+    /// Its container and that of another lens change places, if both are the older version's.
+    pub(super) fn exchange_left<M: Tested<Left = L::Left>>(&mut self, other: &mut World<M>) {
+        if let (Value::Left(one), Value::Left(another)) = (&mut self.value, &mut other.value) {
+            std::mem::swap(one, another);
+            std::mem::swap(&mut self.model, &mut other.model);
+        }
+    }
+
+    /// The containers of two items of one lens change places.
+    pub(super) fn exchange(&mut self, other: &mut World<L>) {
+        std::mem::swap(&mut self.value, &mut other.value);
+        std::mem::swap(&mut self.model, &mut other.model);
+    }
+
+    /// Parts of two items of one lens change places, those that have the elements of which `is_in_it` is
+    /// true of the count, unless a key would be in two parts then.
+    pub(super) fn exchange_parts(
+        &mut self,
+        other: &mut World<L>,
+        is_in_it: impl Fn(u64) -> bool,
+        swap: impl FnOnce(&mut L::Right, &mut L::Right),
+    ) {
+        let (Value::Right(one), Value::Right(another)) = (&mut self.value, &mut other.value) else {
+            return;
+        };
+        let divided = |model: &BTreeMap<u64, Expected>| -> [BTreeMap<u64, Expected>; 2] {
+            let all = model.iter().map(|(key, expected)| (*key, *expected));
+            let (goes, stays) = all.partition(|(_, expected)| is_in_it(expected.count));
+            [goes, stays]
+        };
+        let ([mine, own], [theirs, left]) = (divided(&self.model), divided(&other.model));
+        let is_twice = |goes: &BTreeMap<u64, Expected>, stays: &BTreeMap<u64, Expected>| {
+            goes.keys().any(|key| stays.contains_key(key))
+        };
+        if !is_twice(&theirs, &own) && !is_twice(&mine, &left) {
+            swap(one, another);
+            self.model = own.into_iter().chain(theirs).collect();
+            other.model = left.into_iter().chain(mine).collect();
+        }
+    }
+
+    /// Shows all that it has.
+    pub(super) fn show(&mut self, visitor: &mut dyn Visitor) {
+        match &mut self.value {
+            Value::Left(left) => left.visit(visitor),
+            Value::Right(right) => right.visit(visitor),
+            Value::Nowhere => unreachable!(),
+        }
     }
 }
 
