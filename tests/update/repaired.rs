@@ -1,6 +1,6 @@
 //! A version that was taken back, and its repaired successor of the same number.
 
-use dsu_tests::{Fleet, ledger, library};
+use dsu_tests::{Fleet, ledger, library, until};
 
 /// Workers of the repaired version that found this when they began.
 fn found(fleet: &Fleet, what: &str) -> usize {
@@ -29,8 +29,9 @@ fn a_repaired_lens_never_reads_what_the_first_one_kept() {
     fleet.accepted(&["status", "--check"]);
     fleet.ask(&["rollback", "--wait"]);
     assert_eq!(fleet.until_idle().version, 1);
-    // What it has kept itself it finds again.
+    // What it has kept itself it finds again: both workers tell so, one of them perhaps after the commit.
     fleet.updated(&repaired, flags);
+    until(|| (found(&fleet, "repaired finds") >= 4).then_some(()));
     assert_eq!(found(&fleet, " 0 rounds"), 1, "{}", fleet.log());
     assert_eq!(found(&fleet, "and 38 bytes"), 3, "{}", fleet.log());
     fleet.finish();
