@@ -17,3 +17,23 @@ pub fn shard_of(key: &[u8]) -> usize {
     let hash = words.chain([tail]).fold(key.len() as u64, step);
     (hash >> 28) as usize % SHARDS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::shard_of;
+
+    #[test]
+    fn a_key_stays_where_every_version_looks_for_it() {
+        let shards = [
+            (&b""[..], 0),
+            (b"k", 3),
+            (b"mylist", 14),
+            (b"12345678", 0),
+            (b"key:000000000001", 7),
+            (b"key:0000000000012", 3),
+        ];
+        for (key, shard) in shards {
+            assert_eq!(shard_of(key), shard, "{}", key.escape_ascii());
+        }
+    }
+}
