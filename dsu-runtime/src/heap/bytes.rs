@@ -141,12 +141,15 @@ impl SharedBytes {
     /// # Errors
     /// `HeapFull` where they lie as 16 without a block, and inside a transformer, where the first write
     /// copies the block.
+    #[inline]
     pub fn as_mut_slice(&mut self) -> Result<&mut [u8], HeapFull> {
         if self.is_full() {
             // Any byte may be written, and the last one must not be taken for something else.
             self.move_to(FULL)?;
         }
-        self.make_room(0)?;
+        if self.is_frozen() {
+            self.move_to(self.capacity())?;
+        }
         let len = self.len();
         match self.block() {
             // SAFETY: a block holds `len` initialised bytes, may be written, and is borrowed as
@@ -352,15 +355,21 @@ impl SharedBytes {
     }
 
     /// Room for `additional` bytes, in place or in a block that may be written.
+    #[inline]
     fn make_room(&mut self, additional: usize) -> Result<(), HeapFull> {
         let needed = self.len().checked_add(additional).ok_or(HeapFull)?;
+        if needed <= self.capacity() && !self.is_frozen() {
+            return Ok(());
+        }
+        self.move_for(needed)
+    }
+
+    /// Moves to a block that may be written and holds `needed` bytes.
+    #[cold]
+    fn move_for(&mut self, needed: usize) -> Result<(), HeapFull> {
         let capacity = self.capacity();
         if needed <= capacity {
-            return if self.is_frozen() {
-                self.move_to(capacity)
-            } else {
-                Ok(())
-            };
+            return self.move_to(capacity);
         }
         if needed > MAX_LEN {
             return Err(HeapFull);

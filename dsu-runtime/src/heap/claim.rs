@@ -134,6 +134,7 @@ pub(super) fn claim(
         set_free(superblock);
         return Err(full);
     }
+    memory::populate(superblock.base(), class.committed_bytes());
     let meta = superblock.meta();
     for (word, (allocated, remote)) in meta.allocated.iter().zip(&meta.remote).enumerate() {
         allocated.store(!class.valid_bits(word), Relaxed);

@@ -282,13 +282,19 @@ impl<T: Shared> SharedDeque<T> {
     }
 
     /// Room for `additional` cells in a block that may be written.
+    #[inline]
     fn make_room(&mut self, additional: usize) -> Result<(), HeapFull> {
         let needed = self.len().checked_add(additional).ok_or(HeapFull)?;
-        let fits = needed <= self.buffer.capacity();
-        if fits && !self.buffer.is_frozen() {
+        if needed <= self.buffer.capacity() && !self.buffer.is_frozen() {
             return Ok(());
         }
-        let capacity = if fits {
+        self.move_for(needed)
+    }
+
+    /// Moves to a block that may be written and holds `needed` cells.
+    #[cold]
+    fn move_for(&mut self, needed: usize) -> Result<(), HeapFull> {
+        let capacity = if needed <= self.buffer.capacity() {
             self.buffer.capacity()
         } else {
             self.buffer.amortised(needed)

@@ -372,6 +372,7 @@ fn execute<S: Store>(
 
 /// The keys of a command by its specification. Commands with two ranges, such as RENAME, have one key in
 /// each, side by side.
+#[inline]
 pub(crate) fn key_set<'k, S: Store>(command: &Command<S>, args: Args<'k>) -> KeySet<'k> {
     match command.spec.keys {
         [range] if range.last == 0 => KeySet::One(args.at(range.first)),

@@ -4,25 +4,40 @@ use crate::command::Command;
 use crate::metrics::Meter;
 use crate::store::Store;
 use resp::Args;
+use std::collections::HashSet;
 
-/// The commands of one version. Lookup takes one hash of the name's bytes, one slot and one
-/// comparison: at construction a multiplier is searched under which no two names share a
-/// slot.
+/// The commands of one version. A name is looked for as a word, into which its letters are folded:
+/// lookup takes one slot and one comparison, as at construction a multiplier is searched under which
+/// no two names share a slot.
 pub struct CommandTable<S: Store> {
     commands: Vec<Command<S>>,
-    slots: Box<[u16]>,
+    slots: Box<[Slot]>,
     multiplier: u64,
     shift: u32,
 }
 
-const EMPTY: u16 = u16::MAX;
+/// Where a command is, and its name as a word.
+#[derive(Clone, Copy)]
+struct Slot {
+    word: u64,
+    command: u16,
+}
+
+const EMPTY: Slot = Slot {
+    word: 0,
+    command: u16::MAX,
+};
+
+/// A name of so many letters is a word of its own, which no other name of its length has.
+const WHOLE: usize = size_of::<u64>();
 
 impl<S: Store> CommandTable<S> {
     /// A table of the commands in `lists`; of two of the same name the later one stands. So a
     /// version is its predecessor's lists and one of its own.
     ///
     /// # Panics
-    /// If there are more than 65,534 commands.
+    /// If there are more than 65,534 commands, one whose name is not of small letters, or two whose names
+    /// are one word.
     pub fn new(lists: impl IntoIterator<Item = Vec<Command<S>>>) -> Self {
         let mut commands: Vec<Command<S>> = Vec::new();
         for command in lists.into_iter().flatten() {
@@ -32,7 +47,10 @@ impl<S: Store> CommandTable<S> {
                 None => commands.push(command),
             }
         }
-        assert!(commands.len() < usize::from(EMPTY), "too many commands");
+        assert!(
+            commands.len() < usize::from(EMPTY.command),
+            "too many commands"
+        );
         let mut next = 0;
         for command in &mut commands {
             for one in std::iter::once(&mut command.meter)
@@ -55,14 +73,14 @@ impl<S: Store> CommandTable<S> {
     /// The command of this name, in any case.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&Command<S>> {
-        let slot = slot(name, self.multiplier, self.shift);
-        let command = self.commands.get(usize::from(self.slots[slot]))?;
-        command
-            .spec
-            .name
-            .as_bytes()
-            .eq_ignore_ascii_case(name)
-            .then_some(command)
+        let word = folded(name);
+        let slot = self.slots[place(word, self.multiplier, self.shift)];
+        let command = self.commands.get(usize::from(slot.command))?;
+        let own = command.spec.name;
+        let is_it = slot.word == word
+            && own.len() == name.len()
+            && (own.len() <= WHOLE || own.as_bytes().eq_ignore_ascii_case(name));
+        is_it.then_some(command)
     }
 
     /// The command or subcommand that a request names, whatever else it has.
@@ -88,16 +106,31 @@ impl<S: Store> CommandTable<S> {
     }
 }
 
+/// The first four letters of a name and the last four in lower case; of a shorter one all. Two bytes that
+/// fold to one letter are that letter, large and small.
 #[inline]
-fn slot(name: &[u8], multiplier: u64, shift: u32) -> usize {
-    let mut hash = name.len() as u64;
-    for &byte in name {
-        hash = (hash ^ u64::from(byte | 0x20)).wrapping_mul(multiplier);
-    }
-    (hash >> shift) as usize
+fn folded(name: &[u8]) -> u64 {
+    let word = if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+    } else {
+        let bytes = name.iter().map(|byte| u64::from(*byte));
+        bytes.fold(0, |word, byte| word << 8 | byte)
+    };
+    word | 0x2020_2020_2020_2020
 }
 
-fn perfect(names: &[&str]) -> (Box<[u16]>, u64, u32) {
+#[inline]
+fn place(word: u64, multiplier: u64, shift: u32) -> usize {
+    (word.wrapping_mul(multiplier) >> shift) as usize
+}
+
+fn perfect(names: &[&str]) -> (Box<[Slot]>, u64, u32) {
+    let is_plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase());
+    assert!(names.iter().all(is_plain), "a name not of small letters");
+    let word_of = |name: &&str| folded(name.as_bytes());
+    let words: Vec<u64> = names.iter().map(word_of).collect();
+    let distinct: HashSet<&u64> = words.iter().collect();
+    assert_eq!(distinct.len(), words.len(), "two names are one word");
     let mut bits = (names.len().max(1) * 8)
         .next_power_of_two()
         .trailing_zeros();
@@ -107,12 +140,12 @@ fn perfect(names: &[&str]) -> (Box<[u16]>, u64, u32) {
         'candidates: for _ in 0..1_000 {
             multiplier = multiplier.wrapping_mul(0xd134_2543_de82_ef95) | 1;
             let mut slots = vec![EMPTY; 1 << bits].into_boxed_slice();
-            for (at, name) in names.iter().enumerate() {
-                let taken = &mut slots[slot(name.as_bytes(), multiplier, shift)];
-                if *taken != EMPTY {
+            for (command, word) in (0..).zip(words.iter().copied()) {
+                let taken = &mut slots[place(word, multiplier, shift)];
+                if taken.command != EMPTY.command {
                     continue 'candidates;
                 }
-                *taken = at as u16;
+                *taken = Slot { word, command };
             }
             return (slots, multiplier, shift);
         }

@@ -2,7 +2,7 @@
 //! cargo-fuzz alike.
 
 use crate::{LongDouble, Parsed, ProtocolError, RequestParser};
-use crate::{glob_match, parse_cursor, parse_integer, push_integer};
+use crate::{format_integer, glob_match, parse_cursor, parse_integer};
 
 /// Everything that a connection sends, and how it ended.
 type Transcript = (Vec<Vec<Vec<u8>>>, Option<ProtocolError>);
@@ -24,9 +24,7 @@ pub fn exercise(bytes: &[u8]) {
         for arg in request {
             let _ = parse_cursor(arg);
             if let Some(value) = parse_integer(arg) {
-                let mut text = Vec::new();
-                push_integer(value, &mut text);
-                assert_eq!(&text, arg);
+                assert_eq!(format_integer(value, &mut [0; 20]), arg);
             }
             if let Some(value) = LongDouble::parse(arg).filter(|value| value.is_finite()) {
                 let mut text = Vec::new();

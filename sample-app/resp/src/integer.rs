@@ -34,34 +34,47 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// The longest text of an integer.
+pub(crate) const MAX_INTEGER: usize = 20;
+
+/// 00 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// Writes `value` in decimal into `buffer` and returns the part that was used.
 #[inline]
-pub fn format_integer(value: i64, buffer: &mut [u8; 20]) -> &[u8] {
+pub fn format_integer(value: i64, buffer: &mut [u8; MAX_INTEGER]) -> &[u8] {
+    let at = format_before(value, buffer);
+    &buffer[at..]
+}
+
+/// Writes `value` in decimal to the end of `buffer`, which has the room; where it begins.
+#[inline]
+pub(crate) fn format_before(value: i64, buffer: &mut [u8]) -> usize {
     let mut at = buffer.len();
     let mut rest = value.unsigned_abs();
-    loop {
+    while rest >= 10 {
+        at -= 2;
+        buffer[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    // What is left is one digit, or nothing where the last pair was all.
+    if rest > 0 || at == buffer.len() {
         at -= 1;
-        buffer[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+        buffer[at] = b'0' + rest as u8;
     }
     if value < 0 {
         at -= 1;
         buffer[at] = b'-';
     }
-    &buffer[at..]
-}
-
-/// Appends `value` in decimal to `out`.
-#[inline]
-pub fn push_integer(value: i64, out: &mut Vec<u8>) {
-    if (0..10).contains(&value) {
-        out.push(b'0' + value as u8);
-    } else {
-        out.extend_from_slice(format_integer(value, &mut [0; 20]));
-    }
+    at
 }
 
 /// Reads a SCAN cursor, which Redis takes by C's `strtoul`: an empty text is 0, a sign is

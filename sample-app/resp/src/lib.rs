@@ -23,7 +23,7 @@ pub mod fuzz;
 pub use ahead::{Plain, look_ahead};
 pub use double::format_double;
 pub use glob::{glob_match, glob_match_ignoring_case};
-pub use integer::{format_integer, parse_cursor, parse_integer, push_integer};
+pub use integer::{format_integer, parse_cursor, parse_integer};
 pub use kept::KeptRequests;
 pub use long_double::LongDouble;
 pub use reply::{Protocol, Reply};

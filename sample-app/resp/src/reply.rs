@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::double::format_double;
-use crate::integer::push_integer;
+use crate::integer::{MAX_INTEGER, format_before};
 
 /// What a connection asked for by HELLO.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -224,9 +224,12 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn header(&mut self, kind: u8, value: i64) {
-        self.out.push(kind);
-        push_integer(value, self.out);
-        self.out.extend_from_slice(b"\r\n");
+        let mut line = [0; 1 + MAX_INTEGER + 2];
+        let (before, end) = line.split_at_mut(1 + MAX_INTEGER);
+        end.copy_from_slice(b"\r\n");
+        let at = format_before(value, before) - 1;
+        line[at] = kind;
+        self.out.extend_from_slice(&line[at..]);
     }
 }
 

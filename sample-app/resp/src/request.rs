@@ -210,30 +210,38 @@ impl RequestParser {
     ///
     /// # Errors
     /// The rule that was broken; the parser is of no use after it.
+    #[inline]
     pub fn advance(&mut self, buffer: &[u8]) -> Result<Parsed, ProtocolError> {
+        if self.stage == Stage::Start && self.at == 0 && self.searched == 0 {
+            self.begin();
+            if let Some(length) = self.short_request(buffer) {
+                return Ok(Parsed::Request { length });
+            }
+            self.spans.clear();
+        }
+        self.go_on(buffer)
+    }
+
+    /// Step by step, as far as the bytes go.
+    fn go_on(&mut self, buffer: &[u8]) -> Result<Parsed, ProtocolError> {
         loop {
             match self.stage {
-                Stage::Start => {
-                    if self.at == 0 && self.searched == 0 {
-                        self.begin();
-                    }
-                    match buffer.first() {
-                        None => return Ok(Parsed::Incomplete),
-                        Some(b'*') => {
-                            let Some(line) = self.line(buffer, ProtocolError::EndlessCount)? else {
-                                return Ok(Parsed::Incomplete);
-                            };
-                            let count = parse_integer(&line[1..])
-                                .filter(|&count| count <= MAX_ARGUMENTS as i64)
-                                .ok_or(ProtocolError::InvalidCount)?;
-                            if count <= 0 {
-                                return Ok(self.finish());
-                            }
-                            self.stage = Stage::Arguments(count as usize);
+                Stage::Start => match buffer.first() {
+                    None => return Ok(Parsed::Incomplete),
+                    Some(b'*') => {
+                        let Some(line) = self.line(buffer, ProtocolError::EndlessCount)? else {
+                            return Ok(Parsed::Incomplete);
+                        };
+                        let count = parse_integer(&line[1..])
+                            .filter(|&count| count <= MAX_ARGUMENTS as i64)
+                            .ok_or(ProtocolError::InvalidCount)?;
+                        if count <= 0 {
+                            return Ok(self.finish());
                         }
-                        Some(_) => return self.inline_request(buffer),
+                        self.stage = Stage::Arguments(count as usize);
                     }
-                }
+                    Some(_) => return self.inline_request(buffer),
+                },
                 Stage::Arguments(left) => {
                     if let Some((length, header)) = short_header(&buffer[self.at..]) {
                         self.at += header;
@@ -298,6 +306,27 @@ impl RequestParser {
             self.spans.shrink_to(KEPT_SPANS);
         }
         self.inline = Vec::new();
+    }
+
+    /// The length of a request that is complete and short in every respect, as nearly all are: found in
+    /// one pass, with nothing to be kept for the next call. Anything else is left to be read step by step.
+    #[inline]
+    fn short_request(&mut self, buffer: &[u8]) -> Option<usize> {
+        let [b'*', count @ b'1'..=b'9', b'\r', _, ..] = *buffer else {
+            return None;
+        };
+        let mut at = 4;
+        for _ in b'0'..count {
+            let (length, header) = short_header(buffer.get(at..)?)?;
+            let start = at + header;
+            let end = start + length;
+            at = end + 2;
+            if at > buffer.len() {
+                return None;
+            }
+            self.spans.push(Span { start, end });
+        }
+        Some(at)
     }
 
     #[inline]

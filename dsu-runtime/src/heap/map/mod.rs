@@ -142,6 +142,7 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
     ///
     /// # Errors
     /// See [`AccessError`]; the element is untouched then.
+    #[inline]
     pub fn get_mut<Q>(&mut self, key: &Q) -> Result<Option<&mut V>, AccessError>
     where
         K: Borrow<Q>,
@@ -226,6 +227,7 @@ impl<K: Shared + Hash + Eq, V: Shared> SharedMap<K, V> {
     ///
     /// # Errors
     /// `HeapFull` inside a transformer.
+    #[inline]
     pub fn get_cell_mut<Q>(&mut self, key: &Q) -> Result<Option<&mut V::Cell>, HeapFull>
     where
         K: Borrow<Q>,

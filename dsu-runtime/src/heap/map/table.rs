@@ -113,19 +113,28 @@ impl<K, C> Table<K, C> {
     }
 
     /// Directory and segment of `hash` such that they may be written (copy before write).
+    #[inline]
     fn writable(&mut self, hash: u64) -> Result<Option<Segment<K, C>>, HeapFull> {
-        let Some(mut segment) = self.segment(hash) else {
-            return Ok(None);
-        };
-        if block::is_frozen(segment.block()) {
-            self.own_directory()?;
-            let copy = segment.copy()?;
-            self.install(hash, copy);
-            // SAFETY: its entries live on in the copy, which has its place in the directory.
-            unsafe { segment.free() };
-            segment = copy;
+        match self.segment(hash) {
+            Some(segment) if block::is_frozen(segment.block()) => {
+                self.own_segment(hash, segment).map(Some)
+            }
+            segment => Ok(segment),
         }
-        Ok(Some(segment))
+    }
+
+    #[cold]
+    fn own_segment(
+        &mut self,
+        hash: u64,
+        segment: Segment<K, C>,
+    ) -> Result<Segment<K, C>, HeapFull> {
+        self.own_directory()?;
+        let copy = segment.copy()?;
+        self.install(hash, copy);
+        // SAFETY: its entries live on in the copy, which has its place in the directory.
+        unsafe { segment.free() };
+        Ok(copy)
     }
 
     fn own_directory(&mut self) -> Result<(), HeapFull> {
@@ -270,6 +279,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
     }
 
     /// As [`find`](Self::find), in a segment that may be written.
+    #[inline]
     pub(super) fn find_mut<Q>(
         &mut self,
         hash: u64,

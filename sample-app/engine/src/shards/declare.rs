@@ -35,6 +35,7 @@ macro_rules! entry {
                 self.value.get()
             }
 
+            #[inline]
             fn value_mut(&mut self) -> Result<&mut $value, ::dsu_runtime::prelude::AccessError> {
                 self.value.get_mut()
             }

@@ -15,6 +15,7 @@ pub(super) enum Locked<'t, S: Shards> {
 
 impl<'t, S: Shards> Locked<'t, S> {
     /// Locks the shards of these keys.
+    #[inline]
     pub(super) fn all_of(cx: &'t Worker, keys: KeySet<'_>) -> Result<Self, StoreError> {
         let one = |shard: usize| {
             let guard = S::guards()[shard].lock(cx).map_err(refused)?;

@@ -125,6 +125,7 @@ impl<S: Shards> Transaction<'_, S> {
 
     /// A part of the value to edit, unless the key's time is up. That is noted as a change, until
     /// [`close_edit`](crate::Keyspace::close_edit) says otherwise.
+    #[inline]
     pub(super) fn edit_value<R>(
         &mut self,
         key: &[u8],
@@ -139,6 +140,14 @@ impl<S: Shards> Transaction<'_, S> {
         let part = part(entry.value_mut().map_err(inaccessible)?)?;
         self.edited = changes::note(changes, key).map(|noted| (shard_of(key), noted));
         Ok(Some(part))
+    }
+
+    /// Removes the keys that were met after their time. What cannot be removed now is met again.
+    #[cold]
+    fn remove_over(&mut self) {
+        for key in mem::take(&mut self.over) {
+            let _ = self.settle(&key);
+        }
     }
 
     /// Removes the entry if its time is up.
@@ -216,6 +225,7 @@ impl<S: Shards> Transaction<'_, S> {
 }
 
 /// The entry to edit; a key whose time is up is put on the list of those.
+#[inline]
 pub(super) fn live_mut<'e, S: Shards>(
     entries: &'e mut SharedMap<SharedBytes, S::Entry>,
     key: &[u8],
@@ -231,10 +241,10 @@ pub(super) fn live_mut<'e, S: Shards>(
 }
 
 impl<S: Shards> Drop for Transaction<'_, S> {
+    #[inline]
     fn drop(&mut self) {
-        for key in mem::take(&mut self.over) {
-            // What cannot be removed now is met again.
-            let _ = self.settle(&key);
+        if !self.over.is_empty() {
+            self.remove_over();
         }
     }
 }

@@ -167,15 +167,21 @@ impl Chunk {
     /// Free room of `size` at an end. In a block that is half empty the elements move to its middle,
     /// which pays for as many pushes as it moves bytes; a small block grows by half; one that is full
     /// leaves the element to a neighbour.
+    #[inline]
     fn make_room(&mut self, end: End, size: usize) -> Result<Taken, HeapFull> {
-        let (used, capacity) = (self.used(), self.bytes.capacity());
         let free = match end {
             End::Head => self.start as usize,
-            End::Tail => capacity - self.bytes.len(),
+            End::Tail => self.bytes.capacity() - self.bytes.len(),
         };
         if free >= size {
             return Ok(Taken::Yes);
         }
+        self.rearrange(end, size)
+    }
+
+    #[cold]
+    fn rearrange(&mut self, end: End, size: usize) -> Result<Taken, HeapFull> {
+        let (used, capacity) = (self.used(), self.bytes.capacity());
         if used + size <= capacity / 2 {
             self.shift_to((capacity - used) / 2)?;
             return Ok(Taken::Yes);

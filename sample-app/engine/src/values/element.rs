@@ -7,6 +7,8 @@
 //! ```
 //! One byte on each side up to 127. Knows nothing of where elements lie.
 
+/// The largest length in one byte.
+const SHORT: usize = 0x7f;
 /// Most bytes of a length: elements are shorter than 2^35.
 const LONGEST: usize = 5;
 
@@ -46,13 +48,29 @@ impl Length {
 }
 
 /// Bytes that an element takes with its lengths.
+#[inline]
 pub(super) fn size(element: &[u8]) -> usize {
+    if element.len() <= SHORT {
+        return element.len() + 2;
+    }
     let bits = usize::BITS - element.len().leading_zeros();
     element.len() + 2 * (bits.div_ceil(7).max(1) as usize)
 }
 
 /// Writes an element over all of `into`, which has [`size`] bytes.
+#[inline]
 pub(super) fn write(into: &mut [u8], element: &[u8]) {
+    if let [before, inside @ .., behind] = into
+        && element.len() <= SHORT
+    {
+        (*before, *behind) = (element.len() as u8, element.len() as u8);
+        return inside.copy_from_slice(element);
+    }
+    write_long(into, element);
+}
+
+#[cold]
+fn write_long(into: &mut [u8], element: &[u8]) {
     let mut length = Length::of(element);
     let used = length.used;
     let end = into.len() - used;

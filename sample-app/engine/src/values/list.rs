@@ -115,6 +115,7 @@ impl List {
         Ok(chunk)
     }
 
+    #[inline]
     fn push_element(&mut self, end: End, element: &[u8]) -> Result<(), HeapFull> {
         let is_taken = !self.chunks.is_empty() && {
             let last = self.end_of(end);

@@ -8,6 +8,7 @@ mod errors;
 mod hashes;
 mod lists;
 mod memory;
+mod names;
 mod over_tcp;
 mod peer;
 mod reply_modes;

@@ -49,6 +49,7 @@ fn push_to_existing<T: Typed>(call: &mut Call<'_>, tx: &mut T, end: End) -> Outc
 }
 
 /// How long the list is then. If one element has no place, those before it go again.
+#[inline]
 fn push_all(list: &mut impl ListValue, end: End, elements: Args<'_>) -> Result<usize, StoreError> {
     for (pushed, element) in elements.iter().enumerate() {
         if let Err(error) = list.push(end, element) {
