@@ -38,7 +38,8 @@ pub struct WorkerRecord {
     pub waiting: AtomicU32,
     /// Monotonic time of the last update point at which something was due, in nanoseconds.
     pub update_point_ns: AtomicU64,
-    /// Monotonic time at which the supervisor last set `due`, in nanoseconds; 0 when answered.
+    /// Monotonic time since when something that the supervisor has sent is unanswered, in nanoseconds; 0
+    /// when all is answered.
     pub due_since_ns: AtomicU64,
     /// Acquisitions that ran a transformer.
     pub flips: AtomicU64,

@@ -457,8 +457,8 @@ fn a_copy_made_before_an_edit_is_not_given_after_it() {
 
 // R5: whatever type their handles have, containers lead to the same nodes.
 #[test]
-fn containers_of_handles_take_another_type_at_once() {
-    let name = test_name!("containers_of_handles_take_another_type_at_once");
+fn vectors_and_maps_of_handles_take_another_type_at_once() {
+    let name = test_name!("vectors_and_maps_of_handles_take_another_type_at_once");
     on_stage(name, |cx| {
         let guard = GRAPH_STAGE.lock(cx).expect("free and sound");
         let one = actor(1);
