@@ -30,7 +30,8 @@ pub struct WorkerRecord {
     pub busy: AtomicU32,
     /// Guard index + 1 of the guard whose items a transformer of this worker has in hand; 0 for none.
     /// A worker that dies meanwhile leaves the old representation, so the guard is not poisoned.
-    /// [`FLIPPING_ALL`](Self::FLIPPING_ALL): that is so of all that it holds.
+    /// [`FLIPPING_ALL`](Self::FLIPPING_ALL): that is so of all that it holds. With
+    /// [`FLIPPING_DROPS`](Self::FLIPPING_DROPS) it is so of none.
     pub flipping: AtomicU32,
     /// Version that the worker runs.
     pub version: AtomicU32,
@@ -45,16 +46,21 @@ pub struct WorkerRecord {
     pub flips: AtomicU64,
     /// Elements that this worker converted.
     pub conversions: AtomicU64,
-    /// What a transformer of this worker has in hand: a number that changes with each in the high half,
+    /// What a transformer of this worker has in hand: a number of its own in the high half,
     /// tags from and to in the low one, which is 0 while none runs. It stays the same while one runs.
     pub transforming: AtomicU64,
     /// Monotonic time by which a worker that drains has to leave, in nanoseconds; 0 while none does.
     pub leave_by_ns: AtomicU64,
+    /// Transformers that workers of this slot have begun: never falls.
+    pub transformers: AtomicU32,
 }
 
 impl WorkerRecord {
     /// In `flipping`: all guards that the worker holds. No guard has this number.
-    pub const FLIPPING_ALL: u32 = u32::MAX;
+    pub const FLIPPING_ALL: u32 = Self::FLIPPING_DROPS - 1;
+    /// In `flipping`, besides what stands there: a destructor of the application runs, in whose middle
+    /// nothing is sound.
+    pub const FLIPPING_DROPS: u32 = 1 << 31;
     /// In `due`: the supervisor has sent a message.
     pub const DUE_MESSAGE: u32 = 1;
     /// In `due`: new code has to confirm that it took over.

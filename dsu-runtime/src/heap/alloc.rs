@@ -404,6 +404,12 @@ pub(super) fn ask_to_free(superblock: Superblock, class: SizeClass, address: usi
         .is_some_and(|(word, bit)| ask_to_free_at(superblock, word, bit))
 }
 
+/// Whether the owner of a superblock was asked to free a block and has not taken that in.
+pub(super) fn is_asked_to_free(superblock: Superblock, class: SizeClass, address: usize) -> bool {
+    locate(superblock, class, address)
+        .is_some_and(|(word, bit)| superblock.meta().remote[word].load(SeqCst) & bit != 0)
+}
+
 fn ask_to_free_at(superblock: Superblock, word: usize, bit: u64) -> bool {
     let meta = superblock.meta();
     meta.allocated[word].load(SeqCst) & bit != 0

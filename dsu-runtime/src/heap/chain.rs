@@ -7,6 +7,7 @@
 use super::alloc;
 use super::block;
 use super::box_word::{BoxWord, Complement, Ends, Form, known};
+use super::last_wish;
 use super::live;
 use super::shared::Visitor;
 use crate::abi::{Converter, WorkerContext};
@@ -126,7 +127,7 @@ unsafe fn drop_one(complement: NonNull<Complement>, lens: &Converter) {
     // SAFETY: by the caller.
     unsafe {
         if let Some(drop) = lens.drop_complement {
-            drop(lens.environment, Complement::value(complement, lens));
+            last_wish::run(|| drop(lens.environment, Complement::value(complement, lens)));
         }
         free(complement, lens);
     }

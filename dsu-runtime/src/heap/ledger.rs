@@ -82,6 +82,9 @@ pub(super) enum Line {
 }
 
 impl Line {
+    /// What was not written: memory for the line came after its place.
+    pub(super) const NOTHING: Line = Line::Block(0);
+
     fn word(entry: Entry) -> u64 {
         match (entry.to_object(), entry.to_counted()) {
             (Some(id), _) => OBJECT | u64::from(id.generation) << 20 | u64::from(id.index.0),
@@ -98,7 +101,7 @@ impl Line {
                 let change = Change::numbered((word & CHANGES) as usize);
                 return match node.zip(change) {
                     Some((node, change)) => Line::Handle(node, change),
-                    None => Line::Block(0),
+                    None => Line::NOTHING,
                 };
             }
             _ => {}
@@ -166,12 +169,14 @@ impl Ledger {
         compiler_fence(SeqCst);
     }
 
-    /// Writes a line, if there is room. It counts from the next [`count`](Self::count) on.
+    /// Writes a line; false if there is no room. It counts from the next [`count`](Self::count) on.
     #[inline]
-    pub(super) fn write(&self, list: List, at: usize, entry: Entry) {
-        if at < self.capacity(list) || self.grow(list, at) {
+    pub(super) fn write(&self, list: List, at: usize, entry: Entry) -> bool {
+        let has_room = at < self.capacity(list) || self.grow(list, at);
+        if has_room {
             self.line(list, at).store(Line::word(entry), Release);
         }
+        has_room
     }
 
     /// So many lines count.
@@ -205,7 +210,8 @@ impl Ledger {
         self.counts.store(0, Release);
     }
 
-    /// The block of line `at` is about to be freed, and those before it are.
+    /// The block of line `at` is about to be freed, and, of those to be freed after a publication, those
+    /// before it are.
     #[inline]
     pub(super) fn take_in_hand(&self, at: usize, address: usize) {
         let hand = (at as u64 + 1) | u64::from(reuses(address)) << 32;
@@ -318,13 +324,18 @@ impl Ledger {
         unsafe { &*(address as *const AtomicU64) }
     }
 
-    /// Commits as much again.
+    /// Commits as much again, until there is this line. It may be far off, where there was no memory before.
     #[cold]
     fn grow(&self, list: List, at: usize) -> bool {
-        let (offset, most) = list.place();
-        if at >= most {
-            return false;
+        at < list.place().1 && {
+            while at >= self.capacity(list) && self.double(list) {}
+            at < self.capacity(list)
         }
+    }
+
+    /// False if there is no memory.
+    fn double(&self, list: List) -> bool {
+        let offset = list.place().0;
         let Some(control) = HeapContext::current().descriptor(Descriptor::Control) else {
             return false;
         };
@@ -360,6 +371,26 @@ mod tests {
     use std::alloc::Layout;
     use std::ptr::NonNull;
 
+    // A list whose memory ended for a while, and came back.
+    #[test]
+    fn a_line_beyond_others_that_were_not_written_is_read_and_they_are_nothing() {
+        let name =
+            test_name!("a_line_beyond_others_that_were_not_written_is_read_and_they_are_nothing");
+        with_regions(name, ROOMY, || {
+            let ledger = Ledger::of(3);
+            let block = NonNull::new(4096 as *mut u8).expect("not null");
+            let entry = Entry::new(block, Layout::new::<u64>());
+            for list in [List::Fresh, List::Old] {
+                let far = list.place().1 - 1;
+                assert!(ledger.write(list, far, entry));
+                assert!(!ledger.write(list, far + 1, entry), "the list is full");
+                let mut lines = ledger.lines(list, far + 1);
+                let last = lines.by_ref().find(|(_, line)| *line != Line::NOTHING);
+                assert_eq!(last, Some((far, Line::Block(4096))));
+            }
+        });
+    }
+
     #[test]
     fn a_ledger_says_what_was_written_and_stops_at_its_end() {
         let name = test_name!("a_ledger_says_what_was_written_and_stops_at_its_end");
@@ -375,7 +406,8 @@ mod tests {
             };
             for list in [List::Fresh, List::Old] {
                 let most = list.place().1;
-                (0..most + 2).for_each(|at| ledger.write(list, at, entry(at)));
+                (0..most + 2)
+                    .for_each(|at| assert_eq!(ledger.write(list, at, entry(at)), at < most));
                 ledger.write(list, 1, Entry::object(id));
                 let mut found = ledger.lines(list, most + 2);
                 assert_eq!(found.next(), Some((0, Line::Block(16))));

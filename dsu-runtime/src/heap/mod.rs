@@ -27,6 +27,7 @@ mod journal;
 mod kept;
 mod keys;
 mod large;
+mod last_wish;
 mod leaves;
 mod ledger;
 pub mod live;

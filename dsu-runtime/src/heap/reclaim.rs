@@ -4,7 +4,10 @@
 //! Comes before the dead worker's locks are released: until then the word that tells which it was is as
 //! the dead left it, and nobody else can reach the blocks. Every step may be done again: a block whose
 //! superblock the dead owns is free or not by its bit; of another's, `hand` says whether it was begun,
-//! and the count of reuses whether it may have got a new user since. Never trusts an address.
+//! the remote bit whether its owner was asked, and the count of reuses whether the owner has done so, after
+//! which it may have got a new user. In this order, as the owner counts before it takes the bit away: a
+//! block whose bit is clear, and whose superblock is as it was, is nobody else's to free. Never trusts an
+//! address.
 #![allow(unsafe_code)] // reads words by address
 
 use super::alloc;
@@ -58,7 +61,7 @@ pub(crate) fn settle(dead: WorkerSlot) -> Settled {
     }
     let mut seen = 0;
     for (at, line) in ledger.lines(list, count) {
-        seen = at + 1;
+        seen += usize::from(line != Line::NOTHING);
         match line {
             // Whoever recovers its objects sees to those that nobody holds.
             Line::Object(id) if left.stands => drop(objects::retire_only(id)),
@@ -127,10 +130,13 @@ fn finish(ledger: &Ledger, owner: u32, at: usize, address: usize) -> bool {
     }
     match state {
         State::Owned { owner: o, class } if o == owner => alloc::clear(superblock, class, address),
-        _ if !is_same(ledger, at, superblock) => false,
-        State::Large { len } => take_large(superblock, owner, len, address),
+        State::Large { len } => {
+            is_same(ledger, at, superblock) && take_large(superblock, owner, len, address)
+        }
         State::Owned { class, .. } | State::Abandoned { class } => {
-            let freed = alloc::ask_to_free(superblock, class, address);
+            let freed = !alloc::is_asked_to_free(superblock, class, address)
+                && is_same(ledger, at, superblock)
+                && alloc::ask_to_free(superblock, class, address);
             if let Some(State::Owned { owner, .. }) =
                 State::from_word(superblock.state().load(SeqCst))
             {

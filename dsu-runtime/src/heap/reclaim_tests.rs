@@ -6,6 +6,7 @@ use super::account::{Activity, HeapAccount};
 use super::rc::{self, Change, NodePtr};
 use super::reclaim::{Settled, settle};
 use super::stepping::at_every_store;
+use super::superblock::Superblock;
 use super::testing::{Actor, ROOMY, fork_worker, reap, shared_zeroed, test_name, with_regions};
 use super::*;
 use crate::ids::WorkerSlot;
@@ -76,6 +77,11 @@ impl Plan {
         let conversion = Transaction::begin();
         transaction::aim(self.word.load(SeqCst), old[0] as u64);
         let passing = [make(SMALL), make(LARGE), make(SMALL)];
+        // As if it had been used before: its superblock is told from that of every other large block.
+        Superblock::containing(passing[1])
+            .expect("in the heap")
+            .meta()
+            .count_reuse();
         let kept = make(SMALL);
         let inner = Transaction::begin();
         let list = [kept, make(SMALL), make(LARGE), make(SMALL)];
@@ -231,6 +237,27 @@ fn a_block_that_may_be_somebody_elses_by_now_is_left_alone() {
         recover(WorkerSlot(MAKER));
         let live = BlockMap::new().unreached();
         assert!(live.iter().any(|(one, _)| one.as_ptr() as usize == block));
+    });
+}
+
+// A line that had no memory names a block that is lost.
+#[test]
+fn lines_that_were_not_written_are_counted_as_lost() {
+    let name = test_name!("lines_that_were_not_written_are_counted_as_lost");
+    with_plan(name, |plan| {
+        let child = fork_worker(DEAD.0, || {
+            let ledger = ledger::Ledger::of(DEAD.owner());
+            let block = NonNull::new(plan.now[1].load(SeqCst) as *mut u8).expect("a block");
+            let entry = journal::Entry::new(block, layout(SMALL));
+            ledger.open();
+            ledger.write(ledger::List::Fresh, 1_000, entry);
+            ledger.count(1_001, 0);
+            die();
+        });
+        assert_eq!(reap(child), None, "it was to be killed");
+        // The one that there is belongs to another worker.
+        let (blocks, lost) = (0, 1_000);
+        assert_eq!(settle(DEAD), Settled { blocks, lost });
     });
 }
 

@@ -9,6 +9,7 @@ use super::box_word::{ADDRESS, BoxWord, Complement, Ends, Form, known};
 use super::chain;
 use super::convert;
 use super::delta::Progress;
+use super::in_hand::InHand;
 use super::live;
 use super::shared::Visitor;
 use super::transaction::{self, Transaction};
@@ -60,6 +61,7 @@ impl Together {
     /// `word` is the word of a live root whose lock the caller holds; `way` leads out of its form.
     pub(crate) unsafe fn convert(&self, word: u64, way: &Converter) -> Result<u64, AccessError> {
         let old = BoxWord(word);
+        let _in_hand = InHand::begin(old.tag(), Tag(way.target));
         // SAFETY: by the caller, and a transaction is open.
         let new = unsafe { convert::step(old, way)? };
         live::add(old.tag(), -1);
@@ -195,7 +197,10 @@ pub(crate) fn make_root(
     let transaction = Transaction::begin();
     transaction::aim(address, 0);
     let tuple = alloc::allocate_root(form.layout(false)?)?;
-    fill(tuple)?;
+    {
+        let _in_hand = InHand::first(tag);
+        fill(tuple)?;
+    }
     live::add(tag, 1);
     transaction.publish(|| publish(BoxWord::new(tag, tuple, None).0));
     Ok(())

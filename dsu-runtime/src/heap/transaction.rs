@@ -285,7 +285,7 @@ fn push_old(journal: &Journal, entry: Entry) -> Result<(), HeapFull> {
 /// Frees what is fresh, then takes it out of the list: whoever dies in between finds it free already.
 fn take_back(journal: &Journal, at: usize) {
     let entry = journal.fresh.get(at);
-    // Of a large block no bit says whose it is: nobody may take its place in the list for it.
+    // Of a large block no bit says whose it is: whoever gets its memory next is not to be taken for it.
     let is_large = entry
         .block()
         .is_some_and(|(_, layout)| SizeClass::of(layout).is_none());
@@ -295,15 +295,18 @@ fn take_back(journal: &Journal, at: usize) {
     free_fresh(entry);
     take_out(journal, at);
     if is_large {
+        // Where it was the last, its line was there until now.
         ledger().let_go();
     }
 }
 
-/// The last one takes its place.
+/// The last one takes its place, and for a moment has two lines: it is freed by one of them.
 fn take_out(journal: &Journal, at: usize) {
     let last = journal.fresh.len() - 1;
     if at != last {
         ledger().write(List::Fresh, at, journal.fresh.get(last));
+        // What is in hand in this place is not what has it now.
+        ledger().let_go();
     }
     journal.fresh.swap_remove(at);
     ledger().count(last, journal.deferred.len());
@@ -326,8 +329,19 @@ fn free_down_to(list: &RawList<Entry>, len: usize, free: fn(Entry)) {
 }
 
 /// Notes an object that was made while a conversion is open.
+///
+/// # Errors
+/// `HeapFull` as well if there is no room in the ledger: recovery would free the blocks of its value, and
+/// leave the object.
 pub(super) fn note_fresh_object(id: ObjectId) -> Result<(), HeapFull> {
-    push_fresh(journal(), Entry::object(id))
+    let (journal, entry) = (journal(), Entry::object(id));
+    let at = journal.fresh.len();
+    if !ledger().write(List::Fresh, at, entry) {
+        return Err(HeapFull);
+    }
+    journal.fresh.push(entry)?;
+    ledger().count(at + 1, journal.deferred.len());
+    Ok(())
 }
 
 /// The owner of an object drops it while a conversion is open. One that the innermost one made goes at

@@ -3,7 +3,10 @@
 //!
 //! Safe code cannot be interrupted, so the worker is killed: recovery leaves what was being converted as
 //! it was. Time in which the worker was ready to run and did not get the processor does not count, up to
-//! five times the deadline: a saturated server must be updated too.
+//! five times the deadline: a saturated server must be updated too. All other time does, also such in
+//! which the kernel lets it wait for a disk, or somebody has stopped it: that it is ready to run is all
+//! that the kernel keeps account of. Whether the transformer is still the same is asked once more right
+//! before the kill; one that ends between the two is ended with its worker, as if it had died by itself.
 
 use super::ports::Transforming;
 use super::run::Supervisor;
@@ -106,8 +109,12 @@ impl Supervisor {
     fn end_transformer(&mut self, slot: WorkerSlot, what: Transforming, timeout: Duration) {
         let reason = format!("did not end within {} s", timeout.as_secs_f64());
         let text = format!("{}: {reason}", self.name_work(slot, what));
-        tracing::error!("{slot}: a transformation failed: {text}");
+        // It may have ended while all that was read.
+        if self.ports.memory.transforming(slot) != Some(what) {
+            return;
+        }
         self.fleet.kill(slot, &format!("a transformer {reason}"));
+        tracing::error!("{slot}: a transformation failed: {text}");
         let target = self.life.target();
         let own = |index| self.builds.get(index).own_tags();
         let is_towards = target.is_some_and(|target| {

@@ -150,6 +150,7 @@ impl Memory for MappedMemory {
 
     fn held(&self, slot: WorkerSlot) -> Vec<GuardIndex> {
         let flipping = WorkerRecord::at(slot).flipping.load(SeqCst);
+        let flipping = flipping & !WorkerRecord::FLIPPING_DROPS;
         // Of those that it moves items between, the lock words say which they are.
         let is_one = |word: &u32| *word != WorkerRecord::FLIPPING_ALL;
         let flipping = Some(flipping).filter(is_one);

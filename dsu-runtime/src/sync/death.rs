@@ -39,8 +39,8 @@ pub fn recover_worker(dead: WorkerSlot, guards: u32) -> RecoveredLocks {
     let cells = slots.map(|index| (CellIndex(index.0), &GuardSlot::at(index).lock));
     recover(&seat, cells, |CellIndex(index)| {
         let flipping = record.flipping.load(Ordering::Acquire);
-        if flipping != index + 1 && flipping != WorkerRecord::FLIPPING_ALL {
-            GuardSlot::at(GuardIndex(index)).poison();
+        let is_sound = flipping == index + 1 || flipping == WorkerRecord::FLIPPING_ALL;
+        if !is_sound && GuardSlot::at(GuardIndex(index)).poison() {
             recovered.poisoned.push(GuardIndex(index));
         }
     });

@@ -116,12 +116,15 @@ fn make(
     let TypeKind::Struct(fields) = &schema.kind else {
         unreachable!("an item tuple is a struct");
     };
-    let made = heap::make_root(
-        expected,
-        slot.root_address(),
-        |tuple| fill(guard, fields, tuple),
-        |word| slot.publish(Root::from_word(word)),
-    );
+    // Whoever dies in it leaves no items, or all.
+    let made = leaving_it_sound(slot.index(), || {
+        heap::make_root(
+            expected,
+            slot.root_address(),
+            |tuple| fill(guard, fields, tuple),
+            |word| slot.publish(Root::from_word(word)),
+        )
+    });
     match made {
         Ok(()) => {
             slot.lock.transformed(

@@ -10,7 +10,7 @@ use super::object::{cell_of, describe};
 use crate::abi::GuardCell;
 use crate::error::LockError;
 use crate::heap::Element;
-use crate::heap::objects::{self, Fate, ObjectId, Refused, Wanted};
+use crate::heap::objects::{self, ObjectId, Refused, Wanted};
 use crate::ids::GuardIndex;
 use crate::worker::Worker;
 use std::fmt;
@@ -91,7 +91,7 @@ impl<T: Element> Handle<T> {
     /// after the answer.
     pub fn is_owned(&self) -> bool {
         let (fate, id) = objects::fate(self.id.index);
-        self.is_current() && id == self.id && matches!(fate, Fate::Owned | Fate::OwnedOrLost)
+        self.is_current() && id == self.id && fate.is_owned()
     }
 
     /// The slot of the object's lock, by which several are ordered (R16).

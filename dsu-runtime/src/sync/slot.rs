@@ -145,16 +145,20 @@ impl GuardSlot {
         }
     }
 
-    /// Marks the guard poisoned, so that no fast path succeeds. Idempotent. The caller is the owner
-    /// of the lock, or recovery of the dead one.
-    pub fn poison(&self) {
+    /// Marks the guard poisoned, so that no fast path succeeds; false if there is nothing to poison, as
+    /// it has no items yet. Idempotent. The caller is the owner of the lock, or recovery of the dead one.
+    pub fn poison(&self) -> bool {
         let root = self.root();
-        if root.tag() == Tag::IMPOSSIBLE || root.items().is_none() {
-            return;
+        if root.tag() == Tag::IMPOSSIBLE {
+            return true;
+        }
+        if root.items().is_none() {
+            return false;
         }
         self.poisoned.store(root.tag().0, Ordering::Relaxed);
         let poisoned = u64::from(Tag::IMPOSSIBLE.0) << 48 | (root.0 & (u64::MAX >> 16));
         self.root.store(poisoned, Ordering::Release);
+        true
     }
 
     /// Whether this sweep has gone through everything behind the guard.

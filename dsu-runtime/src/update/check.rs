@@ -35,7 +35,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Acquires every guard of this library, in slot order, then every object, and walks all that they
 /// reach. While it holds them nobody else can change the heap, so that what nobody reaches is lost for
-/// certain. Objects that died in the hands of their makers are reported, and freed.
+/// certain. Objects that died in the hands of their makers are reported, and freed; those of which that was
+/// in doubt and that have an owner are as any other from then on.
 pub fn check() -> CheckReport {
     let guards = sync::sorted_guards().into_iter();
     check_guards(guards.flat_map(|guard| guard.cells).collect())
@@ -62,6 +63,11 @@ pub(crate) fn check_guards(mut cells: Vec<&'static GuardCell>) -> CheckReport {
             "{object} was locked all the while, perhaps by a worker that waits for a guard: check again"
         ));
     }
+    checker
+        .objects
+        .iter()
+        .copied()
+        .for_each(objects::keep_found);
     for id in lost {
         checker.damage(&format!(
             "{} is nobody's: the worker that made it died with it in its hands; it is freed now",
@@ -216,7 +222,7 @@ impl Checker {
                 "{count} blocks of {bytes} bytes are allocated and nobody reaches them, the first at {first:p}"
             ));
         }
-        let is_lost = |fate: &Fate, id| *fate == Fate::OwnedOrLost && !self.objects.contains(id);
+        let is_lost = |fate: &Fate, id| fate.may_be_lost() && !self.objects.contains(id);
         let lost = fates.iter().filter(|(fate, id)| is_lost(fate, id));
         (lost.map(|(_, id)| *id).collect(), Quiet::Yes)
     }
@@ -242,7 +248,7 @@ impl Visitor for Checker {
     fn object(&mut self, id: ObjectId) {
         let name = || sync::describe(id.index, Tag::NONE);
         let (fate, found) = objects::fate(id.index);
-        if found != id || !matches!(fate, Fate::Owned | Fate::OwnedOrLost) {
+        if found != id || !fate.is_owned() {
             self.damage(&format!("{} has an owner and is gone", name()));
         } else if !self.objects.insert(id) {
             self.damage(&format!("{} has two owners", name()));

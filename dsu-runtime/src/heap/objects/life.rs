@@ -11,6 +11,7 @@ use crate::error::HeapFull;
 use crate::heap::context::HeapContext;
 use crate::heap::convert;
 use crate::heap::journal::FreshList;
+use crate::heap::last_wish;
 use crate::heap::transaction;
 use crate::heap::versioned::{Element, Versioned};
 use crate::ids::{GuardIndex, WorkerSlot};
@@ -199,7 +200,7 @@ fn take_apart(id: ObjectId) {
     if word != 0 {
         // SAFETY: the word of a live box that nobody else can reach: it had no owner and no holder
         // when the state was changed to this worker's, and it is not in the slot any more.
-        unsafe { convert::drop_box(word) };
+        last_wish::run(|| unsafe { convert::drop_box(word) });
     }
     free_slot(id);
 }
@@ -231,6 +232,9 @@ pub(crate) enum Fate {
     Owned,
     /// It has an owner, or is nobody's: the worker that made it is dead.
     OwnedOrLost,
+    /// The same, and its value may own blocks that are somebody else's, or none any more: it died in the
+    /// conversion. Until somebody who has seen all owners says which, nobody looks for it by its slot.
+    Doubtful,
     /// Its owner is gone.
     Retired,
     /// A poisoned one that nobody can reach any more.
@@ -238,9 +242,19 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    /// Whether there is an object that somebody can still have a way to.
+    /// Whether there is an object that whoever walks over the slots may go into.
     pub(crate) fn is_reachable(self) -> bool {
         matches!(self, Fate::Owned | Fate::OwnedOrLost | Fate::Retired)
+    }
+
+    /// Whether something owns it, or may.
+    pub(crate) fn is_owned(self) -> bool {
+        matches!(self, Fate::Owned) || self.may_be_lost()
+    }
+
+    /// Whether it may be nobody's.
+    pub(crate) fn may_be_lost(self) -> bool {
+        matches!(self, Fate::OwnedOrLost | Fate::Doubtful)
     }
 }
 
@@ -251,6 +265,7 @@ pub(crate) fn fate(index: GuardIndex) -> (Fate, ObjectId) {
     let fate = match life {
         Life::Free => Fate::None,
         Life::Claimed(_) | Life::Freeing(_) => Fate::Changing,
+        Life::Owned(Party::DEAD_IN_CONVERSION) => Fate::Doubtful,
         Life::Owned(maker) if maker.is_dead() => Fate::OwnedOrLost,
         Life::Owned(_) => Fate::Owned,
         Life::Retired => Fate::Retired,
@@ -266,6 +281,16 @@ pub(crate) fn all_states() -> Vec<u64> {
     slots
         .map(|index| ObjectSlot::at(index).state().word())
         .collect()
+}
+
+/// Something that owns it was found: the conversion in which its maker died was published.
+pub(crate) fn keep_found(id: ObjectId) {
+    let doubtful = State {
+        life: Life::Owned(Party::DEAD_IN_CONVERSION),
+        generation: id.generation,
+    };
+    let life = Life::Owned(Party::DEAD);
+    ObjectSlot::at(id.index).change(doubtful, State { life, ..doubtful });
 }
 
 /// Frees an object that nothing owns, since its maker died with it in its hands.

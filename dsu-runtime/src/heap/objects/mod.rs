@@ -19,7 +19,9 @@ pub use slot::ObjectId;
 
 pub(super) use holdings::Holdings;
 pub(crate) use holdings::{Refused, Wanted, current_run, end_run, hold, hold_again, release};
-pub(crate) use life::{Fate, all_states, collect_lost, fate, is_in_hand, make, reap, retire};
+pub(crate) use life::{
+    Fate, all_states, collect_lost, fate, is_in_hand, keep_found, make, reap, retire,
+};
 pub(super) use life::{forget_fresh, keep_fresh, retire_only, settle_fresh, settle_retired};
 pub(crate) use recovery::recover;
 pub(crate) use table::known_slots;

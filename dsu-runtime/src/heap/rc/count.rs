@@ -21,6 +21,7 @@ use super::super::context::HeapContext;
 use super::super::convert;
 use super::super::copies;
 use super::super::journal::{Entry, RawList};
+use super::super::last_wish;
 use super::super::ledger::Ledger;
 use super::super::transaction;
 use super::home::Home;
@@ -337,7 +338,7 @@ fn end_value(node: NodePtr) {
     let word = node.node().word.replace(0);
     if word != 0 {
         // SAFETY: the word of a live box that nobody leads to any more.
-        unsafe { convert::drop_box(word) };
+        last_wish::run(|| unsafe { convert::drop_box(word) });
     }
     lower(node, HandleKind::Weak);
 }

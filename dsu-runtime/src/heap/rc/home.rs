@@ -51,7 +51,8 @@ impl Home {
         if !worker.is_attached() {
             return Err(RcError::NotHeld);
         }
-        match worker.record().flipping.load(Ordering::Relaxed) {
+        let flipping = worker.record().flipping.load(Ordering::Relaxed);
+        match flipping & !WorkerRecord::FLIPPING_DROPS {
             0 => {}
             // Whose it will be shows when it is touched, or met, behind one guard.
             WorkerRecord::FLIPPING_ALL => return Ok(Home::UNDECIDED),

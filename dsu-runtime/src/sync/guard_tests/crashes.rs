@@ -20,7 +20,9 @@ const DEAD: WorkerSlot = WorkerSlot(1);
 
 /// What the supervisor does to shared memory after a death.
 fn recover(dead: WorkerSlot) {
-    recover_worker(dead, GUARDS);
+    let recovered = recover_worker(dead, GUARDS);
+    // Of a guard whose first items the dead was making there is nothing to poison.
+    assert!(recovered.poisoned.into_iter().all(is_poisoned));
     heap::recover(dead);
 }
 

@@ -5,7 +5,7 @@
 use super::graph::too_many;
 use super::rooms::ALL_GUARDS;
 use super::world::*;
-use crate::abi::{Parked, SUPERBLOCK_SIZE};
+use crate::abi::{Parked, SUPERBLOCK_SIZE, WorkerRecord};
 use crate::error::{AccessError, RcError};
 use crate::heap::stepping::at_every_store_there;
 use crate::heap::testing::{shared_zeroed, test_name};
@@ -85,6 +85,8 @@ enum Wail {
     Read,
     /// Brings whom it looks at into version 1's form.
     TurnBack,
+    /// Edits whom it looks at: between its first and its last store the value is not whole.
+    Haunt,
 }
 
 thread_local! {
@@ -116,6 +118,14 @@ impl Drop for Ghost {
                     say("as it is now".into());
                 }
             }
+            Wail::Haunt => {
+                let haunted = seen.edit(|actor| {
+                    let id = std::mem::replace(&mut actor.id, HAUNTED);
+                    actor.text = SharedBytes::from_slice(TEXT).expect("room");
+                    actor.id = id;
+                });
+                haunted.expect("its own form");
+            }
             Wail::TurnBack => {
                 let turned = seen.rebind::<OldActor>().edit(|actor| actor.id);
                 let why = turned.map_err(|error| {
@@ -128,6 +138,8 @@ impl Drop for Ghost {
     }
 }
 
+/// Nobody's number.
+const HAUNTED: u64 = u64::MAX;
 const TEXT: &[u8] = b"a text that is too long to be kept in place of its address";
 
 #[derive(Default)]
@@ -478,6 +490,67 @@ fn vectors_and_maps_of_handles_take_another_type_at_once() {
         assert!(again.get(&1).expect("inline").expect("there").ptr_eq(&one));
         drop((one, again, sorted));
         drop(guard);
+    });
+}
+
+// I5, R3: a conversion of a flip leaves its guard sound wherever its worker dies, a destructor that it runs
+// when it is done does not: that may be in the middle of an edit.
+#[test]
+fn whoever_dies_in_a_destructor_that_a_flip_runs_leaves_nothing_torn_to_be_read() {
+    let name =
+        test_name!("whoever_dies_in_a_destructor_that_a_flip_runs_leaves_nothing_torn_to_be_read");
+    const DEAD: WorkerSlot = WorkerSlot(1);
+    with_world(name, || {
+        play(2, |cx| {
+            let mut guard = GRAPH_STAGE.lock(cx).expect("free and sound");
+            let (one, partner) = (actor(1), actor(2));
+            ghost(&one, 7, &partner);
+            partners(&one, &partner);
+            turn_back(&one);
+            guard.stage = Some(one);
+        });
+        // SAFETY: atomics.
+        let seen: &[AtomicU32; 2] = unsafe { shared_zeroed() };
+        let points = at_every_store_there(
+            DEAD.0,
+            0..0,
+            || {
+                let cx = &Worker::of_runtime();
+                let guard = GRAPH_STAGE.lock(cx).expect("free and sound");
+                let one = guard.stage.as_ref().expect("there");
+                PART.set(Part::DropGhost);
+                WAIL.set(Wail::Haunt);
+                // As a flip does.
+                leaving_it_sound(guard.index(), || one.edit(|_| ())).expect("has a form");
+                drop(guard);
+            },
+            || {
+                let flipping = WorkerRecord::at(DEAD).flipping.load(Ordering::Relaxed);
+                for dead in [DEAD, WorkerSlot(2)] {
+                    recover_worker(dead, ALL_GUARDS);
+                    heap::recover(dead);
+                }
+                let is_sound = play(DEAD.0, |cx| {
+                    rc::inherit();
+                    let Ok(guard) = GRAPH_STAGE.lock(cx) else {
+                        return false;
+                    };
+                    let one = guard.stage.as_ref().expect("there");
+                    let partner = one.edit(|one| one.partner.as_ref().map(clone));
+                    let partner = partner.expect("has a form").expect("there");
+                    assert_eq!(partner.read(|partner| partner.id), Ok(2), "torn");
+                    true
+                });
+                if flipping != 0 {
+                    seen[usize::from(is_sound)].fetch_add(1, Ordering::Relaxed);
+                }
+            },
+        );
+        let [poisoned, sound] = seen.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert!(
+            poisoned > 2 && sound > 20,
+            "{points} points, {poisoned} poisoned and {sound} sound"
+        );
     });
 }
 

@@ -215,7 +215,8 @@ fn who_dies_while_it_frees_what_another_made_in_a_conversion_drops_nothing_eithe
             lose_ledger(WorkerSlot(1));
         });
         let objects = all_objects();
-        assert!(matches!(objects[..], [(Fate::OwnedOrLost, _)]));
+        assert!(matches!(objects[..], [(Fate::Doubtful, _)]));
+        assert!(!objects[0].0.is_reachable(), "no sweep goes into it");
         let lost = objects[0].1;
         let points = at_every_store(
             7,
@@ -401,8 +402,8 @@ fn workers_killed_at_random_leave_no_slot_stuck_and_no_lock_taken() {
             for (fate, id) in all_objects() {
                 match fate {
                     Fate::Condemned => {}
-                    Fate::Owned | Fate::OwnedOrLost if in_cells.contains(&id) => {}
-                    Fate::OwnedOrLost => objects::collect_lost(id),
+                    fate if fate.is_owned() && in_cells.contains(&id) => {}
+                    fate if fate.may_be_lost() => objects::collect_lost(id),
                     other => panic!("{id:?} is {other:?}"),
                 }
             }

@@ -139,7 +139,8 @@ fn worker_may_die_at_every_store_of_a_sweep_and_its_conversions_poison_nothing()
                 assert_eq!((pass.converted, pass.failed), (13, 0));
             },
             || {
-                let was_converting = WorkerRecord::at(DEAD).flipping.load(Ordering::SeqCst) != 0;
+                let flipping = WorkerRecord::at(DEAD).flipping.load(Ordering::SeqCst);
+                let was_converting = flipping == PARKED.0 + 1;
                 recover_both();
                 let is_poisoned = GuardSlot::at(PARKED).is_poisoned();
                 assert!(!(was_converting && is_poisoned));
