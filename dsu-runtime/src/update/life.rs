@@ -35,6 +35,7 @@ mod reactions;
 
 use super::events::{Answer, BuildIndex, Effect, Event, Plan, TimerId, TimerKind};
 use crate::ids::{SweepId, WorkerSlot};
+use filling::Given;
 use held::Held;
 use moving::Way;
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,6 +149,9 @@ enum Phase {
 /// Workers that may be lost in a step that another can take up: then it is given up.
 const MOST_LOSSES: u32 = 2;
 
+/// The same where what is given up stays locked away, or left: some die of other things.
+const MOST_LOSSES_ON_THE_WAY_BACK: u32 = 8;
+
 /// The state: which build runs, who runs what, and where the update is, if there is one.
 #[derive(Clone, Debug)]
 pub struct Life {
@@ -164,6 +168,8 @@ pub struct Life {
     timer: TimerId,
     /// The sweep or filling that runs, or ran last.
     sweep: SweepId,
+    /// What the filling that runs has had.
+    given: Given,
 }
 
 impl Life {
@@ -179,6 +185,7 @@ impl Life {
             hands: BTreeMap::new(),
             timer: TimerId(0),
             sweep: SweepId(0),
+            given: Given::default(),
         }
     }
 
