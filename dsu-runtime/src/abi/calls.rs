@@ -264,6 +264,9 @@ pub enum TwinTask {
     Prepare = 0,
     /// It is emptied and dropped.
     Discard = 1,
+    /// As `Prepare`, for a flip that comes next; nothing where items move between guards, which no flip
+    /// does.
+    PrepareToFlip = 2,
 }
 
 /// Works on the twin of a value in place, as a [`PrepareFn`]: `(environment, task, value, until_ns, error)`.

@@ -318,7 +318,7 @@ impl PrepareCalls {
     /// What does this with the twin of a left value.
     pub fn on_left(&self, task: TwinTask) -> PrepareFn {
         match task {
-            TwinTask::Prepare => self.forward,
+            TwinTask::Prepare | TwinTask::PrepareToFlip => self.forward,
             TwinTask::Discard => self.discard_left,
         }
     }
@@ -326,7 +326,7 @@ impl PrepareCalls {
     /// What does this with the twin of a right value.
     pub fn on_right(&self, task: TwinTask) -> PrepareFn {
         match task {
-            TwinTask::Prepare => self.backward,
+            TwinTask::Prepare | TwinTask::PrepareToFlip => self.backward,
             TwinTask::Discard => self.discard_right,
         }
     }

@@ -19,6 +19,10 @@ use crate::ids::Tag;
 use crate::sys::time::Nanos;
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+/// Of what has to be made at once. Short beside any `--transform-timeout`.
+const SLICE_OF_ALL: Duration = Duration::from_millis(100);
 
 /// The bits of a box's word that are its block's address.
 pub(crate) const BOX_ADDRESS: u64 = ADDRESS;
@@ -120,20 +124,36 @@ pub(crate) unsafe fn prepare_box(
     }
 }
 
-/// As [`prepare_box`] without a bound, with the heap's reserve, for a conversion that comes next.
+/// All of it made ahead at once, or caught up with, with the heap's reserve, for a conversion that comes
+/// next. In slices, so that what is long because there is much of it is not taken for what never ends (R28).
 ///
 /// # Errors
-/// As there.
+/// As [`prepare_box`].
 ///
 /// # Safety
 /// As there.
-pub(crate) unsafe fn prepare_now(word: u64, expected: Tag) -> Result<(), AccessError> {
+pub(crate) unsafe fn prepare_now(
+    word: u64,
+    expected: Tag,
+    task: TwinTask,
+) -> Result<(), AccessError> {
+    let way = Representation::of(BoxWord(word).tag()).converter_to(expected);
+    let Some(way) = way.filter(|way| way.twin.is_some()) else {
+        return Ok(());
+    };
     let reserve = &WorkerContext::current().may_use_reserve;
     let outer = reserve.replace(1);
-    // SAFETY: by the caller.
-    let prepared = unsafe { prepare_box(word, expected, Nanos(u64::MAX)) };
+    let prepared = loop {
+        let until = Nanos::now().after(SLICE_OF_ALL);
+        // SAFETY: by the caller.
+        match unsafe { work_on_twin(word, way, task, until) } {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
     reserve.set(outer);
-    prepared.map(|_| ())
+    prepared
 }
 
 /// Empties and drops whatever was made ahead of conversions of a box.

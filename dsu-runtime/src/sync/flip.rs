@@ -9,7 +9,7 @@ use super::names::{describe, registration};
 use super::slot::{GuardSlot, Root};
 use super::{Class, GuardMutex};
 use crate::abi::{
-    ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TypeKind,
+    ConversionStatus, ErrorText, FieldSchema, GuardCell, GuardRegistration, TwinTask, TypeKind,
     WorkerContext, WorkerRecord,
 };
 use crate::error::{AccessError, LockError};
@@ -50,7 +50,8 @@ fn flip(
         // SAFETY: the root is a live box in roots, and this worker holds its lock. What can be made
         // ahead is made in place, before the conversion would copy it to write to it.
         let flipped = unsafe {
-            heap::prepare_now(root.word(), expected).and_then(|()| {
+            let prepared = heap::prepare_now(root.word(), expected, TwinTask::PrepareToFlip);
+            prepared.and_then(|()| {
                 heap::convert_root(root.word(), expected, slot.root_address(), |word| {
                     slot.publish(Root::from_word(word))
                 })

@@ -12,7 +12,7 @@
 //! What a prepared lens leads to is there before the first worker crosses, so that no guard's flip has to
 //! make it while a request waits (R5). A flip without it is right too, and slow: so a filling that fails
 //! takes the update back, since nobody has crossed, but the way back waits for a filling only as long as
-//! that moves. From the filling on, until the sweep, workers go on bringing up what writes have marked,
+//! that moves, up to a point. From the filling on, until the sweep, workers go on bringing up what writes have marked,
 //! so that a long probation leaves no flip much to do.
 //!
 //! After the canaries, all other workers are told to cross at once. One after another would make the
@@ -24,8 +24,9 @@
 //! Invariants: at most the two builds `running` and `plan.target` are ever run; a worker that was told
 //! anything has answered it before `Idle` is reached again, so that no late answer is taken for one of
 //! the next update; a refusal leaves everybody where they were; nobody crosses forward before a pass
-//! over everything found all filled; whatever was filled is swept away before `Idle`; every rollback ends,
-//! whatever kills the workers in it: what cannot be taken back then is left, and the answer says so.
+//! over everything found all filled; whatever was filled is swept away before `Idle`, or the answer names
+//! what was left; every rollback ends, whatever kills the workers in it: what cannot be taken back then is
+//! left, and the answer says so.
 
 mod crossing;
 mod filling;
@@ -35,6 +36,7 @@ mod reactions;
 
 use super::events::{Answer, BuildIndex, Effect, Event, Plan, TimerId, TimerKind};
 use crate::ids::{SweepId, WorkerSlot};
+use filling::Given;
 use held::Held;
 use moving::Way;
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,6 +150,9 @@ enum Phase {
 /// Workers that may be lost in a step that another can take up: then it is given up.
 const MOST_LOSSES: u32 = 2;
 
+/// The same where what is given up stays locked away, or left: some die of other things.
+const MOST_LOSSES_ON_THE_WAY_BACK: u32 = 8;
+
 /// The state: which build runs, who runs what, and where the update is, if there is one.
 #[derive(Clone, Debug)]
 pub struct Life {
@@ -164,6 +169,8 @@ pub struct Life {
     timer: TimerId,
     /// The sweep or filling that runs, or ran last.
     sweep: SweepId,
+    /// What the filling that runs has had.
+    given: Given,
 }
 
 impl Life {
@@ -179,6 +186,7 @@ impl Life {
             hands: BTreeMap::new(),
             timer: TimerId(0),
             sweep: SweepId(0),
+            given: Given::default(),
         }
     }
 

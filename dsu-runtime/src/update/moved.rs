@@ -12,16 +12,20 @@
 //! before  after    the getter has the item; what the giver's tuple says of it is nobody's
 //! after   after    done
 //! ```
-//! In the middle state both tuples are whole, for nothing of the old ones was freed; the one whose
-//! form is the one that leads to is right, whichever way that is, and the other gives up what it has.
-//! What only the dead knew of is lost to the heap, as with any flip.
+//! (Forward; back it is the newer's giver that gets.) While all stand at the barrier both tuples of the
+//! middle state are whole, for nothing of the old ones was freed. But moves back can be given up there,
+//! and then the version before goes on with the giver's item: so what the getter has is not touched any
+//! more, and forward the middle state is first taken back, then gone on from. Back, the getter gives up
+//! what it has. What only the dead knew of is lost to the heap, as with any flip.
 //!
 //! Guards that nobody has acquired yet stay so, unless one that they give to or get from is there:
 //! then they are made first, as the version that is left says. Knows nothing of who else runs.
 #![allow(unsafe_code)] // tuples by address
 
 use super::tuple::{Moving, Plan, Source, Taken};
-use crate::abi::{ConversionStatus, ErrorText, GuardCell, GuardRegistration, Representation};
+use crate::abi::{
+    ConversionStatus, ErrorText, GuardCell, GuardRegistration, Representation, TwinTask,
+};
 use crate::error::{AccessError, LockError};
 use crate::heap::{self, Together};
 use crate::ids::{GuardIndex, Tag};
@@ -67,7 +71,7 @@ pub(super) fn set_movers(movers: Vec<Mover>) {
 /// Which guard and item cannot, and why.
 pub fn move_items(forward: bool) -> Result<(), String> {
     MOVERS.with_borrow(|movers| {
-        let order = getters_first(movers, forward);
+        let order = getters_first(movers.iter().collect(), forward);
         let sets = match forward {
             true => vec![order],
             false => connected(&order),
@@ -111,8 +115,8 @@ impl Mover {
 }
 
 /// So that each comes before those that it takes from. Moves do not go round (`version::moves`).
-fn getters_first(movers: &[Mover], forward: bool) -> Vec<&Mover> {
-    let mut left: Vec<&Mover> = movers.iter().collect();
+fn getters_first(movers: Vec<&Mover>, forward: bool) -> Vec<&Mover> {
+    let mut left = movers;
     let mut order = Vec::new();
     while !left.is_empty() {
         let is_taken_from = |name: &str| {
@@ -197,37 +201,24 @@ impl Place<'_> {
 
 /// Moves what moves among these, all or nothing.
 fn move_set(set: &[&Mover], forward: bool) -> Result<(), String> {
-    let places: Vec<Place<'_>> = set
-        .iter()
-        .flat_map(|mover| {
-            let cells = mover.guard.cells.iter().enumerate();
-            cells.map(|(member, cell)| Place {
-                mover,
-                member,
-                cell,
-            })
-        })
-        .collect();
     sync::leaving_all_sound(|| {
         let cx = &Worker::of_runtime();
-        let mut in_order = places.clone();
+        let mut in_order = Set::of(set, forward).places;
         in_order.sort_by_key(Place::index);
         let mut guards = Vec::with_capacity(in_order.len());
         for place in &in_order {
             let guard = place.guard().lock_to_move(cx, PATIENCE);
             guards.push(guard.map_err(|error: LockError| error.to_string())?);
         }
-        let mut firsts = HashMap::new();
-        for (at, place) in places.iter().enumerate() {
-            firsts.entry(place.mover.guard.name).or_insert(at);
+        if forward {
+            for some in connected(&getters_first(set.to_vec(), false)) {
+                Set::of(&some, false).take_back_what_is_half_done()?;
+            }
         }
-        let set = Set {
-            places,
-            firsts,
-            forward,
-        };
+        let set = Set::of(set, forward);
         set.bring_to_source()?;
         set.make_missing()?;
+        set.prepare()?;
         set.convert()
     })
 }
@@ -241,6 +232,25 @@ struct Set<'m> {
 }
 
 impl<'m> Set<'m> {
+    fn of(movers: &[&'m Mover], forward: bool) -> Set<'m> {
+        let mut places: Vec<Place<'m>> = Vec::new();
+        let mut firsts = HashMap::new();
+        for &mover in movers {
+            firsts.entry(mover.guard.name).or_insert(places.len());
+            let cells = mover.guard.cells.iter().enumerate();
+            places.extend(cells.map(|(member, cell)| Place {
+                mover,
+                member,
+                cell,
+            }));
+        }
+        Set {
+            places,
+            firsts,
+            forward,
+        }
+    }
+
     fn is_in_source(&self, place: &Place<'_>) -> bool {
         place.form() == Some(place.mover.source(self.forward).0)
     }
@@ -249,6 +259,26 @@ impl<'m> Set<'m> {
     fn giver(&self, source: &Source, member: usize) -> Option<&Place<'m>> {
         let first = self.firsts.get(source.guard)?;
         self.places.get(first + member)
+    }
+
+    /// Where somebody stopped between two of the roots: everything back to the older form. Nothing is
+    /// made ahead, for that would look at items that may be nobody's. Where a lens goes forward only it is
+    /// gone on from as it is.
+    fn take_back_what_is_half_done(&self) -> Result<(), String> {
+        let has = |place: &Place<'_>, end: Tag| place.form() == Some(end);
+        let is_half_done = self.places.iter().any(|getter| {
+            let mut takes = getter.mover.forward.takes.iter();
+            has(getter, getter.mover.newer.0)
+                && takes.any(|source| {
+                    let giver = self.giver(source, getter.member);
+                    giver.is_some_and(|giver| has(giver, giver.mover.older.0))
+                })
+        });
+        let goes_back = self.places.iter().all(|p| p.mover.backward.is_some());
+        match is_half_done && goes_back {
+            true => self.convert(),
+            false => Ok(()),
+        }
     }
 
     /// Values that are older than either version, as those that a rollback had to leave.
@@ -316,19 +346,24 @@ impl<'m> Set<'m> {
         Ok(())
     }
 
-    fn convert(&self) -> Result<(), String> {
-        let left: Vec<&Place<'m>> = self
-            .places
-            .iter()
-            .filter(|place| self.is_in_source(place))
-            .collect();
-        for place in &left {
-            // In place, before anything is converted.
+    fn left(&self) -> Vec<&Place<'m>> {
+        let places = self.places.iter();
+        places.filter(|place| self.is_in_source(place)).collect()
+    }
+
+    /// In place, before anything is converted.
+    fn prepare(&self) -> Result<(), String> {
+        for place in self.left() {
+            let (word, target) = (place.root().word(), place.mover.target(self.forward));
             // SAFETY: the root is a live box whose lock this worker holds.
-            let prepared =
-                unsafe { heap::prepare_now(place.root().word(), place.mover.target(self.forward)) };
+            let prepared = unsafe { heap::prepare_now(word, target, TwinTask::Prepare) };
             prepared.map_err(|error| place.fails(&error))?;
         }
+        Ok(())
+    }
+
+    fn convert(&self) -> Result<(), String> {
+        let left = self.left();
         let together = Together::begin();
         let mut words = Vec::with_capacity(left.len());
         for place in &left {

@@ -201,6 +201,11 @@ unsafe extern "C" fn work_on_twins(
 ) -> PrepareStatus {
     // SAFETY: only `Plan::converter` pairs this function with an environment.
     let plan = unsafe { &*environment.cast::<Plan>() };
+    // Such a flip is refused. And where moves back were given up in the middle, what is there may be
+    // nobody's, and is not to be touched.
+    if task == TwinTask::PrepareToFlip && plan.is_moving() {
+        return PrepareStatus::Done;
+    }
     let mut all = PrepareStatus::Done;
     for (place, twin) in plan.twins.iter().enumerate() {
         if place > 0 && Nanos::now().0 >= until_ns {

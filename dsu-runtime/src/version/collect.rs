@@ -91,7 +91,8 @@ pub fn collect() -> Result<Manifest, CollectError> {
 }
 
 fn key_results(results: KeyResults) -> KeyManifest {
-    let said = |results: Option<Vec<u8>>| results.map(|results| of_bytes(&results));
+    let is_said = |results: &Vec<u8>| !results.is_empty();
+    let said = |results: Option<Vec<u8>>| results.filter(is_said).map(|all| of_bytes(&all));
     KeyManifest {
         schema: results.schema,
         samples: results.samples as u32,

@@ -246,13 +246,14 @@ impl Host {
             let reason = "its carry cannot be encoded: see the log".to_owned();
             say(&FromWorker::CrossingFailed { digest, reason });
         }
+        // Before: what comes behind the look is due from then on.
+        record.due_since_ns.store(0, Ordering::Relaxed);
         self.read_messages();
         while let Some((message, fds)) = self.inbox.pop_front() {
             if let Some(digest) = self.obey(message, fds, name) {
                 self.wait_at_barrier(digest, name);
             }
         }
-        record.due_since_ns.store(0, Ordering::Relaxed);
         if let Some(why) = self.notices.settle(notices, is_first, Nanos::now()) {
             self.turn = Some(Turn::Exit(why));
         }

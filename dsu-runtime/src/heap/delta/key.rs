@@ -2,7 +2,6 @@
 
 use crate::error::HeapFull;
 use crate::heap::{Inline, Shared, SharedBytes, SharedString};
-use std::fmt::Debug;
 
 pub(super) mod sealed {
     /// Implemented in this crate alone.
@@ -17,7 +16,7 @@ pub(super) mod sealed {
     message = "`{Self}` cannot be a key of two containers at once",
     note = "use numbers, `SharedString`, `SharedBytes`, or a tuple of them"
 )]
-pub trait DeltaKey: Shared<Cell = Inline<Self>> + Eq + Debug + sealed::Sealed {
+pub trait DeltaKey: Shared<Cell = Inline<Self>> + Eq + sealed::Sealed {
     /// An equal key.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::error::{AccessError, HeapFull};
 use crate::heap::transaction::ScratchScope;
 use crate::heap::twin::{Boxed, Twin, Weak, WordCell};
 use crate::heap::vec::VecMarks;
-use crate::heap::{Inline, SharedMap, SharedVec};
+use crate::heap::{Inline, SharedMap, SharedVec, named};
 use crate::sys::time::Nanos;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -120,7 +120,8 @@ impl<S: MapShape<K>, K: ListKey> AsMap<S, K> {
             Some(same) if same == place => {}
             Some(other) => {
                 return Err(AccessError::Failed(format!(
-                    "the newer version's map has room for one element of key {key:?}, which those at {} and {} both have",
+                    "the newer version's map has room for one element of {}, which those at {} and {} both have",
+                    named::key(&key),
                     other.min(place),
                     other.max(place)
                 )));

@@ -2,17 +2,20 @@
 
 use super::prepare::Progress;
 use crate::error::AccessError;
-use std::fmt::Debug;
+use crate::heap::{Shared, named};
 use xform::LensError;
 
 /// Says of which key the element is.
-pub(super) fn of_key(key: &impl Debug, error: AccessError) -> AccessError {
+pub(super) fn of_key(key: &impl Shared, error: AccessError) -> AccessError {
     match error {
         AccessError::HeapFull => AccessError::HeapFull,
         AccessError::Foreign => AccessError::Failed(format!(
-            "the element of key {key:?} has no form in the newer version, which has to read it"
+            "the element of {} has no form in the newer version, which has to read it",
+            named::key(key)
         )),
-        AccessError::Failed(reason) => AccessError::Failed(format!("key {key:?}: {reason}")),
+        AccessError::Failed(reason) => {
+            AccessError::Failed(format!("{}: {reason}", named::key(key)))
+        }
     }
 }
 
@@ -56,5 +59,21 @@ pub(super) fn failed(error: AccessError) -> LensError {
         AccessError::HeapFull => LensError::no_room(error.to_string()),
         AccessError::Foreign => LensError::failed(error.to_string()),
         AccessError::Failed(reason) => LensError::failed(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // R28
+    #[test]
+    fn no_error_of_an_element_is_as_long_as_its_key() {
+        let long = (u128::MAX, u128::MAX - 1, u128::MAX - 2, u128::MAX - 3);
+        for error in [AccessError::Foreign, AccessError::Failed("no".to_owned())] {
+            let said = of_key(&long, error).to_string();
+            assert!(said.contains(&u128::MAX.to_string()), "{said}");
+            assert!(!said.contains(&(u128::MAX - 3).to_string()), "{said}");
+        }
     }
 }

@@ -10,10 +10,13 @@ use crate::heap::testing::test_name;
 use crate::heap::{self, Activity, HeapAccount, SharedMap, live};
 use crate::ids::{SweepId, WorkerSlot};
 use crate::sync::{GuardSlot, Root, recover_worker};
+use crate::sys::time::Nanos;
 use crate::update::{FillSlice, SweepSlice, check_guards, fill_guards, sweep_guards};
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Of a shelf.
 #[derive(Shared)]
@@ -26,11 +29,20 @@ struct ByParity;
 
 impl Route<u64, Book> for ByParity {
     fn part(key: &u64, book: &Peek<'_, Book>) -> Result<usize, AccessError> {
+        let until = Nanos::now().after(LAG.get());
+        while Nanos::now() < until {
+            std::hint::spin_loop();
+        }
         if book.get()?.pages == BAD {
             return Err(AccessError::Failed("as it was told".to_owned()));
         }
         Ok((*key % 2) as usize)
     }
+}
+
+thread_local! {
+    /// How long the lens takes for each.
+    static LAG: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// A book that has no place in either part.
@@ -132,6 +144,33 @@ fn assert_books_new(cx: &Worker, pages: impl Fn(u64) -> u64) {
 
 fn is_sound(cells: fn() -> Vec<&'static GuardCell>) {
     assert_eq!(check_guards(cells()).findings, [""; 0]);
+}
+
+// R5, R28: each slice has a number of its own, by which the supervisor sees that it goes on.
+#[test]
+fn what_a_flip_makes_for_long_is_not_taken_for_what_never_ends() {
+    let name = test_name!("what_a_flip_makes_for_long_is_not_taken_for_what_never_ends");
+    with_world(name, || {
+        play(0, |cx| {
+            make_books(cx);
+            let number =
+                |cx: &Worker| cx.context().record().transforming.load(Ordering::Relaxed) >> 32;
+            let flip = |cx: &Worker| {
+                let before = number(cx);
+                drop(FILLED_NEW.lock(cx).unwrap());
+                let numbers = number(cx) - before;
+                drop(FILLED_OLD.lock(cx).unwrap());
+                sweep(2, old_cells);
+                assert_eq!(twins(), 0);
+                numbers
+            };
+            let quick = flip(cx);
+            LAG.set(Duration::from_millis(1));
+            let slow = flip(cx);
+            LAG.set(Duration::ZERO);
+            assert!(slow >= quick + 2, "{quick} and {slow}");
+        });
+    });
 }
 
 // R5, R29

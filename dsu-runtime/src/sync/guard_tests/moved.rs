@@ -368,3 +368,52 @@ fn whoever_moves_may_die_at_every_store_and_another_takes_it_back() {
     let name = test_name!("whoever_moves_may_die_at_every_store_and_another_takes_it_back");
     die_everywhere(name, false);
 }
+
+// R4: moves back that nobody ends, after which the version before goes on with what it has.
+#[test]
+fn what_is_written_after_moves_back_were_given_up_is_there_after_the_next_moves() {
+    let name =
+        test_name!("what_is_written_after_moves_back_were_given_up_is_there_after_the_next_moves");
+    with_world(name, || {
+        play(MAKER.0, |cx| {
+            make_old(cx);
+            move_items(true).unwrap();
+        });
+        let judge = || {
+            for dead in [DEAD, MAKER] {
+                recover_worker(dead, GUARDS);
+                heap::recover(dead);
+            }
+            play(5, |cx| {
+                let is_back = match GIVER_OLD.lock(cx) {
+                    Ok(mut giver) => {
+                        // What it was made of is freed, and used again.
+                        giver.peers.label = text(b"fresh");
+                        giver.peers.odd = text(b"too");
+                        giver.peers.count = 8;
+                        true
+                    }
+                    Err(_) => false,
+                };
+                let others: Vec<SharedBytes> = (0..40).map(|_| text(NOTE)).collect();
+                drop(others);
+                move_items(true).unwrap();
+                let passer = PASSER_NEW.lock(cx).unwrap();
+                let label = passer.peers.label.as_slice();
+                match is_back {
+                    true => assert_eq!((label, passer.peers.count), (&b"fresh!"[..], 8)),
+                    false => assert_eq!((label.len(), passer.peers.count), (LABEL.len() + 1, 5)),
+                }
+                assert_eq!(passer.peers.limit, 70);
+                drop(passer);
+                let found = findings(true);
+                let is_lost = |finding: &String| finding.contains("nobody reaches");
+                assert!(found.iter().all(is_lost), "{found:?}");
+                move_items(false).unwrap();
+                assert_eq!(GETTER_OLD.lock(cx).unwrap().open, 4);
+            });
+        };
+        let points = at_every_store(DEAD.0, || move_items(false).unwrap(), judge);
+        assert!(points > 20, "{points}");
+    });
+}

@@ -7,6 +7,19 @@ use super::{Hand, Life, Phase, Stage};
 use crate::ids::{SweepId, WorkerSlot};
 use crate::update::events::{Effect, FillState, Order, TimerKind};
 
+/// So many times as workers have to answer (`--timeout`) a filling has that moves all the time and comes
+/// to no end, since writes outrun it.
+const MOST_SPANS: u32 = 20;
+
+/// The time that a filling was given.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Given {
+    /// Spans that are over.
+    spans: u32,
+    /// Something was filled in this one.
+    has_moved: bool,
+}
+
 impl Life {
     /// Whether anything is filled in this update.
     pub(super) fn fills(&self) -> bool {
@@ -78,6 +91,7 @@ impl Life {
                     "filling the other form of {items}: workers cross when it is there"
                 )));
                 self.phase = Phase::Filling;
+                self.given = Given::default();
                 self.begin_walk(out);
                 self.arm(TimerKind::Answer, out);
             }
@@ -93,7 +107,7 @@ impl Life {
         hand.fills = self.sweep;
         match (&self.phase, state) {
             (Phase::Filling | Phase::FillingBack { .. }, FillState::Moving) => {
-                self.arm(TimerKind::Answer, out);
+                self.given.has_moved = true;
             }
             (Phase::Filling, FillState::Whole) => {
                 out.push(Effect::Progress("all of it is filled".to_owned()));
@@ -127,6 +141,7 @@ impl Life {
             "filling the form of the version before: workers go back when it is there".to_owned(),
         ));
         self.phase = Phase::FillingBack { reason, losses: 0 };
+        self.given = Given::default();
         self.begin_walk(out);
         let on_their_way: Vec<WorkerSlot> = self
             .hands
@@ -140,6 +155,31 @@ impl Life {
             self.tell_to_cross(slot, self.running, false, out);
         }
         self.arm(TimerKind::Answer, out);
+    }
+
+    /// A span of time is over. One in which something was filled is followed by another, up to a point.
+    pub(super) fn filling_is_late(&mut self, out: &mut Vec<Effect>) {
+        let has_moved = std::mem::take(&mut self.given.has_moved);
+        self.given.spans += 1;
+        if has_moved && self.given.spans < MOST_SPANS {
+            return self.arm(TimerKind::Answer, out);
+        }
+        let is_back = matches!(self.phase, Phase::FillingBack { .. });
+        match (is_back, has_moved) {
+            (true, false) => self.go_back_unfilled("nothing moves", out),
+            (true, true) => self.go_back_unfilled("writes outrun the filling", out),
+            (false, false) => self.fail(
+                "nothing was filled for as long as workers have to answer: see dsu blocking"
+                    .to_owned(),
+                out,
+            ),
+            (false, true) => self.fail(
+                format!(
+                    "writes outrun the filling, for {MOST_SPANS} times as long as workers have to answer: try when there are fewer, or with a longer --timeout"
+                ),
+                out,
+            ),
+        }
     }
 
     /// The way back is right without a filling, and slow.

@@ -22,6 +22,14 @@ impl Held {
 
     /// What holds the commit up, and what to do; `None` if nothing does.
     pub(super) fn text(&self) -> Option<String> {
+        let list = self.list()?;
+        Some(format!(
+            "commit is held up by {list}; it ends when the cause is mended, or take the update back: dsu rollback"
+        ))
+    }
+
+    /// What had to be left; `None` if nothing had.
+    pub(super) fn list(&self) -> Option<String> {
         let mut parts = Vec::new();
         if !self.poisoned.is_empty() {
             let guards = self.poisoned.join(", ");
@@ -39,11 +47,6 @@ impl Held {
                 }
             ));
         }
-        (!parts.is_empty()).then(|| {
-            format!(
-                "commit is held up by {}; it ends when the cause is mended, or take the update back: dsu rollback",
-                parts.join(" and ")
-            )
-        })
+        (!parts.is_empty()).then(|| parts.join(" and "))
     }
 }

@@ -1,10 +1,12 @@
 //! The steps of an update whose items move between guards: one worker moves them while all stand at the
 //! barrier, before anybody crosses; the way back gathers them again (R4).
 //!
-//! Upholds: from the order to move until they are back, nobody starts in the older version, and who
-//! cannot cross is replaced, for its code would find guards in a form that it has no way to.
+//! Upholds: from the order to move until they are back, or that is given up, nobody runs the application's
+//! code of the older version, which would find guards in a form that it has no way to. So whoever starts
+//! runs the newer one; but for who comes to a barrier to move them back where nobody else is left. Who
+//! cannot cross is replaced.
 
-use super::{Hand, Life, MOST_LOSSES, Phase};
+use super::{Hand, Life, MOST_LOSSES, MOST_LOSSES_ON_THE_WAY_BACK, Phase};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Effect, Order, TimerKind};
 
@@ -158,7 +160,13 @@ impl Life {
         };
         let way = *way;
         let reason = match left {
-            Some(why) => format!("{reason}; not all items could move back: {why}"),
+            Some(why) => {
+                let moves = self.plan.as_ref().map(|plan| plan.moves.join(", "));
+                format!(
+                    "{reason}; not all items could move back: {why}; {}: what is not back is locked away, and there again after `dsu update` to that version, but for what is poisoned",
+                    moves.unwrap_or_default()
+                )
+            }
             None => reason.clone(),
         };
         match way {
@@ -180,8 +188,8 @@ impl Life {
     }
 
     /// A worker is gone while items move, or are to move back. Whoever moves them is followed by another,
-    /// and one that dies before its first update point is started anew, up to a point: what kills one may
-    /// kill them all.
+    /// and one that is to come to the barrier is started anew, up to a point: what kills one may kill them
+    /// all.
     pub(super) fn died_in_moves(
         &mut self,
         dead: (WorkerSlot, &Hand),
@@ -189,6 +197,7 @@ impl Life {
         out: &mut Vec<Effect>,
     ) {
         let (slot, hand) = dead;
+        let (running, target) = (self.running, self.target());
         match &mut self.phase {
             Phase::Moving { by, losses } if *by == Some(slot) => {
                 *by = None;
@@ -198,19 +207,34 @@ impl Life {
                     return self.begin_moves_back(reason, Way::Revert, out);
                 }
             }
-            Phase::MovingBack { by, losses, .. } if *by == Some(slot) || !hand.ready => {
-                by.take_if(|mover| *mover == slot);
+            // Who runs a version that is left was ended.
+            Phase::MovingBack {
+                by, losses, way, ..
+            } if *way == Way::Return && Some(hand.runs) == target
+                || *way == Way::Revert && hand.runs == running =>
+            {
+                let is_mover = by.take_if(|mover| *mover == slot).is_some();
                 *losses += 1;
-                if *losses >= MOST_LOSSES {
-                    let why = format!("{slot} died in it, as another before: {how}");
+                if *losses >= MOST_LOSSES_ON_THE_WAY_BACK {
+                    let others = MOST_LOSSES_ON_THE_WAY_BACK - 1;
+                    let why = format!("{slot} died in it, as {others} before: {how}");
                     return self.end_moves_back(Some(why), out);
                 }
+                if !is_mover {
+                    return;
+                }
             }
-            Phase::GatheringBack { reason, losses } if !hand.ready => {
+            Phase::GatheringBack { reason, losses } => {
                 *losses += 1;
                 let nobody_is_up = !self.hands.values().any(|hand| hand.ready);
-                if *losses >= MOST_LOSSES && nobody_is_up {
+                let cannot_start = !hand.ready && *losses >= MOST_LOSSES && nobody_is_up;
+                if cannot_start {
                     let reason = format!("{reason}; the new version cannot start: {how}");
+                    self.move_back_from_the_start(reason, out);
+                } else if *losses >= MOST_LOSSES_ON_THE_WAY_BACK {
+                    let reason = format!(
+                        "{reason}; workers of the new version do not come to the barrier: {how}"
+                    );
                     self.move_back_from_the_start(reason, out);
                 }
                 return;
@@ -223,13 +247,13 @@ impl Life {
         self.arm(TimerKind::Answer, out);
     }
 
-    /// Nobody is left of the version that items have moved to, and nobody can start in it. The version
+    /// Nobody can start in the version that items have moved to, or come to a barrier in it. The version
     /// before does, as where all have died in the moves: it comes to a barrier, without what has moved.
     fn move_back_from_the_start(&mut self, reason: String, out: &mut Vec<Effect>) {
-        let starting: Vec<WorkerSlot> = self.hands.keys().copied().collect();
+        let left: Vec<WorkerSlot> = self.hands.keys().copied().collect();
         self.begin_moves_back(reason, Way::Revert, out);
-        for slot in starting {
-            let why = "it starts in a version that is left".to_owned();
+        for slot in left {
+            let why = "it runs a version that is left".to_owned();
             out.push(Effect::Kill(slot, why));
         }
     }

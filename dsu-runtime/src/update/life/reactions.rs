@@ -1,12 +1,11 @@
 //! What an event means in each phase. Decides; the steps themselves are in `crossing`.
 
-use super::{Held, Life, MOST_LOSSES, Phase, Stage, Watch, Way, names, stage_text};
+use super::{
+    Held, Life, MOST_LOSSES, MOST_LOSSES_ON_THE_WAY_BACK, Phase, Stage, Watch, Way, names,
+    stage_text,
+};
 use crate::ids::WorkerSlot;
 use crate::update::events::{Answer, BuildIndex, Effect, Order, Plan, TimerKind};
-
-/// Workers that may be lost in the sweep of a rollback. More than elsewhere, for a sweep takes long, and
-/// some die of other things.
-const MOST_LOSSES_IN_A_SWEEP: u32 = 8;
 
 impl Life {
     pub(super) fn probed(&mut self, result: Result<Plan, String>, out: &mut Vec<Effect>) {
@@ -125,10 +124,10 @@ impl Life {
             // What kills who sweeps stays as it is, and the version before goes on.
             Phase::SweepingBack { reason, losses } if hand.ready => {
                 *losses += 1;
-                if *losses >= MOST_LOSSES_IN_A_SWEEP {
+                if *losses >= MOST_LOSSES_ON_THE_WAY_BACK {
                     let reason = format!(
                         "{reason}; not all is swept: {slot} died in it, as {} before: {how}",
-                        MOST_LOSSES_IN_A_SWEEP - 1
+                        MOST_LOSSES_ON_THE_WAY_BACK - 1
                     );
                     self.end_back(reason, out);
                 }
@@ -201,13 +200,15 @@ impl Life {
         if !self.hands.contains_key(&slot) {
             return;
         }
-        if let Some(text) = found.text() {
+        if let Some(list) = found.list() {
             match &mut self.phase {
                 // R30 is about a commit. A rollback always ends: what is left stays locked away.
-                Phase::SweepingBack { reason, .. } => *reason = format!("{reason}; {text}"),
+                Phase::SweepingBack { reason, .. } => {
+                    *reason = format!("{reason}; left as it is: {list}");
+                }
                 Phase::Sweeping { held } => {
                     if found.is_news(held) {
-                        out.push(Effect::Progress(text));
+                        out.extend(found.text().map(Effect::Progress));
                     }
                     *held = found;
                     return;
@@ -294,24 +295,16 @@ impl Life {
             .into_iter()
             .map(|(slot, _)| slot)
             .collect();
-        let late = format!(
-            "{} passed no update point in time: see dsu blocking",
-            if blockers.is_empty() {
-                "no worker is up, and so none".to_owned()
-            } else {
+        let late = match blockers.is_empty() {
+            true => "no worker is up: see the log".to_owned(),
+            false => format!(
+                "{} passed no update point in time: see dsu blocking",
                 names(blockers.iter())
-            }
-        );
+            ),
+        };
         match &self.phase {
             Phase::Loading => self.refuse(late, out),
-            Phase::Filling => {
-                self.fail(
-                    "nothing was filled for as long as workers have to answer: see dsu blocking"
-                        .to_owned(),
-                    out,
-                );
-            }
-            Phase::FillingBack { .. } => self.go_back_unfilled("nothing moves", out),
+            Phase::Filling | Phase::FillingBack { .. } => self.filling_is_late(out),
             Phase::Canary(canaries, Watch::Probation) => {
                 let canaries = canaries.clone();
                 for slot in &canaries {

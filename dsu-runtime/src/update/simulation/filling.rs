@@ -113,7 +113,9 @@ fn a_filling_that_moves_is_given_time_and_a_pause_begins_it_anew() {
     let mut world = filling(ROLLING);
     let first = world.armed;
     world.fill(0, FillState::Moving);
+    world.event(Event::Elapsed(first.expect("a filling has its time")));
     assert_ne!(world.armed, first);
+    assert_eq!(world.life().stage(), Stage::Filling);
     let before = world.life().filling();
     world.event(Event::Pause);
     assert_eq!(world.life().stage(), Stage::Paused);
@@ -168,4 +170,34 @@ fn the_way_back_is_filled_first_as_long_as_that_moves() {
         world.event(Event::Crossed(WorkerSlot(0), BuildIndex(10)));
         assert!(matches!(world.last_order(1), Some(Order::Sweep(_))));
     }
+}
+
+// R5, R28: it moves all the time and comes to no end.
+#[test]
+fn a_filling_that_writes_outrun_ends_either_way() {
+    let outrun = |world: &mut World| {
+        let mut spans = 0;
+        while world.life().filling().is_some() {
+            world.fill(0, FillState::Moving);
+            spans += 1;
+            let timer = world.armed.expect("a filling has its time");
+            world.event(Event::Elapsed(timer));
+        }
+        assert!(spans > 10, "{spans}");
+    };
+    let mut world = filling(ROLLING);
+    outrun(&mut world);
+    let said = world.life().remark().expect("it is taken back");
+    assert!(said.contains("outrun"), "{said}");
+
+    let mut world = filling(ROLLING);
+    world.fill(0, FillState::Whole);
+    world.event(Event::Crossed(WorkerSlot(0), BuildIndex(11)));
+    world.event(Event::Rollback("asked".to_owned()));
+    outrun(&mut world);
+    let home = Order::Cross {
+        build: BuildIndex(10),
+        together: false,
+    };
+    assert_eq!(world.last_order(0), Some(home));
 }

@@ -40,6 +40,8 @@ impl Worker {
 pub(super) enum Deed {
     /// The new version, until its first update point.
     Start,
+    /// The new version, wherever it runs after that.
+    Serve,
     /// A lens, where its other form is made ahead.
     Fill,
     /// The same on the way back.
@@ -50,16 +52,23 @@ pub(super) enum Deed {
     MoveBack,
     /// What a sweep back meets.
     SweepBack,
+    /// Kills nobody: writes mark as much as is filled, for ever.
+    Outrun,
+    /// The same on the way back.
+    OutrunBack,
 }
 
 impl Deed {
-    pub(super) const ALL: [Deed; 6] = [
+    pub(super) const ALL: [Deed; 9] = [
         Deed::Start,
+        Deed::Serve,
         Deed::Fill,
         Deed::FillBack,
         Deed::Move,
         Deed::MoveBack,
         Deed::SweepBack,
+        Deed::Outrun,
+        Deed::OutrunBack,
     ];
 }
 
@@ -93,6 +102,9 @@ impl World {
             }
             worker.started = true;
             return worker.outbox.push_back(Event::Ready(slot));
+        }
+        if worker.runs != running && worker.at_barrier.is_none() && kills(Deed::Serve) {
+            return self.kill(slot, "died of what it served");
         }
         let mut last = worker.at_barrier.map(|build| (build, true));
         let mut go = false;
@@ -209,10 +221,15 @@ impl World {
                     return self.kill(slot, "died of a lens that fills");
                 }
                 // Some of it can be filled.
-                if towards == running && kills(Deed::FillBack) {
-                    if self.dice.once_in(2) {
-                        return self.kill(slot, "died of a lens that fills");
-                    }
+                let is_back = towards == running;
+                if is_back && kills(Deed::FillBack) && self.dice.once_in(2) {
+                    return self.kill(slot, "died of a lens that fills");
+                }
+                let outrun = match is_back {
+                    true => kills(Deed::FillBack) || kills(Deed::OutrunBack),
+                    false => kills(Deed::Outrun),
+                };
+                if outrun {
                     let state = FillState::Moving;
                     let said = Event::Filling { slot, fill, state };
                     return worker.outbox.push_back(said);

@@ -222,7 +222,7 @@ impl World {
             let deeds = Deed::ALL.into_iter().filter(|_| dice.once_in(4));
             // Where there is no way back nothing can be done about a version that does not start.
             self.deadly = deeds
-                .filter(|deed| one_way.is_none() || *deed != Deed::Start)
+                .filter(|deed| one_way.is_none() || !matches!(deed, Deed::Start | Deed::Serve))
                 .collect();
         }
         let plan = Plan {
@@ -282,7 +282,7 @@ impl World {
     /// No more trouble: what is under way has to end by itself. What hangs, hangs on.
     pub(super) fn settle(&mut self) {
         self.troubled = false;
-        for _ in 0..400 {
+        for _ in 0..800 {
             self.probe_answers();
             if self.life().stage() == Stage::Paused {
                 let event = if self.dice.once_in(2) {
