@@ -10,6 +10,7 @@ use super::chain;
 use super::convert;
 use super::delta::Progress;
 use super::live;
+use super::raised::Raised;
 use super::shared::Visitor;
 use super::transaction::{self, Transaction};
 use crate::abi::{Converter, ErrorText, PrepareStatus, Representation, TwinTask, WorkerContext};
@@ -126,12 +127,9 @@ pub(crate) unsafe fn prepare_box(
 /// # Safety
 /// As there.
 pub(crate) unsafe fn prepare_now(word: u64, expected: Tag) -> Result<(), AccessError> {
-    let reserve = &WorkerContext::current().may_use_reserve;
-    let outer = reserve.replace(1);
+    let _reserve = Raised::new(&WorkerContext::current().may_use_reserve);
     // SAFETY: by the caller.
-    let prepared = unsafe { prepare_box(word, expected, Nanos(u64::MAX)) };
-    reserve.set(outer);
-    prepared.map(|_| ())
+    unsafe { prepare_box(word, expected, Nanos(u64::MAX)) }.map(|_| ())
 }
 
 /// Empties and drops whatever was made ahead of conversions of a box.

@@ -12,7 +12,7 @@ use crate::expansion::{backward, drop_value, forward, visit_value};
 use crate::heap::block;
 use crate::heap::box_word::{BoxWord, Form};
 use crate::heap::stepping::at_every_store;
-use crate::heap::testing::{Actor, ROOMY, with_regions};
+use crate::heap::testing::{Actor, ROOMY, begin_section, with_regions};
 use crate::heap::tests::{Owned, lenses};
 use crate::heap::{
     Activity, BlockMap, HeapAccount, Shared, collect, convert_box, deallocate, drop_box, live,
@@ -154,6 +154,7 @@ fn judge<L: Tested>(plan: &Plan) {
         recover(WorkerSlot(slot));
     }
     WorkerContext::current().attach(WorkerSlot(5));
+    begin_section();
     let mut word = plan.word.load(SeqCst);
     let mut owned = Owned::default();
     // SAFETY: a live box, by what this test is about.
