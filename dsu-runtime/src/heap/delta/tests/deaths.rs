@@ -94,6 +94,7 @@ fn inside<'a, T>(word: u64) -> &'a mut T {
 }
 
 fn prepare<L: Tested>(word: u64) {
+    begin_section();
     let prepared = match BoxWord(word).tag() {
         LEFT => L::prepare_forward(inside(word), END),
         _ => L::prepare_backward(inside(word), END),
@@ -121,6 +122,7 @@ fn write<L: Tested>(plan: &Plan, elements: u64, count: u64) {
         (0..elements).for_each(|key| assert!(side.put(key, count, 7)));
         (elements..before).for_each(|key| assert!(side.erase(key)));
     }
+    begin_section();
     plan.writes.store(1, SeqCst);
     let (word, before) = (plan.word.load(SeqCst), plan.elements.load(SeqCst));
     match BoxWord(word).tag() {
