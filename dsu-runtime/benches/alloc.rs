@@ -5,9 +5,7 @@
 #![allow(unsafe_code)] // a benchmark of allocators calls allocators
 #![allow(missing_docs)]
 
-use dsu_runtime::abi::WorkerContext;
-use dsu_runtime::heap::{self, HeapLimits, Regions, Role};
-use dsu_runtime::ids::WorkerSlot;
+use dsu_runtime::heap::{self, HeapLimits, Regions};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::ptr::NonNull;
@@ -133,9 +131,7 @@ fn main() {
         heap_bytes: 2 << 30,
         reserve_bytes: 0,
     };
-    let fds = Regions::create(limits).expect("memory for the regions");
-    Regions::map(fds, Role::Worker).expect("free addresses for the regions");
-    WorkerContext::current().attach(WorkerSlot(0));
+    Regions::alone(limits).expect("memory and free addresses for the regions");
     for size in [16, 64, 256, 1024, 8192] {
         row(&format!("pair of {size} bytes"), |peer| match peer {
             0 => pairs(&Shared, size),

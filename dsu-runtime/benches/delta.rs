@@ -4,14 +4,14 @@
 //! `cargo bench -p dsu-runtime --bench delta`. The peer, in the same run, is the lens at the granularity of
 //! items, which moves all entries to a new container at every acquisition. A figure is the median over
 //! the rounds with the smallest and the largest.
+#![allow(unsafe_code)] // binds itself as a library, and converts without a guard
 
-use dsu_runtime::abi::WorkerContext;
 use dsu_runtime::error::HeapFull;
 use dsu_runtime::heap::delta::{Hashed, Ordered, Prepare, Progress, Reshaped};
 use dsu_runtime::heap::{
-    HeapLimits, Regions, Role, SharedBytes, SharedMap, SharedOrderedMap, Transaction,
+    HeapLimits, Regions, SharedBytes, SharedMap, SharedOrderedMap, converting,
 };
-use dsu_runtime::ids::{Tag, VersionId, WorkerSlot};
+use dsu_runtime::ids::{Tag, VersionId};
 use dsu_runtime::sys::time::Nanos;
 use dsu_runtime::version::{Binding, RepresentationBinding, digest};
 use dsu_runtime::{Shared, transformer};
@@ -70,16 +70,16 @@ fn bind() {
         older: None,
         forgets: Vec::new(),
     };
-    dsu_runtime::update::bind(&binding).expect("every type has a tag");
+    // SAFETY: each type has a tag of its own, and there is no other library.
+    unsafe { dsu_runtime::update::bind(&binding) }.expect("every type has a tag");
 }
 
 /// A crossing as the flip of a guard makes it.
 fn cross<F, T, L>(from: F, lens: impl FnOnce(F) -> Result<(T, ()), L>) -> T {
-    let transaction = Transaction::begin();
-    let Ok((to, ())) = lens(from) else {
+    // SAFETY: a lens, whose value is used from here on in place of the one that it was given.
+    let Ok((to, ())) = (unsafe { converting(|| lens(from)) }) else {
         panic!("every value has the other form");
     };
-    transaction.commit();
     to
 }
 
@@ -282,9 +282,7 @@ fn main() {
         heap_bytes: 2 << 30,
         reserve_bytes: 64 << 20,
     };
-    let fds = Regions::create(limits).expect("room for a heap");
-    let _regions = Regions::map(fds, Role::Worker).expect("the addresses are free");
-    WorkerContext::current().attach(WorkerSlot(0));
+    Regions::alone(limits).expect("room for a heap, and free addresses");
     bind();
     println!("microseconds an acquisition by the other version: median (least to most)");
     println!("elements  changed  both forms kept               container made anew");

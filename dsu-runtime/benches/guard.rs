@@ -11,9 +11,7 @@
 //!   by single steps of a child process: no noise disturbs them, and no counter of the processor,
 //!   which virtual machines often lack, is needed.
 
-use dsu_runtime::abi::WorkerContext;
-use dsu_runtime::heap::{HeapLimits, Regions, Role};
-use dsu_runtime::ids::WorkerSlot;
+use dsu_runtime::heap::{HeapLimits, Regions};
 use dsu_runtime::prelude::*;
 use dsu_runtime::version::Registry;
 use dsu_runtime::worker::run_application;
@@ -298,13 +296,12 @@ fn main() {
         heap_bytes: 64 << 20,
         reserve_bytes: 4 << 20,
     };
-    let fds = Regions::create(limits).expect("no regions");
-    Regions::map(fds, Role::Worker).expect("no regions");
-    WorkerContext::current().attach(WorkerSlot(3));
+    Regions::alone(limits).expect("no regions");
     let manifest = version::collect().expect("a manifest");
     let binding = Registry::new(0..16)
         .admit(&manifest, None)
         .expect("a binding");
-    update::bind(&binding).expect("a bound library");
+    // SAFETY: the registry gave out the slots and tags, of this library's manifest.
+    unsafe { update::bind(&binding) }.expect("a bound library");
     run_application(measure, |_| Ok(()), None).expect("the worker function ended well");
 }

@@ -6,11 +6,7 @@
 //! smallest and the largest.
 #![allow(unsafe_code)] // an allocator that counts
 
-use dsu_runtime::abi::WorkerContext;
-use dsu_runtime::heap::{
-    HeapLimits, Regions, Role, Shared, SharedBytes, SharedMap, SharedOrderedMap,
-};
-use dsu_runtime::ids::WorkerSlot;
+use dsu_runtime::heap::{HeapLimits, Regions, Shared, SharedBytes, SharedMap, SharedOrderedMap};
 use siphasher::sip::SipHasher13;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
@@ -156,7 +152,8 @@ fn line(name: &str, rounds: &[(Figures, Figures)], of: fn(&Figures) -> f64) {
 /// Bytes of blocks that a map holds, found by walking it.
 fn blocks(map: &mut impl Shared) -> usize {
     struct Sum(usize);
-    impl dsu_runtime::heap::Visitor for Sum {
+    // SAFETY: it looks, and leaves words and blocks as they are.
+    unsafe impl dsu_runtime::heap::Visitor for Sum {
         fn block(&mut self, _: std::ptr::NonNull<u8>, layout: std::alloc::Layout) {
             self.0 += layout.size();
         }
@@ -187,9 +184,7 @@ fn become_worker() {
         heap_bytes: 2 << 30,
         reserve_bytes: 0,
     };
-    let fds = Regions::create(limits).expect("memory for the regions");
-    Regions::map(fds, Role::Worker).expect("free addresses for the regions");
-    WorkerContext::current().attach(WorkerSlot(0));
+    Regions::alone(limits).expect("memory and free addresses for the regions");
 }
 
 /// Rounds of two maps in turn, each map new.

@@ -37,7 +37,9 @@ macro_rules! removed {
 
 /// Registers a lens between an older shared type and a newer one.
 ///
-/// The lens type is `Lens + Default`, its sides are `Shared`.
+/// The lens type is `Lens + Default`, its sides are `Shared`. It is a function of its arguments: when it fails, the older
+/// value stays where it is with all that it owns, so **a lens that keeps what it was given**, in a thread-local or by swapping
+/// it with something else, **makes a second owner of the same blocks**. No type prevents that.
 ///
 /// With the names of items it is a lens between tuples of items of one guard (R3), which splits or merges them, or makes some
 /// out of others: `transformer!(StatsLens, TOTALS: (stats) => (commands, traffic));`, where the lens leads from `(Stats,)` to

@@ -11,7 +11,10 @@ use crate::{LensError, Losses, Toward};
 /// in whichever direction that is. A holder whose value was replaced rather than edited hands in `None`:
 /// what is missing then takes its default.
 ///
-/// A lens must be a pure function of its arguments: callers repeat a crossing that was interrupted.
+/// A lens must be a pure function of its arguments: callers repeat a crossing that was interrupted. It keeps nothing of
+/// them: what it was given is in what it returns, or is dropped. A caller may go on with a value that it handed in bit by
+/// bit when the lens fails or panics (`dsu_runtime` does); a lens that laid it aside, in a thread-local, has what somebody
+/// else has as well then, and drops it a second time.
 /// A complement that is *vacant* says nothing: `None` and `Some` of it mean the same, and whoever stores complements need
 /// not store it. One of size zero is always vacant.
 ///

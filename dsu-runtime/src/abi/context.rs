@@ -84,7 +84,7 @@ impl WorkerContext {
 
     /// The context of this process.
     #[inline]
-    pub fn current() -> &'static WorkerContext {
+    pub(crate) fn current() -> &'static WorkerContext {
         // SAFETY: `heap::context` maps CONTEXT_ADDR, zeroed, before `main` or before dlopen of this
         // copy returns, and never unmaps it; all fields are valid when zero and interior mutable.
         // It is not `Sync`, and safe code reaches it only after a check of the thread.
@@ -93,12 +93,12 @@ impl WorkerContext {
 
     /// Whether the calling thread is the worker that owns this process's context.
     #[inline]
-    pub fn is_attached(&self) -> bool {
+    pub(crate) fn is_attached(&self) -> bool {
         self.thread.get() == thread_pointer()
     }
 
     /// Makes the calling thread the worker in `slot`, which holds nothing.
-    pub fn attach(&self, slot: WorkerSlot) {
+    pub(crate) fn attach(&self, slot: WorkerSlot) {
         self.thread.set(thread_pointer());
         self.owner.set(slot.owner());
         self.attention.set(0);
@@ -107,33 +107,33 @@ impl WorkerContext {
 
     /// Slot + 1 of this worker; 0 if nobody is attached.
     #[inline]
-    pub fn owner(&self) -> u32 {
+    pub(crate) fn owner(&self) -> u32 {
         self.owner.get()
     }
 
     /// Whether a release owes nothing but the lock word.
     #[inline]
-    pub fn owes_nothing(&self) -> bool {
+    pub(crate) fn owes_nothing(&self) -> bool {
         self.attention.get() == 0
     }
 
     /// Whether the next release owes this.
-    pub fn owes(&self, what: u32) -> bool {
+    pub(crate) fn owes(&self, what: u32) -> bool {
         self.attention.get() & what != 0
     }
 
     /// The next release of a guard has this to do: one of the `OWES_` bits.
-    pub fn owe(&self, what: u32) {
+    pub(crate) fn owe(&self, what: u32) {
         self.attention.set(self.attention.get() | what);
     }
 
     /// It is done, or no longer wanted.
-    pub fn paid(&self, what: u32) {
+    pub(crate) fn paid(&self, what: u32) {
         self.attention.set(self.attention.get() & !what);
     }
 
     /// Hands a report to the host, if this process has one and this thread is its worker's.
-    pub fn report(&self, kind: ReportKind, text: &str) {
+    pub(crate) fn report(&self, kind: ReportKind, text: &str) {
         if !self.is_attached() || self.host.get().is_null() {
             return;
         }
@@ -147,7 +147,7 @@ impl WorkerContext {
     /// # Panics
     /// If nobody is attached.
     #[inline]
-    pub fn record(&self) -> &'static WorkerRecord {
+    pub(crate) fn record(&self) -> &'static WorkerRecord {
         let slot = self
             .owner
             .get()

@@ -103,24 +103,24 @@ impl Held {
 impl WorkerContext {
     /// The guards that this worker holds.
     #[inline]
-    pub fn held(&self) -> &Held {
+    pub(crate) fn held(&self) -> &Held {
         &self.held
     }
 
     /// The first guard of a section was taken, in the slot at this address. Nothing is held before.
     #[inline(always)]
-    pub fn begin_section(&self, slot: usize) {
+    pub(crate) fn begin_section(&self, slot: usize) {
         self.held.first.set(slot);
     }
 
     /// The only guard that was held was released.
     #[inline(always)]
-    pub fn end_section(&self) {
+    pub(crate) fn end_section(&self) {
         self.held.first.set(0);
     }
 
     /// The guard in the slot at this address was taken, whatever is held already.
-    pub fn took(&self, slot: usize) {
+    pub(crate) fn took(&self, slot: usize) {
         if self.held.is_empty() {
             return self.begin_section(slot);
         }
@@ -136,7 +136,7 @@ impl WorkerContext {
     }
 
     /// The guard in the slot at this address was released, in whatever order; how many are still held.
-    pub fn released(&self, slot: usize) -> u32 {
+    pub(crate) fn released(&self, slot: usize) -> u32 {
         self.held.remove(slot);
         if self.held.others.get() == 0 {
             self.paid(WorkerContext::OWES_OTHERS);

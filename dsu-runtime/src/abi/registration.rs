@@ -26,7 +26,7 @@ impl TagCell {
     }
 
     /// Sets the id.
-    pub fn set(&self, tag: Tag) {
+    pub(crate) fn set(&self, tag: Tag) {
         self.0.store(tag.0, Ordering::Relaxed);
     }
 }
@@ -56,7 +56,11 @@ impl ForbidCell {
     }
 
     /// A lens of this library, which is of `version`, forbids what it does not represent.
-    pub fn forbid(&self, version: VersionId, represents: unsafe extern "C" fn(*const u8) -> bool) {
+    pub(crate) fn forbid(
+        &self,
+        version: VersionId,
+        represents: unsafe extern "C" fn(*const u8) -> bool,
+    ) {
         self.version.store(version.0, Ordering::Relaxed);
         self.represents
             .store(represents as usize as u64, Ordering::Relaxed);
@@ -161,7 +165,7 @@ impl GuardCell {
     }
 
     /// Says where the guard is, and in which form it is expected there.
-    pub fn bind(&self, slot: u64, expected: Tag) {
+    pub(crate) fn bind(&self, slot: u64, expected: Tag) {
         self.slot.store(slot, Ordering::Relaxed);
         self.known_root.store(Self::UNKNOWN, Ordering::Relaxed);
         self.expected.store(expected.0, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use super::copies;
 use super::failure;
 use super::in_hand::InHand;
 use super::live;
+use super::raised::Raised;
 use super::room::Room;
 use super::shared::{Visitor, visit_parts};
 use super::transaction::{self, Transaction};
@@ -24,6 +25,9 @@ use crate::ids::Tag;
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
+
+/// Why a box that is in another version's form is not read by who holds no guard.
+const OUTSIDE: &str = "it is in another version's form, of which a copy to read lives as long as a section: hold a guard, or convert it in place with `get_mut`";
 
 /// Converts a box in place: its value, its complement, by one store to its word. Counts it.
 ///
@@ -105,20 +109,27 @@ pub(super) unsafe fn convert_word(
 /// stays as it is, and the copy is never dropped: it may share blocks with the box. A second read
 /// gives the same copy, unless something was written in between (`copies`).
 ///
+/// # Errors
+/// As [`convert_box`]; also where there is no section, nor a conversion: nothing would say how long the copy
+/// is to live, and the first section that ends would free it.
+///
 /// # Safety
 /// As for [`convert_box`].
 pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8>, AccessError> {
     if let Some(copy) = copies::find(word, expected) {
         return Ok(copy);
     }
+    let worker = WorkerContext::current();
+    if worker.held().is_empty() && worker.converting.get() == 0 {
+        return Err(AccessError::Failed(OUTSIDE.to_owned()));
+    }
     let transaction = Transaction::begin();
-    let outer = WorkerContext::current().copying.replace(1);
     let converted = {
+        let _copying = Raised::new(&worker.copying);
         let _in_hand = InHand::begin(BoxWord(word).tag(), expected);
         // SAFETY: by the caller; the transaction is kept as scratch or aborted below.
         unsafe { convert(BoxWord(word), expected) }
     };
-    WorkerContext::current().copying.set(outer);
     match converted {
         Ok(copy) => {
             transaction.keep_for_scratch()?;
@@ -130,6 +141,17 @@ pub(super) unsafe fn scratch_copy(word: u64, expected: Tag) -> Result<NonNull<u8
             Err(failure::name_element(BoxWord(word).tag(), expected, error))
         }
     }
+}
+
+/// Does `work` as a conversion that stands, for benchmarks of lenses.
+///
+/// # Safety
+/// What `work` moved out of values is reached by what it returns alone, as of a lens.
+pub unsafe fn converting<T>(work: impl FnOnce() -> T) -> T {
+    let transaction = Transaction::begin();
+    let done = work();
+    transaction.commit();
+    done
 }
 
 /// Moves a box's block, which is frozen, bit by bit to one that may be written.

@@ -288,7 +288,8 @@ mod tests {
     #[test]
     fn bytes_that_are_no_name_are_damage() {
         struct Heard(Vec<String>);
-        impl Visitor for Heard {
+        // SAFETY: it looks, and leaves words and blocks as they are.
+        unsafe impl Visitor for Heard {
             fn block(&mut self, _: std::ptr::NonNull<u8>, _: std::alloc::Layout) {}
             fn versioned(&mut self, _: &mut u64, _: crate::ids::Tag) {}
             fn damage(&mut self, what: &str) {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // promises about bytes
 
 use super::keys::Draws;
-use super::shared::{Inline, Shared, Visitor, visit_parts};
+use super::shared::{self, Inline, Shared, Visitor, visit_parts};
 use crate::abi::{FieldSchema, TypeKind, TypeSchema};
 use crate::error::HeapFull;
 use std::mem::offset_of;
@@ -94,7 +94,7 @@ unsafe impl<T: Shared> Shared for Option<T> {
         if let Some(content) = self {
             let outside = visitor.begin_element();
             content.visit(visitor);
-            if visitor.takes_out(outside) {
+            if shared::takes_out(visitor, outside) {
                 *self = None;
             }
         }

@@ -2,6 +2,9 @@
 //!
 //! Owns every pointer into roots and heap. Knows nothing of locks, versions or processes: whoever
 //! calls in here holds the guard of what it touches.
+//!
+//! Public is what applications need, and none of it lets safe code break another's memory: traits whose
+//! implementations others rely on are `unsafe`, conversions and the allocator's upkeep are this crate's own.
 
 mod account;
 mod alloc;
@@ -30,7 +33,7 @@ mod large;
 mod last_wish;
 mod leaves;
 mod ledger;
-pub mod live;
+pub(crate) mod live;
 mod map;
 mod named;
 pub(crate) mod objects;
@@ -38,6 +41,7 @@ mod ordered;
 mod pending;
 mod prefetch;
 mod private;
+mod raised;
 pub(crate) mod rc;
 mod reclaim;
 mod recovery;
@@ -73,38 +77,46 @@ mod transaction_tests;
 mod worker_death_tests;
 
 pub use account::{Activity, ClassAccount, HeapAccount, SlotAccount};
-pub use alloc::{
-    allocate, allocate_root, collect, deallocate, deallocate_root, grow_in_place, has_freed_blocks,
-    usable_size,
-};
 pub use blocks::BlockMap;
 pub use boxed::SharedBox;
 pub use bytes::SharedBytes;
-pub use context::{ContextError, ensure_context};
-pub use convert::{convert_box, drop_box, visit_box};
 pub use deque::SharedDeque;
 pub use function::{Function, SharedFn};
-pub use keys::{Draws, KeyResults, listen};
+pub use keys::Draws;
 pub use map::{KeyHash, NoRoom, Reach, SharedMap};
 pub use objects::ObjectId;
 pub use ordered::{OrderedEntries, SharedOrderedMap};
 pub use rc::{HandleKind, NodeHandle, NodePtr, SharedRc, SharedWeak};
-pub use recovery::{Recovered, recover};
 pub use regions::{HeapLimits, RegionError, RegionFds, Regions, Role};
-pub use shared::{Cell, Inline, Shared, Visitor, visitor_of};
+pub use shared::{Cell, Inline, Shared, Visitor};
 pub use shared_alloc::SharedAlloc;
 pub use string::SharedString;
-pub use transaction::{Transaction, has_scratch, is_fresh, release_scratch};
 pub use vec::SharedVec;
 pub use versioned::{Element, Versioned};
 
+#[doc(hidden)]
+pub use alloc::{allocate, deallocate, deallocate_root, grow_in_place};
+#[doc(hidden)]
+pub use convert::converting;
+
+pub(crate) use alloc::{collect, has_freed_blocks};
+pub(crate) use convert::visit_box;
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
 pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use in_hand::InHand;
+pub(crate) use keys::{KeyResults, listen};
 pub(crate) use reclaim::settle;
+pub(crate) use recovery::recover;
 pub(crate) use root::{
     BOX_ADDRESS, Together, complement_of_root, convert_root, discard_twins, is_prepared, make_root,
     prepare_box, prepare_now, show_boxes_inside, show_content, sweep_box, sweep_root,
 };
-pub(crate) use shared::visit_parts;
-pub(crate) use transaction::end_guard;
+pub(crate) use shared::{visit_parts, visitor_of};
+pub(crate) use transaction::{end_guard, has_scratch};
+#[cfg(test)]
+pub(crate) use {
+    alloc::allocate_root,
+    convert::{convert_box, drop_box},
+    recovery::Recovered,
+    transaction::{Transaction, is_fresh, release_scratch},
+};

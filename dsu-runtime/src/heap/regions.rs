@@ -9,8 +9,9 @@ use super::ledger::Ledger;
 use crate::abi::{
     ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_REALM_STRIDE, HEAP_REALMS_OFFSET,
     HEAP_SIZE, HEAP_SLOTS_OFFSET, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, OBJECTS_OFFSET,
-    OBJECTS_SIZE, ROOTS_ADDR, ROOTS_SIZE, RUNTIME_ABI,
+    OBJECTS_SIZE, ROOTS_ADDR, ROOTS_SIZE, RUNTIME_ABI, WorkerContext,
 };
+use crate::ids::WorkerSlot;
 use crate::sys::memory::{self, Access, MemoryError, PAGE_SIZE};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -154,7 +155,7 @@ impl Regions {
     ///
     /// # Errors
     /// An address is taken, or the files were made by another runtime.
-    pub fn map(fds: RegionFds, role: Role) -> Result<Regions, RegionError> {
+    pub(crate) fn map(fds: RegionFds, role: Role) -> Result<Regions, RegionError> {
         let limits = read_header(fds.control.as_fd())?;
         let access = match role {
             Role::Supervisor => Access::Read,
@@ -202,6 +203,17 @@ impl Regions {
         Ok(Regions { limits })
     }
 
+    /// Makes regions that nobody else has, and the calling thread their only worker: for tests and
+    /// benchmarks of containers, without a server.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and where this process has regions already.
+    pub fn alone(limits: HeapLimits) -> Result<Regions, RegionError> {
+        let regions = Self::map(Self::create(limits)?, Role::Worker)?;
+        WorkerContext::current().attach(WorkerSlot(0));
+        Ok(regions)
+    }
+
     /// What the regions were made for.
     pub fn limits(&self) -> HeapLimits {
         self.limits
@@ -212,7 +224,7 @@ impl Regions {
     ///
     /// # Errors
     /// No memory.
-    pub fn commit_control(offset: usize, bytes: usize) -> Result<(), RegionError> {
+    pub(crate) fn commit_control(offset: usize, bytes: usize) -> Result<(), RegionError> {
         match HeapContext::current().descriptor(Descriptor::Control) {
             Some(control) => Ok(commit_control(control, offset, bytes)?),
             None => Err(RegionError::Foreign("no regions are mapped".to_owned())),

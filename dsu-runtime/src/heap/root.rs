@@ -11,6 +11,7 @@ use super::convert;
 use super::delta::Progress;
 use super::in_hand::InHand;
 use super::live;
+use super::raised::Raised;
 use super::shared::Visitor;
 use super::transaction::{self, Transaction};
 use crate::abi::{Converter, ErrorText, PrepareStatus, Representation, TwinTask, WorkerContext};
@@ -141,19 +142,16 @@ pub(crate) unsafe fn prepare_now(
     let Some(way) = way.filter(|way| way.twin.is_some()) else {
         return Ok(());
     };
-    let reserve = &WorkerContext::current().may_use_reserve;
-    let outer = reserve.replace(1);
-    let prepared = loop {
+    let _reserve = Raised::new(&WorkerContext::current().may_use_reserve);
+    loop {
         let until = Nanos::now().after(SLICE_OF_ALL);
         // SAFETY: by the caller.
         match unsafe { work_on_twin(word, way, task, until) } {
             Ok(Progress::More) => {}
-            Ok(Progress::Done) => break Ok(()),
-            Err(error) => break Err(error),
+            Ok(Progress::Done) => return Ok(()),
+            Err(error) => return Err(error),
         }
-    };
-    reserve.set(outer);
-    prepared
+    }
 }
 
 /// Empties and drops whatever was made ahead of conversions of a box.

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // moves cells
 
 use super::named::{self, Called};
-use super::shared::{Cell, Shared, Visitor};
+use super::shared::{self, Cell, Shared, Visitor};
 use std::marker::PhantomData;
 
 /// Cells by their places from the front.
@@ -36,7 +36,7 @@ pub(super) fn visit<T: Shared>(row: &mut impl Row<T>, visitor: &mut dyn Visitor)
             // SAFETY: an initialised cell, by `Row`.
             unsafe { (*cell).visit(visitor) }
         });
-        let takes_out = visitor.takes_out(outside);
+        let takes_out = shared::takes_out(visitor, outside);
         if visitor.stopped_inside() {
             break;
         }

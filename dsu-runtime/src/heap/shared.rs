@@ -171,7 +171,14 @@ unsafe impl<T: Shared> Cell<T> for Inline<T> {
 /// as they are. Each container that is long reads the
 /// place to start from with [`Visitor::enter`], and says with [`Visitor::leave`] where it stopped.
 /// Places are stable under whatever happens between two slices.
-pub trait Visitor {
+///
+/// # Safety
+/// What a visitor is shown are the value's own words and blocks, and safe code calls [`Shared::visit`].
+/// So [`versioned`](Self::versioned) leaves in the word that it gets the word of a live box which the
+/// value owns and nobody else: the same, or one that `heap`'s conversions have put there, and those only
+/// if [`changes_boxes`](Self::changes_boxes) says true. It says the same at every call. Blocks are neither
+/// written nor freed. What is shown is kept no longer than whoever walks holds the guard.
+pub unsafe trait Visitor {
     /// A block that the value owns, at `pointer`, allocated with `layout`, in the heap or roots.
     fn block(&mut self, pointer: NonNull<u8>, layout: Layout);
 
@@ -205,9 +212,10 @@ pub trait Visitor {
         0
     }
 
-    /// The element was shown: true if it is to be dropped, which takes a visitor that
-    /// [changes boxes](Self::changes_boxes), since a box in it was discarded (R13) that
-    /// lies in no element further inside. Says so of this element only, whatever was met before it.
+    /// The element was shown: true if it is to be dropped, since a box in it was discarded (R13) that
+    /// lies in no element further inside. Asked only of a visitor that
+    /// [changes boxes](Self::changes_boxes): any other meets containers with what was made ahead of
+    /// their conversions, which has to be told of an element that goes. Says so of this element only, whatever was met before it.
     fn takes_out(&mut self, outside: u64) -> bool {
         let _ = outside;
         false
@@ -256,6 +264,12 @@ pub(crate) fn visit_parts(
         }
     }
     visitor.leave(None);
+}
+
+/// The element that was begun with `outside` was shown: whether the container drops it. Never by a visitor
+/// that leaves boxes as they are: for that one the container keeps its twin, which has the element's word.
+pub(super) fn takes_out(visitor: &mut dyn Visitor, outside: u64) -> bool {
+    visitor.changes_boxes() && visitor.takes_out(outside)
 }
 
 /// Whether a container is nothing to this visitor, however long it is: it wants boxes, and there can be

@@ -187,6 +187,12 @@ pub(crate) fn lose_ledger(slot: WorkerSlot) {
     super::ledger::Ledger::of(slot.owner()).close();
 }
 
+/// The worker is in a section from here on, as whoever reads another version's forms is: of no guard that
+/// there is.
+pub(crate) fn begin_section() {
+    WorkerContext::current().begin_section(1);
+}
+
 /// Forks a worker process in `slot` that runs `body` and exits 0. Call it while no worker acts.
 pub(crate) fn fork_worker(slot: u32, body: impl FnOnce()) -> libc::pid_t {
     // SAFETY: the child runs `body` and leaves by `_exit`; the test process has no other thread that

@@ -97,8 +97,13 @@ impl<T: Element> Versioned<T> {
     /// The value, to read. Where it is in another version's form this is a converted copy, which
     /// lives as long as the section, and the box stays as it is (R20).
     ///
+    /// A box that was taken out of its guard's items outlives the section, and so would a reference that
+    /// `get` gave within it: **it must not be used after the worker's last guard is gone**, which the borrow
+    /// checker sees only of what is reached through the guard. Make such a box your own with
+    /// [`get_mut`](Versioned::get_mut) or [`into_value`](Versioned::into_value).
+    ///
     /// # Errors
-    /// See [`AccessError`].
+    /// See [`AccessError`]; `Failed` as well for a box in another version's form while no guard is held.
     #[inline]
     pub fn get(&self) -> Result<&T, AccessError> {
         let word = BoxWord(self.word);
@@ -109,8 +114,10 @@ impl<T: Element> Versioned<T> {
             // SAFETY: a live box; whoever has `self` holds its guard.
             unsafe { convert::scratch_copy(self.word, expected)? }
         };
-        // SAFETY: a T in a block that is not written while `self` is borrowed, or a scratch copy,
-        // which outlives the borrow: the guard that `self` was reached through ends the section.
+        // SAFETY: a T in a block that is not written while `self` is borrowed, or a scratch copy, which
+        // lives until the worker's last guard goes. Where `self` was reached through a guard, the borrow
+        // ends before that; where it was taken out of its items, whoever took it out sees to that, as
+        // documented above: the one promise here that no type upholds (R20).
         Ok(unsafe { value.cast::<T>().as_ref() })
     }
 

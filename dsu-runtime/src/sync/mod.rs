@@ -35,7 +35,6 @@ pub use object::Guarded;
 pub use order::{Mixed, recorded, set_mixed};
 pub use party::{CellIndex, Class, Name, Seat, TimedOut};
 pub use recovery::recover;
-pub use slot::{GuardSlot, Root};
 pub use word::LockCell;
 
 pub(crate) use flip::{erased, leaving_all_sound, leaving_it_sound, sorted_guards};
@@ -43,3 +42,4 @@ pub(crate) use guard::settle_handles;
 pub(crate) use names::whereabouts;
 pub(crate) use object::{Pinned, describe, lock_as_it_is};
 pub(crate) use order::record_into;
+pub(crate) use slot::{GuardSlot, Root};

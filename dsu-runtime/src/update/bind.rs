@@ -23,7 +23,11 @@ use std::sync::atomic::Ordering;
 ///
 /// # Errors
 /// A sentence about what the binding lacks; nothing of the application runs then.
-pub fn bind(binding: &Binding) -> Result<(), String> {
+///
+/// # Safety
+/// The binding is of this library: each slot and tag is of the guard or type of its name, in all workers,
+/// and no guard is held.
+pub unsafe fn bind(binding: &Binding) -> Result<(), String> {
     heap::ask_for_guards(sync::whereabouts);
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;

@@ -1,6 +1,7 @@
 //! The sweep: converts what nobody has touched, in slices bounded in time (R29). What was made ahead for
 //! flips is dropped, all of it: of a guard's items in slices, before their elements are converted; of what
 //! else it meets at once, also where an application has laid it aside or nothing can be converted.
+#![allow(unsafe_code)] // a visitor promises what becomes of the words that it is shown
 
 use super::bind::walk_as_this_library;
 use super::nodes;
@@ -308,7 +309,8 @@ impl Sweeper<'_> {
     }
 }
 
-impl Visitor for Sweeper<'_> {
+// SAFETY: words are changed by the sweep's conversion alone, and it says that it changes boxes.
+unsafe impl Visitor for Sweeper<'_> {
     fn block(&mut self, _: NonNull<u8>, _: Layout) {}
 
     fn versioned(&mut self, word: &mut u64, expected: Tag) {

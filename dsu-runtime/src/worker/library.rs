@@ -87,7 +87,9 @@ unsafe extern "C" fn bind(bytes: *const u8, len: usize, sink: Sink, state: *mut 
         let bytes = unsafe { lent(bytes, len) }.unwrap_or_default();
         let binding: Binding = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         hooks::install(Some(binding.version));
-        update::bind(&binding)?;
+        // SAFETY: the supervisor's registry gave out the slots and tags, of this library's manifest; the
+        // host calls before it runs the application, or while that waits at an update point.
+        unsafe { update::bind(&binding)? };
         Ok(Vec::new())
     })
 }

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // segments by address
 
 use super::super::block;
-use super::super::shared::{Visitor, visit_parts};
+use super::super::shared::{self, Visitor, visit_parts};
 use super::super::watch::Watch;
 use super::group::{GROUP, tag_of};
 use super::segment::{Segment, Slot, load};
@@ -135,7 +135,7 @@ impl<K: Hash + Eq, C> Table<K, C> {
                 } else {
                     visit_cell(key, cell, visitor);
                 }
-                let takes_out = visitor.takes_out(outside);
+                let takes_out = shared::takes_out(visitor, outside);
                 seen += 1;
                 if visitor.stopped_inside() {
                     return visitor.leave(Some(hash));

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // entries by address
 
 use super::super::block;
-use super::super::shared::{Visitor, visit_parts};
+use super::super::shared::{self, Visitor, visit_parts};
 use super::super::watch::Watch;
 use super::node::{Head, Node};
 use super::path::{LEVELS, Path};
@@ -53,7 +53,7 @@ impl<K: Ord, C> Tree<K, C> {
             } else {
                 visit_cell(key, cell, visitor);
             }
-            let takes_out = visitor.takes_out(outside);
+            let takes_out = shared::takes_out(visitor, outside);
             if visitor.stopped_inside() {
                 return visitor.leave(Some(rank));
             }

@@ -19,7 +19,8 @@ struct Sweeper {
     foreign: u32,
 }
 
-impl Visitor for Sweeper {
+// SAFETY: words are changed by the sweep's conversion alone, and it says that it changes boxes.
+unsafe impl Visitor for Sweeper {
     fn block(&mut self, _pointer: NonNull<u8>, _layout: Layout) {}
 
     fn versioned(&mut self, word: &mut u64, expected: Tag) {

@@ -1,6 +1,6 @@
 //! R20: converted copies for readers: one a box and section, bounded, gone with the last guard.
 
-use super::super::testing::with_regions;
+use super::super::testing::{begin_section, with_regions};
 use super::super::transaction::end_guard;
 use super::super::{HeapLimits, SharedVec, Versioned, release_scratch};
 use super::lenses::{NOTE, New, Old, bind, new};
@@ -103,6 +103,27 @@ fn box_that_was_edited_in_its_own_form_is_not_read_from_a_copy() {
 
 // R20
 #[test]
+fn no_copy_is_made_for_who_holds_no_guard() {
+    let name = test_name!("no_copy_is_made_for_who_holds_no_guard");
+    as_worker(name, || {
+        bind();
+        let mut taken_out: SharedVec<New> = SharedVec::new();
+        taken_out.push(New::default()).expect("room");
+        let mut taken_out = taken_out.rebind::<Old>();
+        assert!(taken_out.get(0).is_ok());
+        end_guard(0);
+        WorkerContext::current().end_section();
+        let before = allocated();
+        let refused = taken_out.get(0).err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|reason| reason.contains("hold a guard")));
+        assert_eq!(allocated(), before);
+        assert!(taken_out.get_mut(0).is_ok_and(|value| value.is_some()));
+        assert!(taken_out.get(0).is_ok(), "it is in this version's form now");
+    });
+}
+
+// R20
+#[test]
 fn copies_are_read_on_a_full_heap_and_only_a_process_without_memory_has_none() {
     let name =
         test_name!("copies_are_read_on_a_full_heap_and_only_a_process_without_memory_has_none");
@@ -112,6 +133,7 @@ fn copies_are_read_on_a_full_heap_and_only_a_process_without_memory_has_none() {
     };
     with_regions(name, limits, || {
         WorkerContext::current().attach(WorkerSlot(0));
+        begin_section();
         bind();
         let mut boxes: SharedVec<New> = SharedVec::new();
         boxes.try_reserve(10_000).expect("room");

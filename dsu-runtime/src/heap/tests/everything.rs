@@ -1,7 +1,7 @@
 //! Every container, made empty by one process and used by another: nothing in an empty one points
 //! anywhere, and no operation needs more than the value itself.
 
-use super::super::testing::in_processes;
+use super::super::testing::{begin_section, in_processes};
 use super::super::{
     Inline, Shared, SharedBox, SharedBytes, SharedDeque, SharedMap, SharedOrderedMap, SharedRc,
     SharedString, SharedVec, SharedWeak, Visitor, live,
@@ -189,9 +189,12 @@ fn under_guard(body: impl FnOnce()) {
     // SAFETY: the lock word of a slot that nobody uses here.
     let lock = unsafe { &*(GUARD as *const AtomicU64) };
     lock.store(context.owner().into(), Relaxed);
+    // Instead of the section of no guard.
+    context.end_section();
     context.took(GUARD);
     body();
     context.released(GUARD);
+    begin_section();
     lock.store(0, Relaxed);
 }
 

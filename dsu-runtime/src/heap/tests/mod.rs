@@ -16,7 +16,7 @@ mod ordered_trees;
 mod taken_out;
 
 use super::account::{Activity, HeapAccount};
-use super::testing::{ROOMY, failing_after, test_name, with_regions};
+use super::testing::{ROOMY, begin_section, failing_after, test_name, with_regions};
 use super::{BlockMap, NodeHandle, NodePtr, Shared, Visitor, live, release_scratch, visit_box};
 use crate::abi::WorkerContext;
 use crate::ids::{Tag, WorkerSlot};
@@ -29,6 +29,7 @@ use std::ptr::NonNull;
 pub(in crate::heap) fn as_worker(name: &str, body: impl FnOnce()) {
     with_regions(name, ROOMY, || {
         WorkerContext::current().attach(WorkerSlot(0));
+        begin_section();
         body();
         release_scratch();
         assert_eq!(allocated(), []);
@@ -80,7 +81,8 @@ pub(crate) struct Owned {
     nodes: Vec<NodePtr>,
 }
 
-impl Visitor for Owned {
+// SAFETY: it looks, and leaves words and blocks as they are.
+unsafe impl Visitor for Owned {
     fn node(&mut self, handle: NodeHandle) {
         if !self.nodes.contains(&handle.node()) {
             self.nodes.push(handle.node());

@@ -1,8 +1,6 @@
 //! A shared heap for one test, which can be full.
 
-use dsu_runtime::abi::WorkerContext;
-use dsu_runtime::heap::{Activity, HeapAccount, HeapLimits, Regions, Role, SharedBytes};
-use dsu_runtime::ids::WorkerSlot;
+use dsu_runtime::heap::{Activity, HeapAccount, HeapLimits, Regions, SharedBytes};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use std::process::Command;
@@ -18,9 +16,7 @@ pub fn with_heap(name: &str, heap_bytes: usize, body: impl FnOnce()) {
             heap_bytes,
             reserve_bytes: 0,
         };
-        let fds = Regions::create(limits).expect("regions");
-        Regions::map(fds, Role::Worker).expect("free addresses");
-        WorkerContext::current().attach(WorkerSlot(0));
+        Regions::alone(limits).expect("regions, at free addresses");
         body();
         assert_eq!(blocks(), 0, "blocks that nobody owns");
         return;

@@ -12,7 +12,7 @@ use crate::expansion::{backward, drop_value, forward, visit_value};
 use crate::heap::block;
 use crate::heap::box_word::{BoxWord, Form};
 use crate::heap::stepping::at_every_store;
-use crate::heap::testing::{Actor, ROOMY, with_regions};
+use crate::heap::testing::{Actor, ROOMY, begin_section, with_regions};
 use crate::heap::tests::{Owned, lenses};
 use crate::heap::{
     Activity, BlockMap, HeapAccount, Shared, collect, convert_box, deallocate, drop_box, live,
@@ -94,6 +94,7 @@ fn inside<'a, T>(word: u64) -> &'a mut T {
 }
 
 fn prepare<L: Tested>(word: u64) {
+    begin_section();
     let prepared = match BoxWord(word).tag() {
         LEFT => L::prepare_forward(inside(word), END),
         _ => L::prepare_backward(inside(word), END),
@@ -121,6 +122,7 @@ fn write<L: Tested>(plan: &Plan, elements: u64, count: u64) {
         (0..elements).for_each(|key| assert!(side.put(key, count, 7)));
         (elements..before).for_each(|key| assert!(side.erase(key)));
     }
+    begin_section();
     plan.writes.store(1, SeqCst);
     let (word, before) = (plan.word.load(SeqCst), plan.elements.load(SeqCst));
     match BoxWord(word).tag() {
@@ -154,6 +156,7 @@ fn judge<L: Tested>(plan: &Plan) {
         recover(WorkerSlot(slot));
     }
     WorkerContext::current().attach(WorkerSlot(5));
+    begin_section();
     let mut word = plan.word.load(SeqCst);
     let mut owned = Owned::default();
     // SAFETY: a live box, by what this test is about.

@@ -31,7 +31,8 @@ struct Sweep {
     failed: u64,
 }
 
-impl Visitor for Sweep {
+// SAFETY: words are changed by the sweep's conversion alone, and it says that it changes boxes.
+unsafe impl Visitor for Sweep {
     fn block(&mut self, _: NonNull<u8>, _: Layout) {}
 
     fn versioned(&mut self, word: &mut u64, _: Tag) {
@@ -91,6 +92,41 @@ fn a_sweep_that_changes_elements_leaves_nothing_that_says_what_they_were() {
             assert_eq!(ordered.rows().len(), before.len());
             assert_eq!(Owned::of(&mut ordered).damage(), [""; 0]);
         }
+    });
+}
+
+/// Would have everything dropped, and changes no boxes.
+struct Looks;
+
+// SAFETY: it looks, and leaves words and blocks as they are.
+unsafe impl Visitor for Looks {
+    fn block(&mut self, _: NonNull<u8>, _: Layout) {}
+
+    fn versioned(&mut self, _: &mut u64, _: Tag) {}
+
+    fn takes_out(&mut self, _: u64) -> bool {
+        true
+    }
+
+    fn damage(&mut self, what: &str) {
+        panic!("{what}");
+    }
+}
+
+#[test] // D1, D2
+fn nothing_is_taken_out_by_who_leaves_the_other_form_there() {
+    let name = test_name!("nothing_is_taken_out_by_who_leaves_the_other_form_there");
+    with_all(name, || {
+        let mut map = prepared();
+        map.visit(&mut Looks);
+        assert!(Hashed::twin::<Old>(&mut map).is_set());
+        assert_eq!((map.rows().len(), twins()), (50, 1));
+        // The other form has the words of the elements: it reads all of them.
+        let (mut ordered, ()) = ToOrdered::default().forward(map, None).expect("room");
+        assert_eq!(ordered.rows().len(), 50);
+        ordered.visit(&mut Looks);
+        assert_eq!(ordered.rows().len(), 50);
+        assert_eq!(Owned::of(&mut ordered).damage(), [""; 0]);
     });
 }
 
