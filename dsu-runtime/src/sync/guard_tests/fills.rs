@@ -153,8 +153,7 @@ fn what_a_flip_makes_for_long_is_not_taken_for_what_never_ends() {
     with_world(name, || {
         play(0, |cx| {
             make_books(cx);
-            let number =
-                |cx: &Worker| cx.context().record().transforming.load(Ordering::Relaxed) >> 32;
+            let number = |cx: &Worker| cx.context().record().transformers.load(Ordering::Relaxed);
             let flip = |cx: &Worker| {
                 let before = number(cx);
                 drop(FILLED_NEW.lock(cx).unwrap());
