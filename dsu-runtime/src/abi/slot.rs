@@ -1,6 +1,6 @@
 //! A worker's record in the control region.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a worker slot is used for. The supervisor moves it, but for `Running`, which the worker sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,4 +73,28 @@ impl WorkerRecord {
     pub const DUE_DRAIN: u32 = 16;
     /// Bits of `due` that do not keep a worker from sleeping.
     pub const DUE_AWAKE_ONLY: u32 = Self::DUE_SWEEP | Self::DUE_DRAIN;
+
+    /// Lets `flipping` say this until what is returned goes. For the worker itself.
+    pub(crate) fn say_flipping(&self, what: u32) -> Flipping<'_> {
+        let before = self.flipping.load(Ordering::Relaxed);
+        self.flipping.store(what, Ordering::Release);
+        Flipping {
+            word: &self.flipping,
+            before,
+        }
+    }
+}
+
+/// What `flipping` says for a while. A panic ends it as well: what the worker dies in later is none of it.
+/// An inner one gives back to the outer one.
+#[must_use = "dropped at once it says nothing"]
+pub(crate) struct Flipping<'a> {
+    word: &'a AtomicU32,
+    before: u32,
+}
+
+impl Drop for Flipping<'_> {
+    fn drop(&mut self) {
+        self.word.store(self.before, Ordering::Release);
+    }
 }

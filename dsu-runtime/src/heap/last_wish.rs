@@ -5,16 +5,7 @@
 //! is not so, as it may be in the middle of an edit.
 
 use crate::abi::{WorkerContext, WorkerRecord};
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Puts back what was said before, also if the destructor unwinds.
-struct Said<'a>(&'a AtomicU32, u32);
-
-impl Drop for Said<'_> {
-    fn drop(&mut self) {
-        self.0.store(self.1, Ordering::Release);
-    }
-}
+use std::sync::atomic::Ordering;
 
 /// Runs a destructor. Within a conversion what it does is undone with that, so there it says nothing.
 /// Whose a node is goes by the guard that changes form, as before.
@@ -23,12 +14,11 @@ pub(super) fn run(drop: impl FnOnce()) {
     if worker.owner() == 0 || worker.converting.get() != 0 {
         return drop();
     }
-    let flipping = &worker.record().flipping;
-    let outer = flipping.load(Ordering::Relaxed);
+    let record = worker.record();
+    let outer = record.flipping.load(Ordering::Relaxed);
     if outer == 0 || outer & WorkerRecord::FLIPPING_DROPS != 0 {
         return drop();
     }
-    flipping.store(outer | WorkerRecord::FLIPPING_DROPS, Ordering::Release);
-    let _said = Said(flipping, outer);
+    let _flipping = record.say_flipping(outer | WorkerRecord::FLIPPING_DROPS);
     drop();
 }

@@ -17,7 +17,7 @@ use crate::heap;
 use crate::ids::{GuardIndex, Tag};
 use crate::sys::time::Nanos;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 /// With the lock held: the items in representation `expected`. The caller releases the lock on failure.
 pub(super) fn bring(
@@ -76,36 +76,15 @@ fn flip(
 /// With the lock held: work after which the items are sound wherever the worker dies in it, so that the
 /// guard is not poisoned then.
 pub(crate) fn leaving_it_sound<T>(guard: GuardIndex, work: impl FnOnce() -> T) -> T {
-    let _flipping = Flipping::begin(guard.0 + 1);
+    let _flipping = WorkerContext::current().record().say_flipping(guard.0 + 1);
     work()
 }
 
 /// As [`leaving_it_sound`], of all guards whose locks are taken and released in it.
 pub(crate) fn leaving_all_sound<T>(work: impl FnOnce() -> T) -> T {
-    let _flipping = Flipping::begin(WorkerRecord::FLIPPING_ALL);
+    let record = WorkerContext::current().record();
+    let _flipping = record.say_flipping(WorkerRecord::FLIPPING_ALL);
     work()
-}
-
-/// Says in the worker's record what is sound meanwhile. A panic ends it as well: what the worker dies in
-/// later is none of it. An inner one gives back to the outer one.
-struct Flipping {
-    word: &'static AtomicU32,
-    before: u32,
-}
-
-impl Flipping {
-    fn begin(what: u32) -> Flipping {
-        let word = &WorkerContext::current().record().flipping;
-        let before = word.load(Ordering::Relaxed);
-        word.store(what, Ordering::Release);
-        Flipping { word, before }
-    }
-}
-
-impl Drop for Flipping {
-    fn drop(&mut self) {
-        self.word.store(self.before, Ordering::Release);
-    }
 }
 
 fn explain(cell: &GuardCell, from: Tag, to: Tag, error: AccessError) -> LockError {
