@@ -51,6 +51,9 @@ pub struct HeapAccount {
     pub used_bytes: usize,
     /// Bytes that the machine has given for blocks.
     pub committed_bytes: usize,
+    /// Of those at most, the ones that no block is in: kept a few seconds for the next need, and given
+    /// back before the heap is called full.
+    pub kept_bytes: usize,
     /// Bytes that it may give at most, and those of them that are kept for recovery and rollback.
     pub limit_bytes: usize,
     /// See `limit_bytes`.
@@ -143,6 +146,7 @@ impl HeapAccount {
         match State::from_word(word) {
             None => self.finding(format!("{name}: state {word:#x} means nothing")),
             Some(State::Free) => {}
+            Some(State::Kept { .. }) => self.kept_bytes += SUPERBLOCK_SIZE,
             Some(State::Owned { owner, class }) => {
                 let used = self.add_blocks(superblock, class, activity);
                 slots[owner as usize].0 += 1;

@@ -11,7 +11,7 @@ use super::claim;
 use super::classes::SizeClass;
 use super::context::{ClassContext, HeapContext};
 use super::superblock::{Meta, Place, Realm, SlotRecord, State, Superblock};
-use super::{large, pending, private, transaction};
+use super::{keep, large, pending, private, transaction};
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use std::alloc::Layout;
@@ -19,8 +19,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-/// Empty superblocks that a worker keeps for its next need, so that it does not go to the kernel
-/// at each crossing of a boundary.
+/// Empty superblocks that stay a worker's own for its next need.
 const EMPTIES_KEPT: u32 = 4;
 
 /// A block of the shared heap. Its content is undefined; size 0 gives a dangling pointer.
@@ -166,11 +165,11 @@ pub fn has_freed_blocks() -> bool {
     worker.is_attached() && pending::is_pending(worker.owner())
 }
 
-/// Takes in what others freed, adopts what the dead left, and gives empty superblocks back to the
-/// machine: for idle moments.
+/// Takes in what others freed, adopts what the dead left, and lets go of empty superblocks: for idle
+/// moments.
 pub fn collect() {
     if WorkerContext::current().is_attached() {
-        give_back_all(HeapContext::current());
+        let_go_of_all(HeapContext::current());
     }
 }
 
@@ -182,7 +181,7 @@ fn large_block(
     note: impl Fn(NonNull<u8>) -> Result<(), HeapFull>,
 ) -> Result<NonNull<u8>, HeapFull> {
     large::allocate(context, realm, layout, &note).or_else(|HeapFull| {
-        give_back_all(context);
+        make_room(context);
         large::allocate(context, realm, layout, &note)
     })
 }
@@ -258,7 +257,7 @@ fn refill(context: &HeapContext, realm: Realm, class: SizeClass) -> Result<Free,
                 Err(full) if tried_all => return Err(full),
                 Err(_) => {
                     tried_all = true;
-                    give_back_all(context);
+                    make_room(context);
                 }
             }
         }
@@ -453,7 +452,7 @@ fn settle(context: &HeapContext, superblock: Superblock, class: SizeClass) {
             context.empties.set(context.empties.get() + 1);
         } else {
             unlink(own, superblock);
-            claim::release(context, superblock);
+            keep::keep(context, superblock);
         }
     }
 }
@@ -499,8 +498,14 @@ fn harvest_pending(context: &HeapContext) {
     });
 }
 
-/// Gives back all that this worker can find empty, also of what the dead left.
-fn give_back_all(context: &HeapContext) {
+/// When the heap is full: gives all memory back that no block is in, and that this worker can get at.
+fn make_room(context: &HeapContext) {
+    let_go_of_all(context);
+    keep::give_back_all(context);
+}
+
+/// Lets go of all that this worker can find empty, also of what the dead left.
+fn let_go_of_all(context: &HeapContext) {
     harvest_pending(context);
     for realm in Realm::BOTH {
         for class in SizeClass::all() {
@@ -512,23 +517,23 @@ fn give_back_all(context: &HeapContext) {
             }
         }
     }
-    release_empties(context);
+    let_go_of_empties(context);
 }
 
-/// Gives all empty superblocks of this worker back.
-fn release_empties(context: &HeapContext) {
+/// Lets go of all empty superblocks of this worker.
+fn let_go_of_empties(context: &HeapContext) {
     for own in context.classes.iter().flatten() {
         let current = own.current.get().checked_sub(1).map(Superblock);
         if let Some(superblock) = current.filter(|s| s.meta().used.load(Relaxed) == 0) {
             leave_current(own);
-            claim::release(context, superblock);
+            keep::keep(context, superblock);
         }
         let mut next = own.partial.get();
         while let Some(superblock) = next.checked_sub(1).map(Superblock) {
             next = superblock.meta().next.load(Relaxed);
             if superblock.meta().used.load(Relaxed) == 0 {
                 unlink(own, superblock);
-                claim::release(context, superblock);
+                keep::keep(context, superblock);
             }
         }
     }

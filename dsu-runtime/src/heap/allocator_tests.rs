@@ -4,7 +4,7 @@
 use super::account::{Activity, HeapAccount};
 use super::claim;
 use super::superblock::{Realm, SlotRecord, State, Superblock};
-use super::testing::{Actor, ROOMY, test_name, with_regions};
+use super::testing::{Actor, ROOMY, assert_empty, test_name, with_regions};
 use super::*;
 use crate::abi::{SUPERBLOCK_SIZE, WorkerContext};
 use crate::ids::WorkerSlot;
@@ -169,9 +169,7 @@ fn run_model(steps: Vec<Step>) -> Result<(), TestCaseError> {
         actors[index % 3].act(|| free(block, layout));
     }
     actors.iter_mut().for_each(|actor| actor.act(collect));
-    assert_exactly(&[]);
-    let account = HeapAccount::take(Activity::Quiescent);
-    prop_assert_eq!((account.used_bytes, account.committed_bytes), (0, 0));
+    actors[0].act(assert_empty);
     Ok(())
 }
 
@@ -236,8 +234,7 @@ fn the_limit_holds_to_the_byte_and_the_reserve_is_for_who_may() {
                 assert_eq!(claim::known(Realm::Heap), frontier);
             }
             assert!(allocate(Layout::from_size_align(8, 1 << 20).unwrap()).is_err());
-            collect();
-            assert_eq!(HeapAccount::take(Activity::Quiescent).committed_bytes, 0);
+            assert_empty();
         },
     );
 }
@@ -312,9 +309,7 @@ fn a_free_whose_notice_was_lost_with_its_freer_is_found_by_rescan() {
             owner.act(collect);
             assert_ne!(HeapAccount::take(Activity::Live).committed_bytes, 0);
             recover(WorkerSlot(1));
-            owner.act(collect);
-            assert_exactly(&[]);
-            assert_eq!(HeapAccount::take(Activity::Live).committed_bytes, 0);
+            owner.act(assert_empty);
         },
     );
 }

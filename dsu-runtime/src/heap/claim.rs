@@ -14,6 +14,7 @@ use crate::abi::{
 };
 use crate::error::HeapFull;
 use crate::sys::memory;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// The superblocks of a realm whose metadata is there: first, and one past the last.
@@ -148,38 +149,58 @@ pub(super) fn claim(
     Ok(superblock)
 }
 
-/// Finds a free superblock and writes `claim` into its state.
+/// Finds a superblock that is free, at best one that has memory, and writes `claim` into its state.
 fn find_free(realm: Realm, claim: State) -> Option<Superblock> {
-    let (first, end) = known(realm);
     let record = realm.record();
-    let hint = Hint::read(&record.free);
+    find(realm, &record.kept, State::is_kept, claim)
+        .or_else(|| find(realm, &record.free, State::is_free, claim))
+}
+
+/// Takes a free superblock that may have memory.
+pub(super) fn take_kept(claim: State) -> Option<Superblock> {
+    find(
+        Realm::Heap,
+        &Realm::Heap.record().kept,
+        State::is_kept,
+        claim,
+    )
+}
+
+fn find(
+    realm: Realm,
+    hints: &AtomicU64,
+    wanted: fn(State) -> bool,
+    claim: State,
+) -> Option<Superblock> {
+    let (first, end) = known(realm);
+    let hint = Hint::read(hints);
     for number in first.saturating_add(hint.offset()).min(end)..end {
         let superblock = Superblock(number);
-        if take_free(superblock, claim) {
-            hint.raise(&record.free, number + 1 - first);
+        if take(superblock, wanted, claim) {
+            hint.raise(hints, number + 1 - first);
             return Some(superblock);
         }
     }
-    hint.raise(&record.free, end - first);
+    hint.raise(hints, end - first);
     None
 }
 
 /// Writes `claim` into the state of a superblock, if it is free.
 pub(super) fn take_free(superblock: Superblock, claim: State) -> bool {
-    let (state, free) = (superblock.state(), State::Free.word());
-    state.load(Relaxed) == free
-        && state
-            .compare_exchange(free, claim.word(), SeqCst, Relaxed)
-            .is_ok()
+    take(superblock, State::is_free, claim)
 }
 
-/// Gives back an empty superblock that this worker owns.
-pub(super) fn release(context: &HeapContext, superblock: Superblock) {
-    let owner = WorkerContext::current().owner();
-    let claiming = State::Claiming { owner };
-    superblock.state().store(claiming.word(), SeqCst);
-    give_back(context, superblock, 0, SUPERBLOCK_SIZE);
-    set_free(superblock);
+/// That a superblock only grows older meanwhile does not make this fail.
+fn take(superblock: Superblock, wanted: fn(State) -> bool, claim: State) -> bool {
+    let taken = |word| {
+        State::from_word(word)
+            .is_some_and(wanted)
+            .then_some(claim.word())
+    };
+    superblock
+        .state()
+        .fetch_update(SeqCst, Relaxed, taken)
+        .is_ok()
 }
 
 /// The end of every way back: the caller holds the superblock in a claiming state, without memory.

@@ -9,6 +9,7 @@
 use super::classes::CLASSES;
 use super::copies::Copies;
 use super::journal::Journal;
+use super::keep::Look;
 use super::objects::Holdings;
 use super::rc::Owed;
 use super::superblock::{Meta, Realm};
@@ -60,6 +61,8 @@ pub(super) struct HeapContext {
     pub(super) private_bytes: Cell<usize>,
     /// Where the last large block was found, as offset in its realm.
     pub(super) large_cursor: [Cell<u32>; 2],
+    /// For memory that is kept; see `keep`.
+    pub(super) look: Look,
     pub(super) classes: [[ClassContext; CLASSES]; 2],
     /// Open conversions; see `transaction`.
     pub(super) journal: Journal,

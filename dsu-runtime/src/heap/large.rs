@@ -135,13 +135,12 @@ fn find_run(start: u32, end: u32, len: u32) -> Option<Superblock> {
     let mut head = start;
     let mut next = start;
     while next < end {
-        let state = Superblock(next).state().load(Relaxed);
-        next = match State::from_word(state) {
-            Some(State::Free) => next + 1,
+        let state = State::from_word(Superblock(next).state().load(Relaxed));
+        next = match state {
             Some(State::Large { len }) => next.saturating_add(len.max(1)),
             _ => next + 1,
         };
-        if state != State::Free.word() {
+        if !state.is_some_and(State::is_free) {
             head = next;
         } else if next - head == len {
             if claim_at(Superblock(head), len) {

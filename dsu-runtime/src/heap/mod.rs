@@ -27,6 +27,7 @@ mod function;
 mod hint;
 mod in_hand;
 mod journal;
+mod keep;
 mod kept;
 mod keys;
 mod large;
@@ -61,6 +62,8 @@ mod watch;
 
 #[cfg(test)]
 mod allocator_tests;
+#[cfg(test)]
+mod keep_tests;
 #[cfg(test)]
 mod reclaim_tests;
 #[cfg(test)]
@@ -104,6 +107,7 @@ pub(crate) use convert::visit_box;
 pub(crate) use failure::{ask_for_guards, direction, report_guard};
 pub(crate) use function::{pointer_of, signature_of};
 pub(crate) use in_hand::InHand;
+pub(crate) use keep::give_back_old;
 pub(crate) use keys::{KeyResults, listen};
 pub(crate) use reclaim::settle;
 pub(crate) use recovery::recover;

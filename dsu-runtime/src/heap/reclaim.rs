@@ -91,10 +91,8 @@ fn is_published(ledger: &Ledger) -> bool {
     let is_readable = slots.contains(&address)
         || Superblock::containing(address).is_some_and(|superblock| {
             superblock.is_known()
-                && !matches!(
-                    State::from_word(superblock.state().load(SeqCst)),
-                    None | Some(State::Free)
-                )
+                && State::from_word(superblock.state().load(SeqCst))
+                    .is_some_and(|state| !state.is_free())
         });
     if !is_readable || !address.is_multiple_of(8) {
         // In nobody's sight: what it holds is out of reach with its worker.

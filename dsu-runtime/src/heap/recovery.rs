@@ -8,7 +8,7 @@ use super::claim;
 use super::context::HeapContext;
 use super::hint::Hint;
 use super::superblock::{Realm, State, Superblock};
-use super::{alloc, large, pending, reclaim};
+use super::{alloc, keep, large, pending, reclaim};
 use crate::abi::SUPERBLOCK_SIZE;
 use crate::ids::WorkerSlot;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -75,8 +75,15 @@ fn lower_hints() {
         let (first, end) = claim::known(realm);
         for number in (first..end).rev() {
             let state = Superblock(number).state().load(Relaxed);
-            if let Some(State::Abandoned { class }) = State::from_word(state) {
-                Hint::lower(&record.abandoned[class.number()], number - first);
+            match State::from_word(state) {
+                Some(State::Abandoned { class }) => {
+                    Hint::lower(&record.abandoned[class.number()], number - first);
+                }
+                Some(State::Kept { .. }) => {
+                    Hint::lower(&record.kept, number - first);
+                    keep::plan_look();
+                }
+                _ => {}
             }
         }
     }

@@ -67,6 +67,10 @@ pub(super) struct RealmRecord {
     pub(super) frontier: AtomicU64,
     /// No free superblock lies before it; see `hint`.
     pub(super) free: AtomicU64,
+    /// No superblock that keeps its memory lies before it; see `hint`.
+    pub(super) kept: AtomicU64,
+    /// When somebody has to look for kept memory; 0 while there is none, or somebody looks. See `keep`.
+    pub(super) look_ns: AtomicU64,
     /// No abandoned superblock of the class lies before it; see `hint`.
     pub(super) abandoned: [AtomicU64; CLASSES],
 }
@@ -197,9 +201,10 @@ impl Superblock {
 ///
 /// | state | who may change it | to |
 /// |---|---|---|
-/// | `Free` | any worker | `Claiming`, `LargeClaiming`, `PartClaiming` with its own name |
+/// | `Free`, `Kept` | any worker | `Claiming`, `LargeClaiming`, `PartClaiming` with its own name |
+/// | `Kept` and new | any worker | `Kept` and old |
 /// | `Claiming` | the named, or recovery once it is dead | `Owned` or `Free` |
-/// | `Owned` | the named; recovery | `Claiming` (to give it back); `Abandoned` |
+/// | `Owned` | the named; recovery | `Kept`; `Claiming` (to give it back); `Abandoned` |
 /// | `Abandoned` | any worker | `Owned` with its own name |
 /// | `LargeClaiming`, `PartClaiming` | the named; recovery | `Large`, `Part`; `Free` |
 /// | `Large` | who frees the block | `LargeClaiming` with its own name |
@@ -224,6 +229,16 @@ pub(super) enum State {
     Large { len: u32 },
     /// `offset`-th of a large block.
     Part { offset: u32 },
+    /// Nobody's; its memory may still be there. See `keep`.
+    Kept { age: Age },
+}
+
+/// Whether a look has come by since it is [`State::Kept`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(super) enum Age {
+    New = 0,
+    Old = 1,
 }
 
 impl State {
@@ -239,6 +254,7 @@ impl State {
             State::PartClaiming { owner } => 5 | (owner as u64) << 8,
             State::Large { len } => 6 | (len as u64) << 32,
             State::Part { offset } => 7 | (offset as u64) << 32,
+            State::Kept { age } => 8 | (age as u64) << 32,
         }
     }
 
@@ -259,12 +275,31 @@ impl State {
             5 => State::PartClaiming { owner },
             6 => State::Large { len: number },
             7 => State::Part { offset: number },
+            8 => State::Kept {
+                age: match number {
+                    0 => Age::New,
+                    1 => Age::Old,
+                    _ => return None,
+                },
+            },
             _ => return None,
         };
         let named = state
             .owner()
             .is_none_or(|o| (1..=MAX_WORKERS as u32).contains(&o));
         (named && state.word() == word).then_some(state)
+    }
+
+    /// Whether it is anybody's to take.
+    #[inline]
+    pub(super) fn is_free(self) -> bool {
+        self == State::Free || self.is_kept()
+    }
+
+    /// Whether it is free and may have memory.
+    #[inline]
+    pub(super) fn is_kept(self) -> bool {
+        matches!(self, State::Kept { .. })
     }
 
     /// Slot + 1 of the worker that it names.
@@ -286,7 +321,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_word_has_one_meaning_and_damage_has_none(word: u64, kind in 0u64..9) {
+        fn a_word_has_one_meaning_and_damage_has_none(word: u64, kind in 0u64..10) {
             for word in [word, word & 0xffff_ffff_0000_0000 | kind | (word & 0x1f_7f00)] {
                 if let Some(state) = State::from_word(word) {
                     prop_assert_eq!(state.word(), word);

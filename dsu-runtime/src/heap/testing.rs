@@ -2,11 +2,15 @@
 //! process of its own, which re-executes this test binary for the one test.
 #![allow(unsafe_code)] // swaps private contexts, forks
 
+use super::account::{Activity, HeapAccount};
+use super::blocks::BlockMap;
 use super::context::{Descriptor, HeapContext};
 use super::regions::{HeapLimits, RegionFds, Regions, Role};
+use super::{collect, deallocate, keep};
 use crate::abi::WorkerContext;
 use crate::error::HeapFull;
 use crate::ids::WorkerSlot;
+use std::alloc::Layout;
 use std::cell::Cell;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
@@ -180,6 +184,25 @@ fn context_after_start() -> [u8; size_of::<HeapContext>()] {
             .cast::<[u8; size_of::<HeapContext>()]>()
             .read()
     }
+}
+
+/// Asks that no block is left, and all memory given back once the acting worker has seen to it.
+pub(crate) fn assert_empty() {
+    collect();
+    keep::give_back_all(HeapContext::current());
+    let account = HeapAccount::take(Activity::Quiescent);
+    assert_eq!(account.findings, [""; 0]);
+    assert_eq!((account.used_bytes, account.committed_bytes), (0, 0));
+}
+
+/// Frees all that is allocated, whoever had it: its users are dead or done. Asks for an empty heap.
+pub(crate) fn clear() {
+    for (block, bytes) in BlockMap::new().unreached() {
+        let layout = Layout::from_size_align(bytes, 16).expect("sizes are sane");
+        // SAFETY: allocated, and nobody uses it.
+        unsafe { deallocate(block, layout) };
+    }
+    assert_empty();
 }
 
 /// As if the ledger of the worker in `slot` had had no room for what it has in its conversion.

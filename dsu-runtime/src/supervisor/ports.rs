@@ -70,6 +70,8 @@ pub struct HeapFigures {
     pub complement_bytes: usize,
     /// Given by the machine.
     pub committed_bytes: usize,
+    /// Of those, what no block is in: kept for seconds, and given back before the heap is full.
+    pub kept_bytes: usize,
     /// What `--heap` allows.
     pub limit_bytes: usize,
 }
@@ -77,7 +79,8 @@ pub struct HeapFigures {
 impl HeapFigures {
     /// Whether what is left is too little to count on: less than a thirty-second part.
     pub fn is_full(&self) -> bool {
-        self.limit_bytes.saturating_sub(self.committed_bytes) < self.limit_bytes / 32
+        let needed = self.committed_bytes.saturating_sub(self.kept_bytes);
+        self.limit_bytes.saturating_sub(needed) < self.limit_bytes / 32
     }
 }
 

@@ -207,6 +207,7 @@ impl Memory for MappedMemory {
             used_bytes: account.used_bytes,
             complement_bytes: usize::try_from(heap::live::complement_bytes()).unwrap_or(0),
             committed_bytes: account.committed_bytes,
+            kept_bytes: account.kept_bytes,
             limit_bytes: account.limit_bytes,
         }
     }

@@ -121,10 +121,11 @@ pub(super) fn status(server: &Supervisor) -> (String, Value) {
     let heap = server.ports.memory.heap();
     let _ = write!(
         text,
-        "\nheap {} used ({} of it complements), {} committed, limit {}",
+        "\nheap {} used ({} of it complements), {} committed ({} of it kept free), limit {}",
         bytes_text(heap.used_bytes as u64),
         bytes_text(heap.complement_bytes as u64),
         bytes_text(heap.committed_bytes as u64),
+        bytes_text(heap.kept_bytes as u64),
         bytes_text(heap.limit_bytes as u64)
     );
     let builds = server.builds_figures();

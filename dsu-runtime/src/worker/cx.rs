@@ -314,8 +314,11 @@ impl Worker {
     }
 
     /// Takes back what others have freed, for nobody else can use it; not too often, and if it was done
-    /// a moment ago, the wait ends when it may be done again.
+    /// a moment ago, the wait ends when it may be done again. What nobody has used for seconds goes back
+    /// to the machine.
     fn collect(&mut self, deadline: Option<Nanos>) -> Option<Nanos> {
+        let again = heap::give_back_old();
+        let deadline = deadline.into_iter().chain(again).min();
         if !heap::has_freed_blocks() {
             return deadline;
         }

@@ -2,7 +2,7 @@
 //! being converted.
 
 use super::super::stepping::at_every_store;
-use super::super::testing::{Actor, ROOMY, test_name, with_regions};
+use super::super::testing::{Actor, ROOMY, clear, test_name, with_regions};
 use super::super::{
     Activity, BlockMap, HeapAccount, Versioned, allocate, allocate_root, collect, convert_box,
     deallocate, drop_box, recover,
@@ -31,19 +31,6 @@ fn survive(dead: &[u32]) {
         "somebody who is dead has something still"
     );
     WorkerContext::current().attach(SURVIVOR);
-}
-
-/// Frees all that is allocated, whoever had it, and asks for an empty heap.
-fn clear() {
-    for (block, bytes) in BlockMap::new().unreached() {
-        let layout = Layout::from_size_align(bytes, 16).expect("sizes are sane");
-        // SAFETY: allocated, and its users are dead or done.
-        unsafe { deallocate(block, layout) };
-    }
-    collect();
-    let account = HeapAccount::take(Activity::Quiescent);
-    assert_eq!(account.findings, [""; 0]);
-    assert_eq!((account.used_bytes, account.committed_bytes), (0, 0));
 }
 
 // I9

@@ -12,15 +12,11 @@ use crate::expansion::{backward, drop_value, forward, visit_value};
 use crate::heap::block;
 use crate::heap::box_word::{BoxWord, Form};
 use crate::heap::stepping::at_every_store;
-use crate::heap::testing::{Actor, ROOMY, begin_section, with_regions};
+use crate::heap::testing::{Actor, ROOMY, begin_section, clear, with_regions};
 use crate::heap::tests::{Owned, lenses};
-use crate::heap::{
-    Activity, BlockMap, HeapAccount, Shared, collect, convert_box, deallocate, drop_box, live,
-    recover, release_scratch, visit_box,
-};
+use crate::heap::{Shared, convert_box, drop_box, live, recover, release_scratch, visit_box};
 use crate::ids::{Tag, WorkerSlot};
 use crate::sys::time::Nanos;
-use std::alloc::Layout;
 use std::collections::BTreeMap;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -190,15 +186,7 @@ fn judge<L: Tested>(plan: &Plan) {
     // Whoever dies in the middle of a change leaves too many in the books, never too few: an update then
     // looks once more, and finds none.
     assert!(living() >= 0, "{}", living());
-    for (block, bytes) in BlockMap::new().unreached() {
-        let layout = Layout::from_size_align(bytes, 16).expect("sizes are sane");
-        // SAFETY: allocated, and its users are dead or done.
-        unsafe { deallocate(block, layout) };
-    }
-    collect();
-    let account = HeapAccount::take(Activity::Quiescent);
-    assert_eq!(account.findings, [""; 0]);
-    assert_eq!((account.used_bytes, account.committed_bytes), (0, 0));
+    clear();
 }
 
 fn try_every_death<L: Tested>(name: &str) {

@@ -1,0 +1,141 @@
+//! Free superblocks that keep their memory for a while: whoever takes one next does without the kernel,
+//! which is asked for pages, zeroes and maps them at several times the price of filling them.
+//!
+//! Owns how long that is: between one and two [`PERIOD`]s. After the decay of unused dirty pages in
+//! jemalloc (Evans), with two ages in place of its curve. One worker at a time has a look at all
+//! superblocks, a slice at each of its waits: those that it saw at the look before it gives back. Memory
+//! that is kept is nobody's: any worker takes it, and all of it goes back before anybody hears that the
+//! heap is full.
+
+use super::claim;
+use super::context::HeapContext;
+use super::hint::Hint;
+use super::superblock::{Age, Realm, State, Superblock};
+use crate::abi::{SUPERBLOCK_SIZE, WorkerContext};
+use crate::sys::time::Nanos;
+use std::cell::Cell;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+
+/// Between two looks.
+const PERIOD: Duration = Duration::from_secs(5);
+/// So many superblocks are looked at in a slice, and so many given back: some 100 µs.
+const SEEN_AT_ONCE: u32 = 16 << 10;
+const GIVEN_AT_ONCE: usize = 8;
+
+/// A look that this worker has begun; all zero without one. If the worker dies, the next free superblock
+/// makes somebody begin another one.
+#[derive(Default)]
+#[repr(C)]
+pub(super) struct Look {
+    is_open: Cell<bool>,
+    leaves_some: Cell<bool>,
+    /// The next superblock.
+    at: Cell<u32>,
+}
+
+/// Lets go of an empty superblock that this worker owns. The few of the roots keep nothing.
+pub(super) fn keep(context: &HeapContext, superblock: Superblock) {
+    if superblock.realm() == Realm::Roots {
+        let owner = WorkerContext::current().owner();
+        let claiming = State::Claiming { owner };
+        superblock.state().store(claiming.word(), SeqCst);
+        return give_back(context, superblock);
+    }
+    let kept = State::Kept { age: Age::New };
+    superblock.state().store(kept.word(), SeqCst);
+    lower_hints(superblock);
+    plan_look();
+}
+
+/// What says where kept superblocks are, after one has become one.
+pub(super) fn lower_hints(superblock: Superblock) {
+    let record = superblock.realm().record();
+    let offset = superblock.0 - superblock.realm().range().0;
+    Hint::lower(&record.free, offset);
+    Hint::lower(&record.kept, offset);
+}
+
+/// Unless one is planned. Comes after what is to be found: a look takes the plan away before it begins.
+pub(super) fn plan_look() {
+    let plan = &Realm::Heap.record().look_ns;
+    if plan.load(SeqCst) == 0 {
+        // Losing means that somebody else has planned one.
+        let next = Nanos::now().after(PERIOD).0;
+        let _ = plan.compare_exchange(0, next, SeqCst, SeqCst);
+    }
+}
+
+/// Gives back what has been kept for long enough, or a part of it. When to come again; `None` if nothing is
+/// kept, or another worker looks. One load where nothing is.
+pub(crate) fn give_back_old() -> Option<Nanos> {
+    if !WorkerContext::current().is_attached() {
+        return None;
+    }
+    let context = HeapContext::current();
+    let look = &context.look;
+    if !look.is_open.get() {
+        let plan = &Realm::Heap.record().look_ns;
+        let due = plan.load(Relaxed);
+        if due == 0 {
+            return None;
+        }
+        if Nanos::now() < Nanos(due) {
+            return Some(Nanos(due));
+        }
+        plan.compare_exchange(due, 0, SeqCst, SeqCst).ok()?;
+        look.is_open.set(true);
+        look.leaves_some.set(false);
+        look.at.set(Realm::Heap.range().0);
+    }
+    slice(context, look);
+    if look.is_open.get() {
+        return Some(Nanos(0));
+    }
+    if look.leaves_some.get() {
+        plan_look();
+    }
+    None
+}
+
+fn slice(context: &HeapContext, look: &Look) {
+    let end = claim::known(Realm::Heap).1;
+    let stop = end.min(look.at.get() + SEEN_AT_ONCE);
+    let mut left = GIVEN_AT_ONCE;
+    let owner = WorkerContext::current().owner();
+    let claiming = State::Claiming { owner };
+    while look.at.get() < stop && left > 0 {
+        let superblock = Superblock(look.at.get());
+        match State::from_word(superblock.state().load(Relaxed)) {
+            Some(State::Kept { age: Age::New }) => {
+                let [new, old] = [Age::New, Age::Old].map(|age| State::Kept { age }.word());
+                // Losing means that somebody took it.
+                let _ = superblock
+                    .state()
+                    .compare_exchange(new, old, SeqCst, Relaxed);
+                look.leaves_some.set(true);
+            }
+            Some(State::Kept { age: Age::Old }) if claim::take_free(superblock, claiming) => {
+                give_back(context, superblock);
+                left -= 1;
+            }
+            _ => {}
+        }
+        look.at.set(look.at.get() + 1);
+    }
+    look.is_open.set(look.at.get() < end);
+}
+
+/// Gives back all that is kept.
+pub(super) fn give_back_all(context: &HeapContext) {
+    let owner = WorkerContext::current().owner();
+    while let Some(superblock) = claim::take_kept(State::Claiming { owner }) {
+        give_back(context, superblock);
+    }
+}
+
+/// The caller holds the superblock in a claiming state.
+fn give_back(context: &HeapContext, superblock: Superblock) {
+    claim::give_back(context, superblock, 0, SUPERBLOCK_SIZE);
+    claim::set_free(superblock);
+}
