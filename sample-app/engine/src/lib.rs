@@ -14,6 +14,7 @@ mod call;
 mod changes;
 mod command;
 mod commands;
+mod door;
 mod error;
 mod expiry;
 mod ledger;

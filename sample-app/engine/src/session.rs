@@ -12,6 +12,7 @@ use crate::ahead::Upcoming;
 use crate::buffer::{Input, Output};
 use crate::call::{Buffers, Call, Client, Outcome};
 use crate::command::{Command, Handler};
+use crate::door::Door;
 use crate::error::{CommandError, until_zero};
 use crate::metrics::Metrics;
 use crate::server::{Counters, Server};
@@ -20,6 +21,7 @@ use crate::table::CommandTable;
 use crate::transactions;
 use crate::walk::Doors;
 use std::cell::Cell;
+use std::convert::Infallible;
 
 /// Beyond this much unread input a connection is closed, as Redis does by
 /// `client-query-buffer-limit`. What waits for EXEC counts.
@@ -172,7 +174,7 @@ impl Session {
             metrics: &mut metrics,
             most_reply: server.most_reply(),
         };
-        let progress = self.batch(table, context, server, &mut counts, now, budget);
+        let Err(progress) = self.batch(table, context, server, &mut counts, now, budget);
         server.return_metrics(metrics);
         if counters != Counters::default() {
             self.client.active_at = now;
@@ -181,6 +183,8 @@ impl Session {
         progress
     }
 
+    /// Request after request, until there is none. Those that go through the same door, one behind the
+    /// other, are a run.
     fn batch<S: Store>(
         &mut self,
         table: &CommandTable<S>,
@@ -189,33 +193,50 @@ impl Session {
         counts: &mut Counts<'_>,
         now: UnixMs,
         budget: usize,
-    ) -> Progress {
+    ) -> Result<Infallible, Progress> {
         let mut left = budget;
+        let mut length = self.next(counts, &mut left)?;
+        let mut found = self.found(table);
+        loop {
+            self.foresee(table, context);
+            let mut door = Door::new(&mut *context);
+            loop {
+                let unsent = self.output.unsent().len();
+                self.request(found, table, &mut door, server, counts, now);
+                self.pass_over(length);
+                door.passed(length + self.output.unsent().len().saturating_sub(unsent));
+                length = self.next(counts, &mut left)?;
+                found = self.found(table);
+                let Some(Ok(command)) = found else { break };
+                let args = self.parser.args(self.input.unread());
+                // Nothing can be asked for beforehand while the door is open.
+                if self.foreseen.get() == 0 || !door.takes(command, args, length) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Reads the next request; its length. A request that breaks the protocol is answered here.
+    #[inline]
+    fn next(&mut self, counts: &mut Counts<'_>, left: &mut usize) -> Result<usize, Progress> {
         loop {
             if self.closing {
-                return Progress::Closing;
+                return Err(Progress::Closing);
             }
             if self.output.unsent().len() >= OUTPUT_PAUSE {
-                return Progress::OutputFull;
+                return Err(Progress::OutputFull);
             }
-            if left == 0 {
-                return Progress::More;
+            if *left == 0 {
+                return Err(Progress::More);
             }
-            left -= 1;
-            self.foresee(table, context);
+            *left -= 1;
             match self.parser.advance(self.input.unread()) {
+                Ok(Parsed::Request { length }) => return Ok(length),
                 Ok(Parsed::Incomplete) => {
-                    if self.input.len() > MAX_INPUT {
-                        self.closing = true;
-                        continue;
+                    if self.input.len() <= MAX_INPUT {
+                        return Err(Progress::Idle);
                     }
-                    return Progress::Idle;
-                }
-                Ok(Parsed::Request { length }) => {
-                    self.request(table, context, server, counts, now);
-                    self.input.consume(length);
-                    let foreseen = self.foreseen.get_mut();
-                    *foreseen = foreseen.saturating_sub(length);
                 }
                 Err(error) => {
                     let mut text = Vec::new();
@@ -225,16 +246,36 @@ impl Session {
                     }
                     counts.counters.errors += 1;
                     counts.metrics.error(&text);
-                    self.closing = true;
                 }
             }
+            self.closing = true;
         }
     }
 
+    /// What the request that was read is to run; `None` if it is empty, or a step of a transaction.
+    #[inline]
+    fn found<'t, S: Store>(
+        &self,
+        table: &'t CommandTable<S>,
+    ) -> Option<Result<&'t Command<S>, CommandError>> {
+        let args = self.parser.args(self.input.unread());
+        (!args.is_empty() && self.client.pending.is_none()).then(|| find(table, args))
+    }
+
+    /// The request that was read is over.
+    #[inline]
+    fn pass_over(&mut self, length: usize) {
+        self.input.consume(length);
+        let foreseen = self.foreseen.get_mut();
+        *foreseen = foreseen.saturating_sub(length);
+    }
+
+    #[inline]
     fn request<S: Store>(
         &mut self,
+        found: Option<Result<&Command<S>, CommandError>>,
         table: &CommandTable<S>,
-        context: &mut S::Context,
+        door: &mut Door<'_, S>,
         server: &mut dyn Server,
         counts: &mut Counts<'_>,
         now: UnixMs,
@@ -259,10 +300,9 @@ impl Session {
         };
         let begin = call.reply.mark();
         call.mark = begin;
-        let outcome = if call.client.pending.is_none() {
-            find(table, args).and_then(|command| run(command, table, context, &mut call))
-        } else {
-            transactions::step(table, context, &mut call)
+        let outcome = match found {
+            Some(found) => found.and_then(|command| run(command, table, door, &mut call)),
+            None => transactions::step(table, door.context(), &mut call),
         };
         let mark = call.mark;
         if let Err(error) = outcome {
@@ -329,11 +369,11 @@ pub(crate) fn find<'t, S: Store>(
 pub(crate) fn run<S: Store>(
     command: &Command<S>,
     table: &CommandTable<S>,
-    context: &mut S::Context,
+    door: &mut Door<'_, S>,
     call: &mut Call<'_>,
 ) -> Outcome {
     let timer = call.metrics.begin(command.meter);
-    let outcome = execute(command, table, context, call);
+    let outcome = execute(command, table, door, call);
     call.metrics
         .end(command.meter, command.spec.name, timer, &outcome);
     outcome
@@ -343,31 +383,45 @@ pub(crate) fn run<S: Store>(
 fn execute<S: Store>(
     command: &Command<S>,
     table: &CommandTable<S>,
-    context: &mut S::Context,
+    door: &mut Door<'_, S>,
     call: &mut Call<'_>,
 ) -> Outcome {
     call.counters.commands += 1;
     call.name = command.spec.name;
     call.client.last_command = command.spec.name;
     match command.handler {
-        Handler::Keys(handler) => {
-            let mut tx = S::open(context, key_set(command, call.args), call.now)?;
-            let outcome = handler(call, &mut tx);
-            if outcome.is_err() {
-                tx.close_edit(Edit::Undone);
+        Handler::Keys(handler) => match key_set(command, call.args) {
+            KeySet::One(key) => within::<S>(handler, call, door.open(key, call.now)?),
+            keys => {
+                let mut tx = S::open(door.context(), keys, call.now)?;
+                within::<S>(handler, call, &mut tx)
             }
-            outcome
-        }
+        },
         Handler::Free(handler) => handler(call),
         Handler::All(handler) => {
-            let mut tx = S::open(context, KeySet::All, call.now)?;
+            let mut tx = S::open(door.context(), KeySet::All, call.now)?;
             handler(call, &mut tx)
         }
-        Handler::Walk(handler) => handler(call, Doors::Closed(context)),
+        Handler::Walk(handler) => handler(call, Doors::Closed(door.context())),
         Handler::Table(handler) => handler(call, table),
-        Handler::Run(handler) => handler(call, table, context),
+        Handler::Run(handler) => handler(call, table, door.context()),
         Handler::Container => Err(CommandError::arity(command.spec.name)),
     }
+}
+
+/// Runs a handler and ends its edit: what comes behind it in the same shard has its own.
+#[inline]
+fn within<S: Store>(
+    handler: for<'t> fn(&mut Call<'_>, &mut S::Tx<'t>) -> Outcome,
+    call: &mut Call<'_>,
+    tx: &mut S::Tx<'_>,
+) -> Outcome {
+    let outcome = handler(call, tx);
+    tx.close_edit(match outcome {
+        Ok(()) => Edit::Stands,
+        Err(_) => Edit::Undone,
+    });
+    outcome
 }
 
 /// The keys of a command by its specification. Commands with two ranges, such as RENAME, have one key in

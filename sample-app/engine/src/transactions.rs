@@ -20,6 +20,7 @@ use resp::{Args, KeptRequests};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Outcome};
+use crate::door::Door;
 use crate::error::{CommandError, StoreError};
 use crate::session::{MAX_INPUT, find, run};
 use crate::store::{KeySet, Keyspace, ShardSet, Stamp, Store};
@@ -165,7 +166,8 @@ pub(crate) fn step<S: Store>(
         if names(call.args, "client") {
             look::<S>(context, call);
         }
-        find(table, call.args).and_then(|command| run(command, table, context, call))
+        find(table, call.args)
+            .and_then(|command| run(command, table, &mut Door::new(context), call))
     } else if table.find(b"exec").is_none() {
         strand(table, context, call)
     } else {
@@ -215,7 +217,9 @@ fn queue<S: Store>(
     call: &mut Call<'_>,
 ) -> Outcome {
     match find(table, call.args) {
-        Ok(command) if IMMEDIATE.contains(&command.spec.name) => run(command, table, context, call),
+        Ok(command) if IMMEDIATE.contains(&command.spec.name) => {
+            run(command, table, &mut Door::new(context), call)
+        }
         Ok(command) => {
             call.client.last_command = command.spec.name;
             call.client.pending.push(call.args);
@@ -249,7 +253,8 @@ fn strand<S: Store>(
         return Ok(());
     }
     if names(call.args, "quit") || names(call.args, "reset") {
-        return find(table, call.args).and_then(|command| run(command, table, context, call));
+        return find(table, call.args)
+            .and_then(|command| run(command, table, &mut Door::new(context), call));
     }
     call.client.pending.refuse();
     Err(CommandError::Text(

@@ -36,6 +36,8 @@ pub struct Memory {
     pub room: Room,
     /// Opening fails.
     pub unavailable: bool,
+    /// How often shards were opened.
+    pub opened: usize,
     pub changes: Changes,
 }
 
@@ -98,6 +100,7 @@ impl Store for InMemory {
         if memory.unavailable {
             return Err(StoreError::Unavailable("guard SHARDS is poisoned".into()));
         }
+        memory.opened += 1;
         memory.changes.close_edit(Edit::Stands);
         let mut open = [false; SHARDS];
         match keys {

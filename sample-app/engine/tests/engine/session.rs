@@ -189,3 +189,85 @@ fn a_reply_beyond_the_limit_takes_no_more_memory_than_that_and_the_connection_is
         assert_eq!(local.line("STRLEN n"), Value::Integer(appended));
     }
 }
+
+/// Requests that go through one door, among others that do not.
+const MIXED: &str = "SET n 1|INCR n|LPUSH n x|INCR n|INCRBY n x|INCR n|DEL n|INCR n|LPUSH l a b|LPUSH l c|\
+    INCR l|LPUSH l|LPUSH l d|LLEN l|NOSUCH l|LPUSH l e|DEL l|LPUSH l f|MULTI|LPUSH l g|INCR n|EXEC|LPUSH l h|\
+    CLIENT REPLY SKIP|LPUSH l i|LPUSH l j|SET old x PXAT 999|GET old|EXISTS old|SETNX old y|GET old|\
+    SET due x PXAT 1000|GET due|PERSIST due|GET due|LRANGE l 0 -1|LPOP l 9|EXISTS l|MGET n old|GET n";
+
+#[test]
+fn requests_in_a_row_answer_as_they_do_one_by_one() {
+    let fresh = || {
+        let mut local = Local::new(tables::v3());
+        local.server.clock = Some(UnixMs(1_000));
+        local
+    };
+    let requests: Vec<Vec<u8>> = MIXED
+        .split('|')
+        .map(|line| encode(&line.trim().split(' ').collect::<Vec<_>>()))
+        .collect();
+    let mut alone = fresh();
+    let replies: Vec<u8> = requests
+        .iter()
+        .flat_map(|one| alone.exchange(one))
+        .collect();
+    for budget in [1, 2, 3, 7, 100] {
+        let mut together = fresh();
+        together.session.feed(&requests.concat());
+        while together.process(budget) == Progress::More {}
+        assert_eq!(
+            together.session.unsent().escape_ascii().to_string(),
+            replies.escape_ascii().to_string(),
+            "{budget} at a time"
+        );
+        assert_eq!(together.server.counted, alone.server.counted);
+        assert!(together.memory.opened < alone.memory.opened || budget == 1);
+    }
+}
+
+#[test]
+fn a_shard_stays_open_for_requests_of_it_and_not_for_many_or_long_ones() {
+    let opened = |requests: Vec<u8>| {
+        let mut local = Local::new(tables::v3());
+        local.exchange(&encode(&["MSET", "k", "v", "n", "0"]));
+        local.memory.opened = 0;
+        local.exchange(&requests);
+        local.memory.opened
+    };
+    let one = encode(&["INCR", "n"]);
+    assert_eq!(opened(one.repeat(16)), 1);
+    assert_eq!(opened(one.repeat(17)), 2);
+    let long = vec![b'x'; 9_000];
+    let push = encode(&[b"LPUSH", b"l".as_slice(), &long]);
+    assert_eq!(opened(push.repeat(2)), 2);
+    // What may take long gets a shard of its own.
+    assert_eq!(opened(encode(&["LRANGE", "l", "0", "-1"]).repeat(4)), 4);
+    assert_eq!(opened(encode(&["DEL", "n"]).repeat(4)), 4);
+}
+
+#[test]
+fn an_error_undoes_the_edit_of_its_own_request_alone() {
+    for (pipeline, is_touched) in [
+        ("INCR n|INCRBY n x|LPUSH n x", true),
+        ("INCRBY n x|LPUSH n x|DECRBY n 9223372036854775807", false),
+    ] {
+        let mut local = Local::new(tables::v3());
+        local.memory.changes.epoch = Some(1);
+        local.line("SET n -5");
+        local.line("WATCH n");
+        let mut other = Session::new(client(8));
+        std::mem::swap(&mut local.session, &mut other);
+        let lines = pipeline.split('|');
+        let requests = lines.map(|line| encode(&line.split(' ').collect::<Vec<_>>()));
+        local.exchange(&requests.collect::<Vec<_>>().concat());
+        std::mem::swap(&mut local.session, &mut other);
+        local.line("MULTI");
+        local.line("GET n");
+        assert_eq!(
+            local.line("EXEC") == Value::NullArray,
+            is_touched,
+            "{pipeline}"
+        );
+    }
+}
