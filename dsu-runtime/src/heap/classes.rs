@@ -52,6 +52,34 @@ const fn class_size(class: usize) -> usize {
     }
 }
 
+/// The class of a size above 128.
+const fn class_number(size: usize) -> usize {
+    let last = size - 1;
+    let doubling = last.ilog2() as usize;
+    let step = (last >> (doubling - 2)) & 3;
+    8 + (doubling - 7) * 4 + step
+}
+
+/// Up to this size, classes are looked up: most blocks are smaller, and where the layout is no constant
+/// the arithmetic is a third of what a block costs.
+const TABLED: usize = 1024;
+
+/// The class of each multiple of 16.
+static TABLE: [u8; TABLED / 16 + 1] = {
+    let mut table = [0; TABLED / 16 + 1];
+    let mut steps = 1;
+    while steps < table.len() {
+        let is_small = steps <= 8;
+        table[steps] = if is_small {
+            steps - 1
+        } else {
+            class_number(steps * 16)
+        } as u8;
+        steps += 1;
+    }
+    table
+};
+
 impl SizeClass {
     /// The class for a layout of size > 0; `None` where it needs superblocks of its own.
     #[inline]
@@ -66,15 +94,12 @@ impl SizeClass {
                 size = size.next_power_of_two();
             }
         }
-        if size > LARGEST_CLASS {
-            None
-        } else if size <= 128 {
-            Some(SizeClass((size.saturating_sub(1) / 16) as u8))
+        if size <= TABLED {
+            Some(SizeClass(TABLE[size.div_ceil(16)]))
+        } else if size <= LARGEST_CLASS {
+            Some(SizeClass(class_number(size) as u8))
         } else {
-            let last = size - 1;
-            let doubling = last.ilog2();
-            let step = (last >> (doubling - 2)) & 3;
-            Some(SizeClass(8 + (doubling as u8 - 7) * 4 + step as u8))
+            None
         }
     }
 
