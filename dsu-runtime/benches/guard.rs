@@ -11,15 +11,13 @@
 //!   by single steps of a child process: no noise disturbs them, and no counter of the processor,
 //!   which virtual machines often lack, is needed.
 
-use dsu_runtime::heap::{HeapLimits, Regions};
 use dsu_runtime::prelude::*;
-use dsu_runtime::version::Registry;
-use dsu_runtime::worker::run_application;
-use dsu_runtime::{update, version};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::time::Instant;
 use std::{env, mem, ptr};
+
+mod alone;
 
 dsu_runtime::version! { app: "bench-guard", version: 1 }
 
@@ -292,16 +290,5 @@ fn measure(cx: &mut Worker, _: ()) -> Step<()> {
 type Combine = fn(f64, f64) -> f64;
 
 fn main() {
-    let limits = HeapLimits {
-        heap_bytes: 64 << 20,
-        reserve_bytes: 4 << 20,
-    };
-    Regions::alone(limits).expect("no regions");
-    let manifest = version::collect().expect("a manifest");
-    let binding = Registry::new(0..16)
-        .admit(&manifest, None)
-        .expect("a binding");
-    // SAFETY: the registry gave out the slots and tags, of this library's manifest.
-    unsafe { update::bind(&binding) }.expect("a bound library");
-    run_application(measure, |_| Ok(()), None).expect("the worker function ended well");
+    alone::alone(measure);
 }

@@ -6,15 +6,13 @@
 #![allow(missing_docs)]
 #![allow(unsafe_code)] // binds itself as a library
 
-use dsu_runtime::heap::{HeapLimits, Regions};
 use dsu_runtime::prelude::*;
-use dsu_runtime::version::Registry;
-use dsu_runtime::worker::run_application;
-use dsu_runtime::{update, version};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Instant;
+
+mod alone;
 
 dsu_runtime::version! { app: "bench-rc", version: 1 }
 
@@ -145,16 +143,5 @@ fn measure(cx: &mut Worker, _: ()) -> Step<()> {
 }
 
 fn main() {
-    let limits = HeapLimits {
-        heap_bytes: 64 << 20,
-        reserve_bytes: 4 << 20,
-    };
-    Regions::alone(limits).expect("no regions");
-    let manifest = version::collect().expect("a manifest");
-    let binding = Registry::new(0..16)
-        .admit(&manifest, None)
-        .expect("a binding");
-    // SAFETY: the registry gave out the slots and tags, of this library's manifest.
-    unsafe { update::bind(&binding) }.expect("a bound library");
-    run_application(measure, |_| Ok(()), None).expect("the worker function ended well");
+    alone::alone(measure);
 }

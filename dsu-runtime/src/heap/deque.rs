@@ -4,7 +4,6 @@
 #![allow(unsafe_code)] // cells in raw blocks
 
 use super::buffer::Buffer;
-use super::named::{self, Called};
 use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
 use super::versioned::Versioned;
@@ -66,7 +65,7 @@ impl<T: Shared> SharedDeque<T> {
     /// See [`AccessError`].
     pub fn get(&self, index: usize) -> Result<Option<&T>, AccessError> {
         let cell = self.get_cell(index);
-        cell.map(|cell| self.get_at(index, cell)).transpose()
+        cell.map(|cell| row::read(self, index, cell)).transpose()
     }
 
     /// The element `index` places behind the front, to edit.
@@ -75,22 +74,13 @@ impl<T: Shared> SharedDeque<T> {
     /// See [`AccessError`]; the element is untouched then.
     pub fn get_mut(&mut self, index: usize) -> Result<Option<&mut T>, AccessError> {
         let this = ptr::from_ref(self);
-        let name = || named::index(index);
         let cell = self.get_cell_mut(index)?;
-        cell.map(|cell| cell.get_mut_called(Called::new(this, &name)))
-            .transpose()
-    }
-
-    /// The element that a cell has, which is the one at `index`.
-    #[inline]
-    fn get_at<'a>(&'a self, index: usize, cell: &'a T::Cell) -> Result<&'a T, AccessError> {
-        let name = || named::index(index);
-        cell.get_called(Called::new(self, &name))
+        cell.map(|cell| row::edit(this, index, cell)).transpose()
     }
 
     /// The elements from front to back, foreign ones as errors.
     pub fn iter(&self) -> impl Iterator<Item = Result<&T, AccessError>> {
-        (0..self.len()).filter_map(|index| Some(self.get_at(index, self.get_cell(index)?)))
+        (0..self.len()).filter_map(|index| Some(row::read(self, index, self.get_cell(index)?)))
     }
 
     /// Room for `additional` more elements.

@@ -1,5 +1,5 @@
-//! A walk over elements that lie one behind the other, in a vector or a queue, and the gap that it
-//! leaves where a visitor takes some out (R13).
+//! Elements that lie one behind the other, in a vector or a queue: one of them, and a walk over all, with
+//! the gap that it leaves where a visitor takes some out (R13).
 //!
 //! Owns the order of places. Invariant: a panic out of an element, in its visit or its drop, leaves a row
 //! of the elements that are there, each once: who catches it goes on with the row.
@@ -7,6 +7,7 @@
 
 use super::named::{self, Called};
 use super::shared::{self, Cell, Shared, Visitor};
+use crate::error::AccessError;
 use std::marker::PhantomData;
 
 /// Cells by their places from the front.
@@ -19,6 +20,26 @@ pub(super) unsafe trait Row<T: Shared> {
     fn at(&self, index: usize) -> *mut T::Cell;
     /// The row ends after `count` cells, which is no more than it had. Drops nothing.
     fn cut(&mut self, count: usize);
+}
+
+/// The element that the cell at `index` has, to read.
+#[inline]
+pub(super) fn read<C, T: Shared>(
+    container: *const C,
+    index: usize,
+    cell: &T::Cell,
+) -> Result<&T, AccessError> {
+    cell.get_called(Called::new(container, &|| named::index(index)))
+}
+
+/// The element that the cell at `index` has, to edit.
+#[inline]
+pub(super) fn edit<C, T: Shared>(
+    container: *const C,
+    index: usize,
+    cell: &mut T::Cell,
+) -> Result<&mut T, AccessError> {
+    cell.get_mut_called(Called::new(container, &|| named::index(index)))
 }
 
 /// Shows all cells from the visitor's place on. Places are indices.

@@ -6,7 +6,6 @@
 
 use super::buffer::Buffer;
 use super::map::SharedMap;
-use super::named::{self, Called};
 use super::rc::{SharedRc, SharedWeak};
 use super::row::{self, Row};
 use super::shared::{Cell, Inline, Shared, Visitor, is_of_no_use};
@@ -79,7 +78,7 @@ impl<T: Shared> SharedVec<T> {
     /// See [`AccessError`].
     pub fn get(&self, index: usize) -> Result<Option<&T>, AccessError> {
         let cell = self.cells().get(index);
-        cell.map(|cell| self.get_at(index, cell)).transpose()
+        cell.map(|cell| row::read(self, index, cell)).transpose()
     }
 
     /// The element at `index`, to edit; `None` beyond the end.
@@ -88,17 +87,8 @@ impl<T: Shared> SharedVec<T> {
     /// See [`AccessError`]; the element is untouched then.
     pub fn get_mut(&mut self, index: usize) -> Result<Option<&mut T>, AccessError> {
         let this = ptr::from_ref(self);
-        let name = || named::index(index);
         let cell = self.get_cell_mut(index)?;
-        cell.map(|cell| cell.get_mut_called(Called::new(this, &name)))
-            .transpose()
-    }
-
-    /// The element that a cell has, which is the one at `index`.
-    #[inline]
-    fn get_at<'a>(&'a self, index: usize, cell: &'a T::Cell) -> Result<&'a T, AccessError> {
-        let name = || named::index(index);
-        cell.get_called(Called::new(self, &name))
+        cell.map(|cell| row::edit(this, index, cell)).transpose()
     }
 
     /// The cell at `index`.
@@ -123,7 +113,7 @@ impl<T: Shared> SharedVec<T> {
     /// The elements in order, foreign ones as errors.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<&T, AccessError>> {
         let cells = self.cells().iter().enumerate();
-        cells.map(|(index, cell)| self.get_at(index, cell))
+        cells.map(|(index, cell)| row::read(self, index, cell))
     }
 
     /// Room for `additional` more elements: so many pushes cannot fail afterwards.
