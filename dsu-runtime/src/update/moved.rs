@@ -19,7 +19,8 @@
 //! what it has. What only the dead knew of is lost to the heap, as with any flip.
 //!
 //! Guards that nobody has acquired yet stay so, unless one that they give to or get from is there:
-//! then they are made first, as the version that is left says. Knows nothing of who else runs.
+//! then they are made first, as the version that is left says: without items, where that does not have
+//! the guard (`version::moves`). Knows nothing of who else runs.
 #![allow(unsafe_code)] // tuples by address
 
 use super::tuple::{Moving, Plan, Source, Taken};
@@ -426,9 +427,9 @@ impl<'m> Set<'m> {
 /// The first tuple of form `tag`, as the version that has it says.
 fn fill(tag: Tag, items: &[u64], tuple: *mut u8) -> Result<(), AccessError> {
     let entry = Representation::of(tag);
-    let init = entry.init_item.ok_or(AccessError::Foreign)?;
     let mut error = ErrorText::default();
     for offset in items {
+        let init = entry.init_item.ok_or(AccessError::Foreign)?;
         // SAFETY: the tuple has the layout of that version's schema, and the items before are made.
         match unsafe { init(entry.items, *offset, tuple, &mut error) } {
             ConversionStatus::Done => {}
