@@ -86,6 +86,41 @@ pub fn move_items(forward: bool) -> Result<(), String> {
     })
 }
 
+/// Whether a tuple still has what this plan of the way back gives to others: not where they have it
+/// already, for then moves back were given up in the middle, and what is in the tuple is nobody's.
+pub(super) fn still_has_what_it_gives(plan: &Plan, tuple: *const u8) -> bool {
+    let goes_by = |mover: &&Mover| {
+        let backward = mover.backward;
+        backward.is_some_and(|backward| ptr::eq(backward, plan))
+    };
+    let form = |mover: &Mover, member: usize| {
+        let cell = mover.guard.cells.get(member)?;
+        let root = sync::erased(cell).slot().root();
+        root.items().map(|items| (root.tag(), items))
+    };
+    MOVERS.with_borrow(|movers| {
+        let Some(giver) = movers.iter().find(goes_by) else {
+            return false;
+        };
+        let is_there = |member: &usize| {
+            let found = form(giver, *member);
+            found.is_some_and(|(_, items)| ptr::eq(items.as_ptr(), tuple))
+        };
+        let Some(member) = (0..giver.guard.cells.len()).find(is_there) else {
+            return false;
+        };
+        let takes_from_it = |mover: &&Mover| {
+            let mut takes = mover.takes(false).iter();
+            takes.any(|source| source.guard == giver.guard.name)
+        };
+        let has_it = |getter: &Mover| {
+            let found = form(getter, member);
+            found.is_some_and(|(tag, _)| tag != getter.newer.0)
+        };
+        !movers.iter().filter(takes_from_it).any(has_it)
+    })
+}
+
 impl Mover {
     fn plan(&self, forward: bool) -> Result<&'static Plan, String> {
         let plan = if forward {

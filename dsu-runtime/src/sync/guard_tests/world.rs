@@ -5,10 +5,11 @@ use crate::abi::{GuardRegistration, TypeRegistration, TypeSchema, WorkerRecord};
 use crate::heap::testing::{Actor, ROOMY, with_regions};
 use crate::heap::{Activity, HeapAccount, SharedBytes};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
-use crate::sync::{GuardSlot, Name, recover_worker};
+use crate::sync::{self, GuardSlot, Name, recover_worker};
 use crate::update;
 use crate::version::{
     Binding, CarryManifest, GuardBinding, GuardManifest, Manifest, RepresentationBinding, digest,
+    fields,
 };
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
@@ -426,6 +427,24 @@ pub fn state() -> (u64, HeapAccount) {
         slot.superblocks = 0;
     }
     (slot.root().word(), account)
+}
+
+/// Writes over an item of a guard that nobody holds, which is in the form of the guard of this name.
+#[allow(unsafe_code)] // an item by its address
+pub fn spoil_item(guard: &str, item: &str) {
+    let guard = registration(guard);
+    let schema = (guard.schema)();
+    let mut fields = fields(&schema).iter();
+    let field = fields.find(|field| field.name == item).expect("its item");
+    let mutex = sync::erased(&guard.cells[0]);
+    let root = mutex.slot().root();
+    assert_eq!(root.tag(), mutex.expected());
+    let items = root.items().expect("it was made");
+    // SAFETY: the item lies there in a tuple of this form, and nobody else is there.
+    unsafe {
+        let item = items.add(field.offset as usize);
+        item.write_bytes(0xa5, field.ty.size as usize);
+    }
 }
 
 /// Waits until the worker of that slot is in the slow path of a guard.
