@@ -78,10 +78,17 @@ impl Lanes {
         self.fleet.update(&library, &[flags, &behind].concat())
     }
 
-    /// All the way there, until workers report from it; how many reports there are then.
+    /// All the way there, until workers report from it; how many reports there are then. Nothing is lost.
     fn updated_to(&self, version: u64, from: usize) -> usize {
+        self.updated_with_losses(version, from, None)
+    }
+
+    fn updated_with_losses(&self, version: u64, from: usize, lossy: Option<&str>) -> usize {
         let answer = self.update_to(version, &["--wait"]);
         assert_eq!(answer.code, 0, "{}\n{}", answer.text, self.fleet.log());
+        let said = answer.text.split_once("lossy: ").map(|(_, said)| said);
+        let names = said.map(|said| said.split_whitespace().next().unwrap_or_default());
+        assert_eq!(names, lossy, "{}", answer.text);
         assert_eq!(self.fleet.now().version, version);
         self.await_reports(from, &format!("v{version}"))
     }
@@ -169,14 +176,16 @@ fn an_item_moves_to_another_guard_at_a_barrier_and_back_under_load() {
 fn guards_are_split_and_merged_by_three_versions_in_turn_under_load() {
     let lanes = Lanes::start("lanes of three");
     let mut lines = lanes.await_reports(0, "v1");
-    for _ in 0..2 {
+    // And version 1 what waited there for version 3.
+    for lossy in [None, Some("LOG.kept")] {
         lines = lanes.updated_to(2, lines);
-        lines = lanes.updated_to(3, lines);
+        lines = lanes.updated_with_losses(3, lines, lossy);
         lanes.rolled_back_to(2);
         lines = lanes.await_reports(lines, "v2");
         lines = lanes.updated_to(3, lines);
         lines = lanes.updated_to(2, lines);
-        lines = lanes.updated_to(1, lines);
+        // Version 3 has swept away what waited in the log for version 1, and nothing else.
+        lines = lanes.updated_with_losses(1, lines, Some("LOG.written"));
     }
     let reports = lanes.assert_counted();
     let by_second = reports.iter().filter(|report| report.version == "v2");

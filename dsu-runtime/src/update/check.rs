@@ -43,7 +43,7 @@ pub fn check() -> CheckReport {
     let emptied = sync::emptied().into_iter();
     let emptied = emptied.flat_map(|guard| guard.cells);
     let all = guards.flat_map(|guard| guard.cells);
-    check_guards(all.chain(emptied.filter(|cell| is_empty(cell))).collect())
+    check_guards(all.chain(emptied.filter(is_empty)).collect())
 }
 
 /// Whether all that a guard had has moved out of it: then it hides nothing.
