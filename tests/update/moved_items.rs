@@ -44,11 +44,15 @@ fn reports(path: &Path, from: usize) -> Vec<Report> {
 
 impl Lanes {
     fn start(name: &str) -> Lanes {
+        Lanes::start_with(1, name)
+    }
+
+    fn start_with(version: u64, name: &str) -> Lanes {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let file = |what: &str| folder.join(format!("{what}-of-{name}-{}", std::process::id()));
         let (report, gate) = (file("report"), file("gate"));
         fs::write(&report, "").expect("a temporary file");
-        let mut settings = Settings::new(library("fixture_lanes_v1"));
+        let mut settings = Settings::new(library(&format!("fixture_lanes_v{version}")));
         settings.workers = 3;
         settings.listen = None;
         let (first, second) = (report.to_string_lossy(), gate.to_string_lossy());
@@ -197,6 +201,20 @@ fn guards_are_split_and_merged_by_three_versions_in_turn_under_load() {
     assert_eq!(counted.len(), seen.len(), "{seen:?}");
     let far = seen.windows(2).filter(|two| two[0] > two[1] + 500);
     assert_eq!(far.count(), 0, "{seen:?}");
+    lanes.fleet.finish();
+}
+
+// R3, R4: nobody has ever made the guard that is gone, and the older version does not know the one that is new.
+#[test]
+fn a_server_that_began_after_a_split_goes_to_the_version_before_it_and_back() {
+    let lanes = Lanes::start_with(2, "lanes from the second");
+    let mut lines = lanes.await_reports(0, "v2");
+    lines = lanes.updated_with_losses(1, lines, Some("LOG.written"));
+    lines = lanes.updated_to(2, lines);
+    lines = lanes.updated_to(1, lines);
+    lanes.rolled_back_to(2);
+    lanes.await_reports(lines, "v2");
+    lanes.assert_counted();
     lanes.fleet.finish();
 }
 
