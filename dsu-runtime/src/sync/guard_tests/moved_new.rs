@@ -103,6 +103,10 @@ pub static ROOT_NEW: GuardMutex;
 #[guards(list: SharedBytes = text(LABEL), deep: u64 = 21, spare: u64 = 9)]
 pub static LEAVER_OLD: GuardMutex;
 
+/// The same of another build, which has them in other places.
+#[guards(first: u64 = 1, deep: u64 = 22, spare: u64 = 9, list: SharedBytes = text(NOTE))]
+pub static LEAVER_OTHER: GuardMutex;
+
 #[guards(open: u64 = 4)]
 pub static HEIR_OLD: GuardMutex;
 #[guards(open: u64, moved(list: SharedBytes, from = "LEAVER.list"), renamed_from = "HEIR_OLD")]
@@ -412,6 +416,25 @@ fn a_guard_that_another_version_left_empty_begins_as_this_one_says() {
             check_guards(LATE_NEW.cells().iter().collect()).findings,
             [""; 0]
         );
+    });
+}
+
+// R1, R4: where the guard that gets an item is in the same form in two builds of the older version, and what gives
+// it is not.
+#[test]
+fn what_moves_is_found_where_the_build_that_runs_has_it() {
+    let name = test_name!("what_moves_is_found_where_the_build_that_runs_has_it");
+    play_alone(name, |cx| {
+        bind(Older::Other);
+        let leaver = LEAVER_OTHER.lock(cx).unwrap();
+        assert_eq!((leaver.first, leaver.deep), (1, 22));
+        drop(leaver);
+        move_items(true).unwrap();
+        assert_eq!(FRESH_NEW.lock(cx).unwrap().deep, 22);
+        assert_eq!(HEIR_NEW.lock(cx).unwrap().list.as_slice(), NOTE);
+        move_items(false).unwrap();
+        let leaver = LEAVER_OTHER.lock(cx).unwrap();
+        assert_eq!((leaver.deep, leaver.list.as_slice()), (22, NOTE));
     });
 }
 

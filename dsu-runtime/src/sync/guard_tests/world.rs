@@ -233,6 +233,20 @@ const GONE: [(&str, &str, GuardIndex); 2] = [
     ("LEAVER", "LEAVER_OLD", LEAVER),
     ("SHEDS", "SHEDS_OLD", SHEDS),
 ];
+/// Of another build of the older version, in the place of the one of that name.
+const GONE_ELSEWHERE: (&str, &str, GuardIndex) = ("LEAVER", "LEAVER_OTHER", LEAVER);
+
+fn all_gone() -> impl Iterator<Item = (&'static str, &'static str, GuardIndex)> {
+    GONE.into_iter().chain([GONE_ELSEWHERE])
+}
+
+/// Which build of the older version this one knows.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Older {
+    First,
+    Other,
+}
+
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -243,7 +257,7 @@ fn registration(guard: &str) -> &'static GuardRegistration {
 }
 
 /// Binds every guard and type that this test binary declares; those of this file to known slots.
-fn bind() {
+pub fn bind(older: Older) {
     let mut tags = 1_u16..;
     let mut representations = Vec::new();
     let mut represent = |name: String, schema: &TypeSchema| {
@@ -278,7 +292,7 @@ fn bind() {
         })
         .collect();
     let mut gone: HashMap<&str, Tag> = HashMap::new();
-    for (name, declared, _) in GONE {
+    for (name, declared, _) in all_gone() {
         let schema = (registration(declared).schema)();
         gone.insert(declared, represent(format!("guard:{name}"), &schema));
     }
@@ -296,12 +310,10 @@ fn bind() {
                 .iter()
                 .find(|(older, newer, _)| [*older, *newer].contains(&guard.name));
             let new = NEW.iter().find(|(name, _)| *name == guard.name);
-            let gone = GONE.iter().find(|(_, name, _)| *name == guard.name);
-            let alone = new
-                .map(|(_, first)| first)
-                .or(gone.map(|(.., first)| first));
-            let first = match (guard.name, pair.map(|(.., first)| first).or(alone)) {
-                (_, Some(first)) => *first,
+            let gone = all_gone().find(|(_, name, _)| *name == guard.name);
+            let alone = new.map(|(_, first)| *first).or(gone.map(|gone| gone.2));
+            let first = match (guard.name, pair.map(|(.., first)| *first).or(alone)) {
+                (_, Some(first)) => first,
                 ("WORLD_FAMILY", _) => FAMILY,
                 ("WORLD_HARD", _) => HARD,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
@@ -321,14 +333,18 @@ fn bind() {
         emptied,
         representations,
         order_table: Some(ORDER_TABLE),
-        older: Some(version_1()),
+        older: Some(version_1(older)),
         forgets: Vec::new(),
     };
     // SAFETY: slots and tags of this test's own guards and types, before any is held.
     unsafe { update::bind(&binding) }.expect("everything has a slot and a tag");
 }
 
-fn version_1() -> Manifest {
+fn version_1(build: Older) -> Manifest {
+    let gone = GONE.map(|gone| match build {
+        Older::Other if gone.0 == GONE_ELSEWHERE.0 => GONE_ELSEWHERE,
+        _ => gone,
+    });
     Manifest {
         app: "world".into(),
         version: VersionId(1),
@@ -338,7 +354,7 @@ fn version_1() -> Manifest {
         guards: PAIRS
             .iter()
             .map(|(name, ..)| (*name, *name))
-            .chain(GONE.iter().map(|(name, declared, _)| (*name, *declared)))
+            .chain(gone.iter().map(|(name, declared, _)| (*name, *declared)))
             .map(|(name, declared)| GuardManifest {
                 name: name.into(),
                 renamed_from: String::new(),
@@ -370,7 +386,7 @@ fn version_1() -> Manifest {
 pub fn with_world(name: &str, body: impl FnOnce()) {
     with_regions(name, ROOMY, || {
         watch();
-        bind();
+        bind(Older::First);
         body();
     });
 }
