@@ -65,6 +65,7 @@ fn bind() {
     let binding = Binding {
         version: VersionId(2),
         guards: Vec::new(),
+        emptied: Vec::new(),
         representations: representations.collect(),
         order_table: None,
         older: None,

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 struct Report {
     version: String,
-    hits: u64,
-    visits: u64,
+    /// Hits, visits, turns and lines.
+    counts: [u64; 4],
+    /// Of versions 2 and 3.
     limit: u64,
+    /// Of version 2.
+    seen: u64,
 }
 
 /// A server of lanes, what its workers report, and the gate at which moves wait.
@@ -31,9 +34,9 @@ fn reports(path: &Path, from: usize) -> Vec<Report> {
         let number = |at: usize| words[at].parse().expect("a number");
         Report {
             version: words[0].to_owned(),
-            hits: number(1),
-            visits: number(2),
-            limit: number(3),
+            counts: [number(1), number(2), number(3), number(4)],
+            limit: number(5),
+            seen: number(6),
         }
     };
     whole.lines().skip(from).map(parse).collect()
@@ -41,11 +44,15 @@ fn reports(path: &Path, from: usize) -> Vec<Report> {
 
 impl Lanes {
     fn start(name: &str) -> Lanes {
+        Lanes::start_with(1, name)
+    }
+
+    fn start_with(version: u64, name: &str) -> Lanes {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let file = |what: &str| folder.join(format!("{what}-of-{name}-{}", std::process::id()));
         let (report, gate) = (file("report"), file("gate"));
         fs::write(&report, "").expect("a temporary file");
-        let mut settings = Settings::new(library("fixture_lanes_v1"));
+        let mut settings = Settings::new(library(&format!("fixture_lanes_v{version}")));
         settings.workers = 3;
         settings.listen = None;
         let (first, second) = (report.to_string_lossy(), gate.to_string_lossy());
@@ -65,10 +72,29 @@ impl Lanes {
     }
 
     fn update(&self, flags: &[&str]) -> sample_app::server::Answer {
+        self.update_to(2, flags)
+    }
+
+    fn update_to(&self, version: u64, flags: &[&str]) -> sample_app::server::Answer {
         let arguments = self.arguments();
         let behind = ["--", arguments[0].as_str(), arguments[1].as_str()];
-        self.fleet
-            .update(&library("fixture_lanes_v2"), &[flags, &behind].concat())
+        let library = library(&format!("fixture_lanes_v{version}"));
+        self.fleet.update(&library, &[flags, &behind].concat())
+    }
+
+    /// All the way there, until workers report from it; how many reports there are then. Nothing is lost.
+    fn updated_to(&self, version: u64, from: usize) -> usize {
+        self.updated_with_losses(version, from, None)
+    }
+
+    fn updated_with_losses(&self, version: u64, from: usize, lossy: Option<&str>) -> usize {
+        let answer = self.update_to(version, &["--wait"]);
+        assert_eq!(answer.code, 0, "{}\n{}", answer.text, self.fleet.log());
+        let said = answer.text.split_once("lossy: ").map(|(_, said)| said);
+        let names = said.map(|said| said.split_whitespace().next().unwrap_or_default());
+        assert_eq!(names, lossy, "{}", answer.text);
+        assert_eq!(self.fleet.now().version, version);
+        self.await_reports(from, &format!("v{version}"))
     }
 
     /// Waits for ten reports by this version; how many there are then.
@@ -92,24 +118,29 @@ impl Lanes {
         })
     }
 
-    /// What no move may break: each visit was counted in both items, and none is forgotten.
+    /// What no move may break: each visit was counted in all items, and none is forgotten.
     fn assert_counted(&self) -> Vec<Report> {
         let reports = reports(&self.report, 0);
         let mut hits = 0;
         for report in &reports {
-            assert_eq!(report.hits, report.visits, "{report:?}");
-            hits = hits.max(report.hits);
+            assert_eq!(report.counts, [report.counts[0]; 4], "{report:?}");
+            hits = hits.max(report.counts[0]);
         }
         // Workers write what they have read a while ago, not out of order by more than there are.
         let last = reports.last().expect("many");
-        assert!(last.hits + 1_000 > hits, "{last:?} after {hits} hits");
+        assert!(last.counts[0] + 1_000 > hits, "{last:?} after {hits} hits");
         reports
     }
 
     fn rolled_back(&self) {
+        self.rolled_back_to(1);
+    }
+
+    fn rolled_back_to(&self, version: u64) {
         let answer = self.fleet.ask(&["rollback", "--wait"]);
         assert!(matches!(answer.code, 0 | 2), "{}", answer.text);
-        assert_eq!(self.fleet.until_idle().version, 1, "{}", self.fleet.log());
+        let idle = self.fleet.until_idle();
+        assert_eq!(idle.version, version, "{}", self.fleet.log());
     }
 }
 
@@ -125,11 +156,8 @@ fn an_item_moves_to_another_guard_at_a_barrier_and_back_under_load() {
     }
     let mut lines = lanes.await_reports(0, "v1");
     for _ in 0..3 {
-        let answer = lanes.update(&["--wait"]);
-        assert_eq!(answer.code, 0, "{}\n{}", answer.text, lanes.fleet.log());
+        lines = lanes.updated_to(2, lines);
         assert!(lanes.fleet.log().contains(why), "{}", lanes.fleet.log());
-        assert_eq!(lanes.fleet.now().version, 2);
-        lines = lanes.await_reports(lines, "v2");
         lanes.rolled_back();
         lines = lanes.await_reports(lines, "v1");
     }
@@ -142,6 +170,51 @@ fn an_item_moves_to_another_guard_at_a_barrier_and_back_under_load() {
         second_half.iter().all(|limit| *limit > 7 + 64),
         "{limits:?}"
     );
+    lanes.fleet.finish();
+}
+
+// R4: what goes to a lock of its own, or comes from one that is given up, in three versions: the third one
+// has the first one's guard again and the second one's no more. What waits for the second in its guard, for
+// the rollback and for the way to the first and back, is there.
+#[test]
+fn guards_are_split_and_merged_by_three_versions_in_turn_under_load() {
+    let lanes = Lanes::start("lanes of three");
+    let mut lines = lanes.await_reports(0, "v1");
+    // And version 1 what waited there for version 3.
+    for lossy in [None, Some("LOG.kept")] {
+        lines = lanes.updated_to(2, lines);
+        lines = lanes.updated_with_losses(3, lines, lossy);
+        lanes.rolled_back_to(2);
+        lines = lanes.await_reports(lines, "v2");
+        lines = lanes.updated_to(3, lines);
+        lines = lanes.updated_to(2, lines);
+        // Version 3 has swept away what waited in the log for version 1, and nothing else.
+        lines = lanes.updated_with_losses(1, lines, Some("LOG.written"));
+    }
+    let reports = lanes.assert_counted();
+    let by_second = reports.iter().filter(|report| report.version == "v2");
+    let seen: Vec<u64> = by_second.map(|report| report.seen).collect();
+    // Each count is once; three workers write a little out of order.
+    let mut counted = seen.clone();
+    counted.sort_unstable();
+    counted.dedup();
+    assert_eq!(counted.len(), seen.len(), "{seen:?}");
+    let far = seen.windows(2).filter(|two| two[0] > two[1] + 500);
+    assert_eq!(far.count(), 0, "{seen:?}");
+    lanes.fleet.finish();
+}
+
+// R3, R4: nobody has ever made the guard that is gone, and the older version does not know the one that is new.
+#[test]
+fn a_server_that_began_after_a_split_goes_to_the_version_before_it_and_back() {
+    let lanes = Lanes::start_with(2, "lanes from the second");
+    let mut lines = lanes.await_reports(0, "v2");
+    lines = lanes.updated_with_losses(1, lines, Some("LOG.written"));
+    lines = lanes.updated_to(2, lines);
+    lines = lanes.updated_to(1, lines);
+    lanes.rolled_back_to(2);
+    lanes.await_reports(lines, "v2");
+    lanes.assert_counted();
     lanes.fleet.finish();
 }
 

@@ -80,6 +80,17 @@ impl TypeSchema {
         }
     }
 
+    /// The item tuple of a guard in a version that does not have the guard (R4).
+    pub fn no_items() -> TypeSchema {
+        TypeSchema {
+            name: "no items".to_owned(),
+            size: 0,
+            align: 1,
+            meaning: 0,
+            kind: TypeKind::Struct(Vec::new()),
+        }
+    }
+
     /// A leaf of this name.
     pub fn leaf<T>(name: &str) -> TypeSchema {
         TypeSchema {

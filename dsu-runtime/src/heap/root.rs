@@ -28,6 +28,11 @@ const SLICE_OF_ALL: Duration = Duration::from_millis(100);
 /// The bits of a box's word that are its block's address.
 pub(crate) const BOX_ADDRESS: u64 = ADDRESS;
 
+/// Whether a box keeps something for other forms beside its value.
+pub(crate) fn keeps_complements(word: u64) -> bool {
+    BoxWord(word).is_chained()
+}
+
 /// Brings the tuple behind a root into representation `expected`; `publish` stores the new word, after
 /// the last byte of the new tuple is written and before anything of the old one is freed (R3).
 ///

@@ -9,7 +9,10 @@ use super::run::Supervisor;
 use crate::abi::{LensLoss, LensLosses, TypeSchema};
 use crate::ids::Tag;
 use crate::update::{BuildIndex, Stage};
-use crate::version::{GuardManifest, Manifest, digest, fields, regroupings, tuple_name};
+use crate::version::{
+    GuardManifest, Manifest, Move, digest, empty_forms, fields, moves, regroupings, successor,
+    tuple_name,
+};
 use std::collections::BTreeSet;
 
 /// Whether values have what is kept of them for another form.
@@ -65,6 +68,34 @@ fn forms(build: &KnownBuild) -> BTreeSet<Tag> {
     types.chain(guards).collect()
 }
 
+/// Guards that one of two neighbours lacks and that items move into or out of, by their names, and the
+/// ids of their tuples without items.
+fn empty(older: &KnownBuild, newer: &KnownBuild) -> Vec<(String, Tag)> {
+    let (before, after) = empty_forms(&older.manifest.guards, &newer.manifest.guards);
+    let all = before.into_iter().chain(after);
+    all.filter_map(|guard| {
+        let tag = tag(newer, &tuple_name(&guard.name), &guard.items)?;
+        Some((guard.name, tag))
+    })
+    .collect()
+}
+
+/// Where a server was that has swept to `build`. What it lacks of these guards its sweep has left alone.
+fn stop(build: &KnownBuild, empty: &[(String, Tag)]) -> BTreeSet<Tag> {
+    let has = |name: &String| {
+        build
+            .manifest
+            .guards
+            .iter()
+            .any(|guard| guard.name == *name)
+    };
+    let lacking = empty.iter().filter(|(name, _)| !has(name));
+    forms(build)
+        .into_iter()
+        .chain(lacking.map(|(_, tag)| *tag))
+        .collect()
+}
+
 /// The two sides of an update.
 struct Way<'a> {
     older: &'a KnownBuild,
@@ -118,49 +149,85 @@ impl Way<'_> {
     }
 
     fn guards(&mut self) {
-        let older = self.older;
-        for before in &older.manifest.guards {
-            let Some(after) = successor(before, &self.newer.manifest) else {
-                continue;
-            };
+        let (older, newer) = (&self.older.manifest.guards, &self.newer.manifest.guards);
+        let moves = moves(older, newer).0;
+        let (new, gone) = empty_forms(older, newer);
+        let after = |before: &GuardManifest| {
+            let emptied = gone.iter().find(|guard| guard.name == before.name);
+            successor(before, newer).or(emptied)
+        };
+        let split = new.iter().filter_map(|before| {
+            let mut guards = newer.iter();
+            Some((before, guards.find(|guard| guard.name == before.name)?))
+        });
+        let pairs = older
+            .iter()
+            .filter_map(|before| Some((before, after(before)?)));
+        for (before, after) in pairs.chain(split) {
             let tuple = |build: &KnownBuild, guard: &GuardManifest| {
                 tag(build, &tuple_name(&guard.name), &guard.items)
             };
-            let tags = (tuple(older, before), tuple(self.newer, after));
-            if let Some(kept) = self.kept(tags.0, tags.1) {
-                self.items(before, after, kept);
+            // The older one knows nothing of guards that are new.
+            let left = tuple(self.older, before).or_else(|| tuple(self.newer, before));
+            if let Some(kept) = self.kept(left, tuple(self.newer, after)) {
+                self.items((before, after), &moves, kept);
             }
         }
     }
 
-    fn items(&mut self, before: &GuardManifest, after: &GuardManifest, kept: Kept) {
+    /// What is lost of the items of a guard. What is kept of one that moves is where it is.
+    fn items(
+        &mut self,
+        (before, after): (&GuardManifest, &GuardManifest),
+        moves: &[Move<'_>],
+        kept: Kept,
+    ) {
         let newer = &self.newer.manifest;
         let groups = regroupings(newer, before, after);
         for (lens, _) in &groups {
             self.add(&lens.losses, kept);
         }
-        let (left, right) = (fields(&before.items), fields(&after.items));
-        let is_grouped = |name: &String| {
-            let mut all = groups.iter();
-            all.any(|(_, group)| group.older.contains(name) || group.newer.contains(name))
+        let lens = |left: &TypeSchema, right: &TypeSchema| {
+            let mut lenses = newer.lenses.iter();
+            let lens = lenses
+                .find(|lens| lens.items.is_none() && lens.left == *left && lens.right == *right);
+            lens.filter(|_| left != right)
         };
-        for item in left.iter().filter(|item| !is_grouped(&item.name)) {
+        let leaves = |m: &&Move<'_>| m.from.name == before.name;
+        let arrives = |m: &&Move<'_>| m.to.name == after.name;
+        let here = |m: &&Move<'_>| match self.goes_back {
+            true => arrives(m),
+            false => leaves(m),
+        };
+        for moved in moves.iter().filter(here).collect::<Vec<_>>() {
+            if let Some(lens) = lens(&moved.older.ty, &moved.newer.ty) {
+                self.add(&lens.losses, kept);
+            }
+        }
+        let goes = |name: &String| moves.iter().filter(leaves).any(|m| m.older.name == *name);
+        let comes = |name: &String| moves.iter().filter(arrives).any(|m| m.newer.name == *name);
+        let is_taken = |name: &String| groups.iter().any(|(_, g)| g.older.contains(name));
+        let is_made = |name: &String| groups.iter().any(|(_, g)| g.newer.contains(name));
+        let left: Vec<_> = fields(&before.items)
+            .iter()
+            .filter(|item| !goes(&item.name) && !is_taken(&item.name))
+            .collect();
+        let right: Vec<_> = fields(&after.items)
+            .iter()
+            .filter(|item| !comes(&item.name) && !is_made(&item.name))
+            .collect();
+        for item in &left {
             match right.iter().find(|next| next.name == item.name) {
                 Some(next) => {
-                    let mut lenses = newer.lenses.iter();
-                    let lens = lenses.find(|lens| {
-                        lens.items.is_none() && lens.left == item.ty && lens.right == next.ty
-                    });
-                    if let Some(lens) = lens.filter(|_| item.ty != next.ty) {
+                    if let Some(lens) = lens(&item.ty, &next.ty) {
                         self.add(&lens.losses, kept);
                     }
                 }
                 None => self.whole(&before.name, &item.name, true, kept),
             }
         }
-        let has = |name: &str| left.iter().any(|item| item.name == name);
-        for item in right.iter().filter(|item| !is_grouped(&item.name)) {
-            if !has(&item.name) {
+        for item in &right {
+            if !left.iter().any(|before| before.name == item.name) {
                 self.whole(&after.name, &item.name, false, kept);
             }
         }
@@ -191,12 +258,6 @@ impl Way<'_> {
     }
 }
 
-fn successor<'a>(guard: &GuardManifest, newer: &'a Manifest) -> Option<&'a GuardManifest> {
-    let mut all = newer.guards.iter();
-    let renamed = all.clone().find(|g| g.renamed_from == guard.name);
-    renamed.or_else(|| all.find(|g| g.name == guard.name))
-}
-
 impl Supervisor {
     /// A sweep begins: what has no end in the form that it goes to is dropped from here on.
     pub(super) fn note_stop(&mut self, stage: Stage) {
@@ -219,7 +280,9 @@ impl Supervisor {
             true => (target, running),
             false => (running, target),
         };
-        let stops = self.stops.iter().map(|stop| forms(self.builds.get(*stop)));
+        let empty = empty(older, newer);
+        let stops = self.stops.iter();
+        let stops = stops.map(|index| stop(self.builds.get(*index), &empty));
         let mut way = Way {
             older,
             newer,

@@ -5,7 +5,7 @@
 
 use super::builds::KnownBuild;
 use super::run::Supervisor;
-use crate::abi::{Parked, TWIN_NAME};
+use crate::abi::{Parked, TWIN_NAME, TypeSchema};
 use crate::ids::{Tag, VersionId};
 use crate::update::{BuildIndex, Stage};
 use crate::version::{RepresentationBinding, digest, tuple_name};
@@ -56,9 +56,12 @@ impl KnownBuild {
         parts.map(|part| part.tag).collect()
     }
 
-    /// All tags that it is told of.
+    /// All tags that it is told of, but for those of guards without items, of which nothing is to be
+    /// converted.
     pub(super) fn all_tags(&self) -> impl Iterator<Item = Tag> {
         let parts = self.build.binding.representations.iter();
+        let empty = digest(&TypeSchema::no_items());
+        let parts = parts.filter(move |part| part.digest != empty);
         parts.flat_map(|part| part.same.iter().copied().chain([part.tag]))
     }
 
@@ -70,7 +73,7 @@ impl KnownBuild {
             .flat_map(|part| part.same.iter().copied().chain([part.tag]))
             .collect();
         let parts = &self.build.binding.representations;
-        let tag_of = |schema: &crate::abi::TypeSchema| {
+        let tag_of = |schema: &TypeSchema| {
             let digest = digest(schema);
             let mut found = parts
                 .iter()

@@ -39,7 +39,7 @@ pub use word::LockCell;
 
 pub(crate) use flip::{erased, leaving_all_sound, leaving_it_sound, sorted_guards};
 pub(crate) use guard::settle_handles;
-pub(crate) use names::whereabouts;
+pub(crate) use names::{emptied, set_emptied, whereabouts};
 pub(crate) use object::{Pinned, describe, lock_as_it_is};
 pub(crate) use order::record_into;
 pub(crate) use slot::{GuardSlot, Root};

@@ -7,7 +7,29 @@ use super::party::Name;
 use super::slot::GuardSlot;
 use crate::abi::{GuardCell, GuardRegistration, Node, TypeKind, WorkerContext};
 use crate::ids::GuardIndex;
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
+
+thread_local! {
+    static EMPTIED: RefCell<Vec<&'static GuardRegistration>> = RefCell::default();
+}
+
+/// Guards that this library does not have and moves items out of (R4), in place of those before.
+pub(crate) fn set_emptied(guards: Vec<&'static GuardRegistration>) {
+    EMPTIED.set(guards);
+}
+
+/// What was [set](set_emptied).
+pub(crate) fn emptied() -> Vec<&'static GuardRegistration> {
+    EMPTIED.with_borrow(Vec::clone)
+}
+
+/// All guards that can be named here.
+fn known() -> impl Iterator<Item = &'static GuardRegistration> {
+    inventory::iter::<GuardRegistration>
+        .into_iter()
+        .chain(emptied())
+}
 
 fn slot_of(cell: &'static GuardCell) -> &'static GuardSlot {
     erased(cell).slot()
@@ -15,8 +37,7 @@ fn slot_of(cell: &'static GuardCell) -> &'static GuardSlot {
 
 /// The name of a declaration. One of the other version's may be unknown here.
 pub(super) fn declaration(node: Node) -> String {
-    inventory::iter::<GuardRegistration>
-        .into_iter()
+    known()
         .find(|guard| {
             let first = guard.cells.first();
             first.is_some_and(|cell| slot_of(cell).node() == Some(node))
@@ -29,8 +50,7 @@ pub(super) fn declaration(node: Node) -> String {
 
 /// The name of the guard in a slot. One of the other version's may be unknown here.
 pub(super) fn guard_at(index: GuardIndex) -> String {
-    inventory::iter::<GuardRegistration>
-        .into_iter()
+    known()
         .flat_map(|guard| guard.cells)
         .find(|cell| slot_of(cell).index() == index)
         .map_or_else(|| format!("guard slot {}", index.0), describe)
@@ -38,15 +58,13 @@ pub(super) fn guard_at(index: GuardIndex) -> String {
 
 /// The registration that `cell` belongs to, and its place in the family.
 pub(super) fn registration(cell: &GuardCell) -> Option<(&'static GuardRegistration, usize)> {
-    inventory::iter::<GuardRegistration>
-        .into_iter()
-        .find_map(|guard| {
-            let place = guard
-                .cells
-                .iter()
-                .position(|other| std::ptr::eq(other, cell))?;
-            Some((guard, place))
-        })
+    known().find_map(|guard| {
+        let place = guard
+            .cells
+            .iter()
+            .position(|other| std::ptr::eq(other, cell))?;
+        Some((guard, place))
+    })
 }
 
 /// The guard's name, `NAME` or `NAME[3]`; of an object made at run time, its type and slot.

@@ -2,18 +2,19 @@
 //! it knows of each representation, and lays out the transformers between it and its neighbour.
 #![allow(unsafe_code)] // writes the table of representations
 
+use super::emptied;
 use super::layout::{Passing, Traffic, TupleLayout};
 use super::moved::{self, Mover};
 use super::tuple::Plan;
 use crate::abi::{
     CONTROL_ADDR, Conversion, ConversionStatus, Converter, ErrorText, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardRegistration, LensDirections, LensPolicy, Node, PrepareStatus, Representation,
+    GuardCell, GuardRegistration, LensDirections, LensPolicy, Node, PrepareStatus, Representation,
     TransformerRegistration, TwinFn, TwinTask, TypeRegistration, TypeSchema,
 };
 use crate::heap;
 use crate::ids::{GuardIndex, Tag, VersionId};
 use crate::sync;
-use crate::version::{Binding, GuardManifest, digest, fields, guard_manifest, moves, successor};
+use crate::version::{Binding, GuardBinding, GuardManifest, digest, fields, guard_manifest, moves};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -32,13 +33,16 @@ pub unsafe fn bind(binding: &Binding) -> Result<(), String> {
     let tags = Tags::of(binding);
     bind_types(&tags, binding.version)?;
     bind_lenses(&tags, binding.version)?;
-    let own: Vec<GuardManifest> = inventory::iter::<GuardRegistration>
-        .into_iter()
-        .map(guard_manifest)
-        .collect();
+    let declared: Vec<&'static GuardRegistration> = inventory::iter.into_iter().collect();
+    let manifests: Vec<GuardManifest> = declared.iter().map(|g| guard_manifest(g)).collect();
+    for guard in &declared {
+        bind_guard(guard, &binding.guards)?;
+    }
+    let emptied = bind_emptied(binding)?;
+    let all = [declared, emptied].concat();
     let mut movers = Vec::new();
-    for guard in inventory::iter::<GuardRegistration> {
-        movers.extend(bind_guard(guard, binding, &tags, &own)?);
+    for guard in &all {
+        movers.extend(bind_way(guard, binding, &tags, (&all, &manifests))?);
     }
     moved::set_movers(movers);
     sync::record_into(binding.order_table);
@@ -292,27 +296,27 @@ unsafe extern "C" fn visit_complement(
     }
 }
 
-/// What this guard gives to others of this library, or gets from them (R4).
+/// What this guard gives to others of this library, or gets from them (R4). `own` are all of them, those
+/// without items included, and what the library says of those that it has.
 fn traffic<'a>(
     guard: &GuardRegistration,
     older: &'a [GuardManifest],
-    own: &'a [GuardManifest],
+    own: (&[&'static GuardRegistration], &'a [GuardManifest]),
 ) -> Traffic<'a> {
     let named = |name: &str| {
-        let mut guards = inventory::iter::<GuardRegistration>.into_iter();
-        guards
-            .find(|other| other.name == name)
-            .map(|other| other.name)
+        let mut guards = own.0.iter();
+        let found = guards.find(|other| other.name == name);
+        found.map(|other| other.name)
     };
     let mut traffic = Traffic::default();
-    for item in moves(older, own).0 {
-        let Some(from) = successor(item.from, own).and_then(|from| named(&from.name)) else {
+    for item in moves(older, own.1).0 {
+        let Some(from) = named(item.giver) else {
             continue;
         };
-        if item.to.1.name == guard.name {
+        if item.to.name == guard.name {
             traffic.arriving.push(Passing { item, other: from });
         } else if from == guard.name
-            && let Some(other) = named(&item.to.1.name)
+            && let Some(other) = named(&item.to.name)
         {
             traffic.leaving.push(Passing { item, other });
         }
@@ -320,16 +324,10 @@ fn traffic<'a>(
     traffic
 }
 
-/// Binds a guard; what is to be known of it where items move between it and others.
-fn bind_guard(
-    guard: &'static GuardRegistration,
-    binding: &Binding,
-    tags: &Tags<'_>,
-    own: &[GuardManifest],
-) -> Result<Option<Mover>, String> {
-    let bound = binding
-        .guards
-        .iter()
+/// Says where a guard is, and what its items are in this library.
+fn bind_guard(guard: &'static GuardRegistration, bound: &[GuardBinding]) -> Result<(), String> {
+    let mut bound = bound.iter();
+    let bound = bound
         .find(|bound| bound.name == guard.name)
         .ok_or_else(|| format!("guard {} has no slot", guard.name))?;
     if bound.count as usize != guard.cells.len() {
@@ -355,6 +353,44 @@ fn bind_guard(
     entry.visit = Some(guard.visit);
     entry.init_item = Some(init_item);
     entry.items = std::ptr::from_ref(guard).cast();
+    Ok(())
+}
+
+/// Guards of the version before that items move out of and that this library lacks, in the form that it
+/// has them in.
+fn bind_emptied(binding: &Binding) -> Result<Vec<&'static GuardRegistration>, String> {
+    let older = binding.older.iter().flat_map(|older| &older.guards);
+    let mut emptied = Vec::new();
+    for bound in &binding.emptied {
+        let before = older.clone().find(|guard| guard.name == bound.name);
+        let family = before.and_then(|guard| guard.family);
+        let guard = emptied::declaration(&bound.name, bound.count, family);
+        bind_guard(guard, &binding.emptied)?;
+        emptied.push(guard);
+    }
+    sync::set_emptied(emptied.clone());
+    Ok(emptied)
+}
+
+/// The form of a guard that the version before does not have, if any version has left it so.
+fn empty_form(guard: &GuardRegistration, tags: &Tags<'_>) -> Option<(Tag, TypeSchema)> {
+    let schema = TypeSchema::no_items();
+    let tag = tags.get(&guard_name(guard.name), &schema)?;
+    let entry = entry(tag);
+    (entry.size, entry.align) = (schema.size as u32, schema.align as u32);
+    entry.drop = Some(emptied::drop_nothing);
+    entry.visit = Some(emptied::show_nothing);
+    Some((tag, schema))
+}
+
+/// Lays out the way between a guard's form in the version before and this library's; what is to be known
+/// of it where items move between it and others.
+fn bind_way(
+    guard: &'static GuardRegistration,
+    binding: &Binding,
+    tags: &Tags<'_>,
+    own: (&[&'static GuardRegistration], &[GuardManifest]),
+) -> Result<Option<Mover>, String> {
     let Some(older_version) = &binding.older else {
         return Ok(None);
     };
@@ -363,44 +399,50 @@ fn bind_guard(
     } else {
         guard.renamed_from
     };
-    let Some(older) = older_version
-        .guards
-        .iter()
-        .find(|g| g.name == former || g.name == guard.name)
-    else {
-        return Ok(None);
+    let mut before = older_version.guards.iter();
+    let (older_tag, older) = match before.find(|g| g.name == former || g.name == guard.name) {
+        // Under the name that it had: a renamed guard has another representation even if nothing else
+        // changed.
+        Some(older) => {
+            let tag = tags.get(&guard_name(&older.name), &older.items);
+            let tag = tag.ok_or_else(|| format!("the older {} has no tag", older.name))?;
+            (tag, older.items.clone())
+        }
+        None => match empty_form(guard, tags) {
+            Some(empty) => empty,
+            None => return Ok(None),
+        },
     };
-    // Under the name that it had: a renamed guard has another representation even if nothing else changed.
-    let older_tag = tags
-        .get(&guard_name(&older.name), &older.items)
-        .ok_or_else(|| format!("the older {} has no tag", older.name))?;
-    if older_tag != bound.tag {
-        let traffic = traffic(guard, &older_version.guards, own);
-        let layout = TupleLayout::of(guard, &older.items, &schema, &traffic)?;
-        let convert = |from: Tag, to: Tag, forward| {
-            let plan = kept_plan(from, to, || layout.plan(forward, to));
-            add_converter(from, plan.converter(to));
-        };
-        convert(older_tag, bound.tag, true);
-        let back = || kept_plan(bound.tag, older_tag, || layout.plan(false, older_tag));
-        if layout.both_ways {
-            convert(bound.tag, older_tag, false);
-        } else if back().has_twins() {
-            let back = back().converter(older_tag);
-            add_converter(bound.tag, back.of_twin_only());
-        }
-        let forward = kept_plan(older_tag, bound.tag, || layout.plan(true, bound.tag));
-        if forward.is_moving() {
-            return Ok(Some(Mover {
-                guard,
-                forward,
-                backward: layout.both_ways.then(back),
-                older: (older_tag, offsets(&older.items)),
-                newer: (bound.tag, offsets(&schema)),
-            }));
-        }
+    let own_tag = guard.cells.first().map_or(Tag::NONE, GuardCell::expected);
+    if older_tag == own_tag {
+        return Ok(None);
     }
-    Ok(None)
+    let schema = (guard.schema)();
+    let traffic = traffic(guard, &older_version.guards, own);
+    let layout = TupleLayout::of(guard, &older, &schema, &traffic)?;
+    let sources = traffic.sources();
+    let plan = |from: Tag, to: Tag, forward| {
+        kept_plan((from, to, sources.clone()), || layout.plan(forward, to))
+    };
+    let convert = |from: Tag, to: Tag, forward| {
+        add_converter(from, plan(from, to, forward).converter(to));
+    };
+    convert(older_tag, own_tag, true);
+    let back = || plan(own_tag, older_tag, false);
+    if layout.both_ways {
+        convert(own_tag, older_tag, false);
+    } else if back().has_twins() {
+        let back = back().converter(older_tag);
+        add_converter(own_tag, back.of_twin_only());
+    }
+    let forward = plan(older_tag, own_tag, true);
+    Ok(forward.is_moving().then(|| Mover {
+        guard,
+        forward,
+        backward: layout.both_ways.then(back),
+        older: (older_tag, offsets(&older)),
+        newer: (own_tag, offsets(&schema)),
+    }))
 }
 
 /// Where the items of a tuple are, in the order of their declaration.
@@ -408,17 +450,20 @@ fn offsets(items: &TypeSchema) -> Vec<u64> {
     fields(items).iter().map(|item| item.offset).collect()
 }
 
+/// The tags between which a plan leads, and where what moves lies in the guards that give it.
+type PlanKey = (Tag, Tag, String);
+
 thread_local! {
-    /// Plans by the tags between which they lead. A tag stands for one schema for the life of the
-    /// server, so a library that is bound again has the same plans.
-    static PLANS: RefCell<HashMap<(Tag, Tag), &'static Plan>> = RefCell::default();
+    /// A tag stands for one schema for the life of the server, so a library that is bound again has the
+    /// same plans; but another build of the version before may have what moves in another place.
+    static PLANS: RefCell<HashMap<PlanKey, &'static Plan>> = RefCell::default();
 }
 
-/// The plan between two tags, made once: converters point to it for good.
-fn kept_plan(from: Tag, to: Tag, make: impl FnOnce() -> Plan) -> &'static Plan {
+/// The plan of this key, made once: converters point to it for good.
+fn kept_plan(key: PlanKey, make: impl FnOnce() -> Plan) -> &'static Plan {
     PLANS.with_borrow_mut(|plans| {
         *plans
-            .entry((from, to))
+            .entry(key)
             .or_insert_with(|| Box::leak(Box::new(make())))
     })
 }

@@ -40,7 +40,16 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// in doubt and that have an owner are as any other from then on.
 pub fn check() -> CheckReport {
     let guards = sync::sorted_guards().into_iter();
-    check_guards(guards.flat_map(|guard| guard.cells).collect())
+    let emptied = sync::emptied().into_iter();
+    let emptied = emptied.flat_map(|guard| guard.cells);
+    let all = guards.flat_map(|guard| guard.cells);
+    check_guards(all.chain(emptied.filter(is_empty)).collect())
+}
+
+/// Whether all that a guard had has moved out of it: then it hides nothing.
+fn is_empty(cell: &&'static GuardCell) -> bool {
+    let root = sync::erased(cell).slot().root();
+    root.items().is_some() && root.tag() == cell.expected() && !heap::keeps_complements(root.word())
 }
 
 /// As [`check`], of these guards, which own all objects.

@@ -61,10 +61,17 @@ thread_local! {
     static FILL: RefCell<Option<Fill>> = const { RefCell::new(None) };
 }
 
-/// One slice of a pass over all guards of this library and all objects, whichever form they are in; the
-/// next call goes on where it ends. This library need not be the one that runs.
+/// One slice of a pass over all guards of this library, those that it moves items out of, and all objects,
+/// whichever form they are in; the next call goes on where it ends. This library need not be the one that
+/// runs.
 pub fn fill(fill: SweepId, budget_ns: u64) -> FillSlice {
-    fill_guards(fill, own_guards, budget_ns)
+    let guards = || {
+        let emptied = sync::emptied().into_iter();
+        let mut cells = own_guards();
+        cells.extend(emptied.flat_map(|guard| guard.cells));
+        cells
+    };
+    fill_guards(fill, guards, budget_ns)
 }
 
 /// As [`fill`], of these guards and of all objects. They are asked for when a pass begins.

@@ -9,7 +9,7 @@ use crate::abi::{
     TypeSchema,
 };
 use crate::ids::Tag;
-use crate::version::{Move, fields, is_tuple_of};
+use crate::version::{Move, digest, fields, is_tuple_of};
 
 /// One item, as it is on either side.
 struct Pair<'a> {
@@ -341,6 +341,18 @@ impl<'a> Traffic<'a> {
     fn both(&self) -> impl Iterator<Item = (&Passing<'a>, bool)> {
         let arriving = self.arriving.iter().map(|passing| (passing, true));
         arriving.chain(self.leaving.iter().map(|passing| (passing, false)))
+    }
+
+    /// What the tags of a guard do not say of it: where in the version before each item lies, and what
+    /// it is. Empty where nothing moves.
+    pub(super) fn sources(&self) -> String {
+        let source = |Move { from, older, .. }: &Move<'_>| {
+            let (guard, item) = (&from.name, &older.name);
+            format!("{guard}.{item} {} {};", older.offset, digest(&older.ty))
+        };
+        self.both()
+            .map(|(passing, _)| source(&passing.item))
+            .collect()
     }
 }
 

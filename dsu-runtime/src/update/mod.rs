@@ -7,6 +7,7 @@
 mod announced;
 mod bind;
 mod check;
+mod emptied;
 mod events;
 mod fill;
 mod layout;

@@ -19,7 +19,8 @@
 //! what it has. What only the dead knew of is lost to the heap, as with any flip.
 //!
 //! Guards that nobody has acquired yet stay so, unless one that they give to or get from is there:
-//! then they are made first, as the version that is left says. Knows nothing of who else runs.
+//! then they are made first, as the version that is left says: without items, where that does not have
+//! the guard (`version::moves`). Knows nothing of who else runs.
 #![allow(unsafe_code)] // tuples by address
 
 use super::tuple::{Moving, Plan, Source, Taken};
@@ -82,6 +83,41 @@ pub fn move_items(forward: bool) -> Result<(), String> {
             true => Ok(()),
             false => Err(failures.join("; ")),
         }
+    })
+}
+
+/// Whether a tuple still has what this plan of the way back gives to others: not where they have it
+/// already, for then moves back were given up in the middle, and what is in the tuple is nobody's.
+pub(super) fn still_has_what_it_gives(plan: &Plan, tuple: *const u8) -> bool {
+    let goes_by = |mover: &&Mover| {
+        let backward = mover.backward;
+        backward.is_some_and(|backward| ptr::eq(backward, plan))
+    };
+    let form = |mover: &Mover, member: usize| {
+        let cell = mover.guard.cells.get(member)?;
+        let root = sync::erased(cell).slot().root();
+        root.items().map(|items| (root.tag(), items))
+    };
+    MOVERS.with_borrow(|movers| {
+        let Some(giver) = movers.iter().find(goes_by) else {
+            return false;
+        };
+        let is_there = |member: &usize| {
+            let found = form(giver, *member);
+            found.is_some_and(|(_, items)| ptr::eq(items.as_ptr(), tuple))
+        };
+        let Some(member) = (0..giver.guard.cells.len()).find(is_there) else {
+            return false;
+        };
+        let takes_from_it = |mover: &&Mover| {
+            let mut takes = mover.takes(false).iter();
+            takes.any(|source| source.guard == giver.guard.name)
+        };
+        let has_it = |getter: &Mover| {
+            let found = form(getter, member);
+            found.is_some_and(|(tag, _)| tag != getter.newer.0)
+        };
+        !movers.iter().filter(takes_from_it).any(has_it)
     })
 }
 
@@ -426,9 +462,9 @@ impl<'m> Set<'m> {
 /// The first tuple of form `tag`, as the version that has it says.
 fn fill(tag: Tag, items: &[u64], tuple: *mut u8) -> Result<(), AccessError> {
     let entry = Representation::of(tag);
-    let init = entry.init_item.ok_or(AccessError::Foreign)?;
     let mut error = ErrorText::default();
     for offset in items {
+        let init = entry.init_item.ok_or(AccessError::Foreign)?;
         // SAFETY: the tuple has the layout of that version's schema, and the items before are made.
         match unsafe { init(entry.items, *offset, tuple, &mut error) } {
             ConversionStatus::Done => {}

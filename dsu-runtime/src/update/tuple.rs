@@ -6,6 +6,7 @@
 //! made last, since their initialisers may read others of the new tuple.
 #![allow(unsafe_code)] // moves items between tuples by offset
 
+use super::moved::still_has_what_it_gives;
 use crate::abi::{
     Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, PrepareCalls, PrepareFn,
     PrepareStatus, Representation, TwinFn, TwinTask, VisitFn,
@@ -203,7 +204,13 @@ unsafe extern "C" fn work_on_twins(
     let plan = unsafe { &*environment.cast::<Plan>() };
     // Such a flip is refused. And where moves back were given up in the middle, what is there may be
     // nobody's, and is not to be touched.
-    if task == TwinTask::PrepareToFlip && plan.is_moving() {
+    let is_untouched = match task {
+        TwinTask::PrepareToFlip => plan.is_moving(),
+        TwinTask::Prepare if plan.forward || plan.gives.is_empty() => false,
+        TwinTask::Prepare => !still_has_what_it_gives(plan, value),
+        TwinTask::Discard => false,
+    };
+    if is_untouched {
         return PrepareStatus::Done;
     }
     let mut all = PrepareStatus::Done;

@@ -11,6 +11,9 @@ pub struct Binding {
     pub version: VersionId,
     /// Slots of its guards, by name.
     pub guards: Vec<GuardBinding>,
+    /// Guards of the version before that this one does not have, and that items move out of into its own:
+    /// where they are, and the tag of a tuple without items (R4).
+    pub emptied: Vec<GuardBinding>,
     /// Every shape of an item tuple or element type that a live value may have, of this version and of
     /// the one that its lenses start from.
     pub representations: Vec<RepresentationBinding>,

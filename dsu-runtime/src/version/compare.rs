@@ -216,7 +216,7 @@ impl<'a> Pair<'a> {
             if let Some(nodes) = sides.into_iter().find_map(|(ty, of)| shared_nodes(ty, of)) {
                 let why = format!(
                     "it has shared nodes ({nodes}), which belong to the guard that they were made under: leave it in guard {}, or make it anew in {}",
-                    found.from.name, found.to.1.name
+                    found.from.name, found.to.name
                 );
                 let item = name.clone();
                 self.wrong.push(Incompatible::CannotMove { item, why });
@@ -239,7 +239,7 @@ impl<'a> Pair<'a> {
     fn arrives(&self, guard: &GuardManifest, item: &FieldSchema) -> bool {
         self.moves
             .iter()
-            .any(|m| m.to.1.name == guard.name && m.newer.name == item.name)
+            .any(|m| m.to.name == guard.name && m.newer.name == item.name)
     }
 
     /// R34: what `repr(C)` would promise is read off the schemas, which state every offset. Beyond
@@ -268,10 +268,7 @@ impl<'a> Pair<'a> {
         for guard in &self.older.guards {
             match self.successor(guard) {
                 Some(successor) => self.guard(guard, successor),
-                None if self.is_removed(&guard.name) => self.items.push(Part {
-                    name: guard.name.clone(),
-                    passage: Passage::Removed,
-                }),
+                None if self.is_removed(&guard.name) => self.gone(guard),
                 None => {
                     let known = self
                         .older
@@ -310,6 +307,24 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// A guard that the newer version says is gone. Where some of its items go to others, what goes with
+    /// it is named.
+    fn gone(&mut self, guard: &GuardManifest) {
+        let removed = |name: String| Part {
+            name,
+            passage: Passage::Removed,
+        };
+        self.items.push(removed(guard.name.clone()));
+        let stays = |item: &&FieldSchema| !self.leaves(guard, item);
+        let left: Vec<&FieldSchema> = fields(&guard.items).iter().filter(stays).collect();
+        if left.len() < fields(&guard.items).len() {
+            let names = left
+                .iter()
+                .map(|item| format!("{}.{}", guard.name, item.name));
+            self.items.extend(names.map(removed));
+        }
+    }
+
     fn guard(&mut self, older: &'a GuardManifest, newer: &'a GuardManifest) {
         if older.family != newer.family {
             self.wrong.push(Incompatible::FamilyChanged {
@@ -323,7 +338,7 @@ impl<'a> Pair<'a> {
         let taken = groups.iter().flat_map(|(_, g)| &g.older);
         let made = groups.iter().flat_map(|(_, g)| &g.newer);
         let leaving = self.moves.iter().filter(|m| m.from.name == older.name);
-        let arriving = self.moves.iter().filter(|m| m.to.1.name == newer.name);
+        let arriving = self.moves.iter().filter(|m| m.to.name == newer.name);
         let taken: Vec<_> = taken.chain(leaving.map(|m| &m.older.name)).collect();
         let made: Vec<_> = made.chain(arriving.map(|m| &m.newer.name)).collect();
         self.once(&older.name, taken.into_iter());

@@ -41,7 +41,7 @@ pub use manifest::{
     CarryLensManifest, CarryManifest, GuardManifest, LensManifest, Manifest, MovedManifest,
     PrivateStatic, RegroupedManifest, StaticsManifest, TypeManifest, TypePath,
 };
-pub(crate) use moves::{Move, moves, successor};
+pub(crate) use moves::{Move, empty_forms, moves, successor};
 pub use refusal::Refusal;
 pub use registry::{Registry, tuple_name};
 pub use report::{Kind, Layouts, Report, Row, Way, report};

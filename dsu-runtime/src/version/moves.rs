@@ -1,11 +1,16 @@
 //! Items that leave one guard for another with an update (R4): which they are, and which of them cannot
 //! go.
 //!
+//! A guard that is split off is new in the newer version, and one that is merged into others is gone there.
+//! The version that lacks it is taken to have it in the *empty form*: a tuple without items, which has an
+//! id as any form has. So the guard's root tells where its items are, as of all others, and what nobody
+//! else has of it waits in the complement of the empty tuple (R6).
+//!
 //! Pure. What a move does to memory is `update::moved`'s.
 
 use super::compare::fields;
 use super::manifest::{GuardManifest, MovedManifest};
-use crate::abi::FieldSchema;
+use crate::abi::{FieldSchema, TypeSchema};
 use std::collections::BTreeSet;
 
 /// An item of an older guard that is an item of another guard in the newer version.
@@ -15,10 +20,52 @@ pub(crate) struct Move<'a> {
     pub from: &'a GuardManifest,
     /// The item as it was.
     pub older: &'a FieldSchema,
-    /// The guard that has it, as it was, and as it is.
-    pub to: (&'a GuardManifest, &'a GuardManifest),
+    /// The guard that has it.
+    pub to: &'a GuardManifest,
     /// The item as it is.
     pub newer: &'a FieldSchema,
+    /// The name of the guard that had it in the newer version; in the empty form, if that lacks it.
+    pub giver: &'a str,
+    /// The name of the guard that has it in the older version; in the empty form, if that lacks it.
+    pub getter: &'a str,
+}
+
+/// A guard as a version has it that does not declare it.
+pub(crate) fn empty_form(guard: &GuardManifest) -> GuardManifest {
+    GuardManifest {
+        name: guard.name.clone(),
+        renamed_from: String::new(),
+        family: guard.family,
+        items: TypeSchema::no_items(),
+        moved: Vec::new(),
+    }
+}
+
+/// Guards in the empty form, of two versions between which items move: those that the older one has so,
+/// since they are new, and those that the newer one has so, since they are gone.
+pub(crate) fn empty_forms(
+    older: &[GuardManifest],
+    newer: &[GuardManifest],
+) -> (Vec<GuardManifest>, Vec<GuardManifest>) {
+    let moves = moves(older, newer).0;
+    let is_new = |to: &GuardManifest| predecessor(to, older, newer).is_none();
+    let gets = |to: &&GuardManifest| is_new(to) && moves.iter().any(|m| m.to.name == to.name);
+    let is_gone = |from: &GuardManifest| successor(from, newer).is_none();
+    let gives = |from: &&GuardManifest| is_gone(from) && moves.iter().any(|m| m.from == *from);
+    (
+        newer.iter().filter(gets).map(empty_form).collect(),
+        older.iter().filter(gives).map(empty_form).collect(),
+    )
+}
+
+/// The guard of the older version in whose place this one stands.
+pub(crate) fn predecessor<'a>(
+    guard: &GuardManifest,
+    older: &'a [GuardManifest],
+    newer: &[GuardManifest],
+) -> Option<&'a GuardManifest> {
+    let mut guards = older.iter();
+    guards.find(|before| successor(before, newer).is_some_and(|next| next.name == guard.name))
 }
 
 /// The guard of the newer version that stands where `guard` stood.
@@ -45,9 +92,7 @@ pub(crate) fn moves<'a>(
         .iter()
         .flat_map(|to| to.moved.iter().map(move |moved| (to, moved)));
     for (to, moved) in written {
-        let before = older
-            .iter()
-            .find(|guard| successor(guard, newer).is_some_and(|next| next.name == to.name));
+        let before = predecessor(to, older, newer);
         if before.is_some_and(|guard| item(guard, &moved.item).is_some()) {
             continue;
         }
@@ -82,35 +127,35 @@ fn one<'a>(
     let from = older.iter().find(|guard| guard.name == moved.guard);
     let from = from.ok_or_else(gone)?;
     let then = item(from, &moved.from).ok_or_else(gone)?;
-    let Some(before) = before else {
-        return Err(format!(
-            "guard {} is new, and a way back would have nowhere to leave it: declare the guard in the version before, or move the item in the next",
-            to.name
-        ));
-    };
-    let Some(left) = successor(from, newer) else {
-        return Err(format!(
-            "guard {} is gone with it: keep the guard in this version, and remove it in the next",
-            from.name
-        ));
-    };
-    if left.name == to.name {
+    let left = successor(from, newer);
+    let giver = left.map_or(from.name.as_str(), |left| &left.name);
+    if giver == to.name {
         return Err(format!(
             "it stays in guard {}: use a transformer between its items",
             to.name
         ));
     }
-    if item(left, &moved.from).is_some_and(|_| !comes_from_elsewhere(left, &moved.from)) {
+    if before.is_none() && older.iter().any(|other| other.name == to.name) {
+        return Err(format!(
+            "guard {} is new, and the version before calls another guard so: give it another name",
+            to.name
+        ));
+    }
+    if let Some(left) = left
+        && item(left, &moved.from).is_some()
+        && !comes_from_elsewhere(left, &moved.from)
+    {
         return Err(format!(
             "guard {} still has {}: remove it there",
             left.name, moved.from
         ));
     }
-    let stays_alike = |then: &GuardManifest, now: &GuardManifest| {
-        then.name == now.name && then.items == now.items
+    let stays_alike = |then: Option<&GuardManifest>, now: Option<&GuardManifest>| {
+        then.zip(now)
+            .is_some_and(|(then, now)| then.name == now.name && then.items == now.items)
     };
     // What the guards hold tells whether the item has moved.
-    if stays_alike(from, left) || stays_alike(before, to) {
+    if stays_alike(Some(from), left) || stays_alike(before, Some(to)) {
         return Err("a guard that it leaves or comes to looks the same before and after: give the item another name".to_owned());
     }
     if from.family != to.family {
@@ -123,8 +168,10 @@ fn one<'a>(
     Ok(Move {
         from,
         older: then,
-        to: (before, to),
+        to,
         newer: item(to, &moved.item).ok_or_else(gone)?,
+        giver,
+        getter: before.map_or(to.name.as_str(), |before| &before.name),
     })
 }
 
@@ -145,7 +192,7 @@ fn size(family: Option<u32>) -> String {
 fn round(moves: &[Move<'_>]) -> Option<String> {
     let mut left: Vec<&Move<'_>> = moves.iter().collect();
     loop {
-        let gets_nothing = |name: &str| !left.iter().any(|other| other.to.0.name == name);
+        let gets_nothing = |name: &str| !left.iter().any(|other| other.getter == name);
         let before = left.len();
         let (next, _): (Vec<_>, Vec<_>) = left
             .iter()
@@ -165,7 +212,7 @@ impl Move<'_> {
     pub(crate) fn text(&self) -> String {
         format!(
             "item {} moves from {} to {}",
-            self.older.name, self.from.name, self.to.1.name
+            self.older.name, self.from.name, self.to.name
         )
     }
 }

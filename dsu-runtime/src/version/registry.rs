@@ -7,7 +7,7 @@ use super::binding::{Binding, GuardBinding, RepresentationBinding};
 use super::compare::{compiler_dependent, fields, regroupings};
 use super::digest::digest;
 use super::manifest::{GuardManifest, LensManifest, Manifest};
-use super::moves::moves;
+use super::moves::{empty_form, empty_forms, moves, predecessor};
 use super::refusal::Refusal;
 use crate::abi::{MAX_ORDER_NODES, MAX_ORDER_TABLES, TypeSchema};
 use crate::ids::{GuardIndex, Tag, VersionId};
@@ -55,8 +55,15 @@ pub struct Registry {
 #[derive(Clone, Debug)]
 struct Admitted {
     manifest: Manifest,
-    /// Ids of its own item tuples and element types.
+    /// Ids of its own item tuples and element types, and of the empty tuples of guards that it lacks.
     own: BTreeMap<Form, Tag>,
+}
+
+/// Guards that only one of two neighbours has, as the other one has them: without items (R4).
+#[derive(Default)]
+struct Empty {
+    older: Vec<GuardManifest>,
+    newer: Vec<GuardManifest>,
 }
 
 impl Registry {
@@ -115,25 +122,35 @@ impl Registry {
         let running = running.cloned();
         let avoid = self.parities_of_neighbours(manifest);
 
-        let own_passages = passages(manifest, older.as_ref().map(|older| &older.manifest));
+        let before = older.as_ref().map(|older| &older.manifest);
+        let empty = self.empty(manifest, before);
+        let own_passages = passages(manifest, before, &empty);
         let newer = running
             .as_ref()
             .filter(|running| running.manifest.from == Some(manifest.version));
-        let newer_passages =
-            newer.map_or_else(Vec::new, |newer| passages(&newer.manifest, Some(manifest)));
+        let newer_passages = newer.map_or_else(Vec::new, |newer| {
+            let empty = self.empty(&newer.manifest, Some(manifest));
+            passages(&newer.manifest, Some(manifest), &empty)
+        });
         let all_passages: Vec<&Passage> = own_passages.iter().chain(&newer_passages).collect();
 
+        let tuple = |guard: &GuardManifest| (tuple_name(&guard.name), digest(&guard.items));
         let own: Vec<Form> = named_schemas(manifest)
             .map(|(name, schema)| (name, digest(schema)))
+            .chain(empty.newer.iter().map(tuple))
             .collect();
+        // First, for they are forms of the version before: what is kept beside them decides the ids of
+        // what is new.
+        let empty_before: Vec<Form> = empty.older.iter().map(tuple).collect();
         let older_own = older.as_ref().map(|older| older.own.clone());
         let older_own = older_own.unwrap_or_default();
         let frozen = manifest.frozen.iter().map(|ty| form(&ty.schema));
         let sides = own_passages
             .iter()
             .flat_map(|passage| [&passage.left, &passage.right]);
-        let wanted: Vec<Form> = own
+        let wanted: Vec<Form> = empty_before
             .iter()
+            .chain(&own)
             .chain(older_own.keys())
             .chain(sides)
             .cloned()
@@ -154,17 +171,8 @@ impl Registry {
             .collect();
         let forgets = self.note_what_is_kept(&own_passages, &forms);
 
-        let mut guards = Vec::with_capacity(manifest.guards.len());
-        for guard in &manifest.guards {
-            let (first, count) = self.place(guard)?;
-            guards.push(GuardBinding {
-                name: guard.name.clone(),
-                first,
-                count,
-                tag: forms[&(tuple_name(&guard.name), digest(&guard.items))],
-                node: self.node(first),
-            });
-        }
+        let guards = self.bind_guards(&manifest.guards, &forms)?;
+        let emptied = self.bind_guards(&empty.newer, &forms)?;
         let order_table = self.order_table(manifest);
         let own = own.into_iter().map(|form| (form.clone(), forms[&form]));
         let admitted = Admitted {
@@ -175,6 +183,7 @@ impl Registry {
         Ok(Binding {
             version: manifest.version,
             guards,
+            emptied,
             order_table,
             representations: forms
                 .into_iter()
@@ -192,6 +201,50 @@ impl Registry {
             older: older.map(|older| older.manifest),
             forgets,
         })
+    }
+
+    /// Where these guards are, and in which form.
+    fn bind_guards(
+        &mut self,
+        guards: &[GuardManifest],
+        forms: &BTreeMap<Form, Tag>,
+    ) -> Result<Vec<GuardBinding>, Refusal> {
+        let mut bound = Vec::with_capacity(guards.len());
+        for guard in guards {
+            let (first, count) = self.place(guard)?;
+            bound.push(GuardBinding {
+                name: guard.name.clone(),
+                first,
+                count,
+                tag: forms[&(tuple_name(&guard.name), digest(&guard.items))],
+                node: self.node(first),
+            });
+        }
+        Ok(bound)
+    }
+
+    /// Which guards one of two neighbours has in the empty form: those that items move into or out of,
+    /// and new ones that other versions may have left so.
+    fn empty(&self, newer: &Manifest, older: Option<&Manifest>) -> Empty {
+        let Some(older) = older else {
+            return Empty::default();
+        };
+        let (mut before, after) = empty_forms(&older.guards, &newer.guards);
+        let is_new = |guard: &&GuardManifest| {
+            predecessor(guard, &older.guards, &newer.guards).is_none()
+                && !before.iter().any(|known| known.name == guard.name)
+        };
+        let new = newer.guards.iter().filter(is_new).map(empty_form);
+        let is_known = |guard: &GuardManifest| {
+            self.tags
+                .contains_key(&(tuple_name(&guard.name), digest(&guard.items)))
+        };
+        let left: Vec<GuardManifest> = new.filter(is_known).collect();
+        before.extend(left);
+        Empty {
+            older: before,
+            newer: after,
+        }
     }
 
     /// Remembers what each lens keeps. Names the forms for which another build keeps something else.
@@ -347,7 +400,7 @@ fn kept(lens: &LensManifest, rustc: &str) -> String {
 
 /// The lenses of a version, and those between its item tuples and the older version's, which the
 /// runtime makes of them (`update::tuple`).
-fn passages(manifest: &Manifest, older: Option<&Manifest>) -> Vec<Passage> {
+fn passages(manifest: &Manifest, older: Option<&Manifest>, empty: &Empty) -> Vec<Passage> {
     let between_types = manifest.lenses.iter().filter(|lens| lens.items.is_none());
     let lenses = between_types.map(|lens| Passage {
         left: form(&lens.left),
@@ -355,14 +408,14 @@ fn passages(manifest: &Manifest, older: Option<&Manifest>) -> Vec<Passage> {
         kept: kept(lens, &manifest.rustc),
     });
     let guards = older.map_or(&[][..], |older| &older.guards);
-    let tuples = manifest.guards.iter().filter_map(|guard| {
+    let all = manifest.guards.iter().chain(&empty.newer);
+    let tuples = all.filter_map(|guard| {
         let former = match guard.renamed_from.is_empty() {
             true => &guard.name,
             false => &guard.renamed_from,
         };
-        let before = guards
-            .iter()
-            .find(|g| g.name == *former || g.name == guard.name)?;
+        let mut all = guards.iter().chain(&empty.older);
+        let before = all.find(|g| g.name == *former || g.name == guard.name)?;
         Some(Passage {
             left: (tuple_name(&before.name), digest(&before.items)),
             right: (tuple_name(&guard.name), digest(&guard.items)),
@@ -391,7 +444,7 @@ fn kept_of_items(
     }
     // An item that moves is kept by neither guard, but for what its lens keeps, on the way that it came.
     for found in moves(guards, &manifest.guards).0 {
-        if found.from.name == older.name || found.to.1.name == newer.name {
+        if found.from.name == older.name || found.to.name == newer.name {
             let lens = lens_between(manifest, &found.older.ty, &found.newer.ty);
             let kept = lens.map_or(String::new(), |lens| kept(lens, &manifest.rustc));
             parts.push_str(&format!("{}: {kept};", found.text()));

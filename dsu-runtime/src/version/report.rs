@@ -7,6 +7,7 @@ use super::compare::{Advice, Direction, Passage, fields, regroupings, survey};
 use super::incompatible::{Incompatibilities, Incompatible, Side};
 use super::layout_text::layout;
 use super::manifest::{GuardManifest, LensManifest, Manifest};
+use super::moves::{moves, successor};
 use crate::abi::{LensLosses, LensPolicy, TypeSchema};
 use crate::ids::VersionId;
 use serde::{Serialize, Serializer};
@@ -253,8 +254,13 @@ impl<'a> Pair<'a> {
 
     fn lens_of_item(&self, name: &str) -> Option<&'a LensManifest> {
         let (guard, item) = name.split_once('.')?;
+        let moves = moves(&self.older.guards, &self.newer.guards).0;
+        let mut moves = moves.iter();
+        if let Some(moved) = moves.find(|m| m.from.name == guard && m.older.name == item) {
+            return self.lens(&moved.older.ty, &moved.newer.ty);
+        }
         let before = self.older.guards.iter().find(|g| g.name == guard)?;
-        let after = self.successor(before)?;
+        let after = successor(before, &self.newer.guards)?;
         let together = regroupings(self.newer, before, after);
         let together = together
             .into_iter()
@@ -264,12 +270,6 @@ impl<'a> Pair<'a> {
         }
         let find = |guard: &'a GuardManifest| fields(&guard.items).iter().find(|f| f.name == item);
         self.lens(&find(before)?.ty, &find(after)?.ty)
-    }
-
-    fn successor(&self, guard: &GuardManifest) -> Option<&'a GuardManifest> {
-        let newer = &self.newer.guards;
-        let renamed = newer.iter().find(|g| g.renamed_from == guard.name);
-        renamed.or_else(|| newer.iter().find(|g| g.name == guard.name))
     }
 
     fn lens_of_element(&self, name: &str) -> Option<&'a LensManifest> {
@@ -299,6 +299,7 @@ impl<'a> Pair<'a> {
 mod tests {
     use super::*;
     use crate::abi::{LensLoss, LossKind};
+    use crate::version::manifest::MovedManifest;
     use crate::version::samples::*;
 
     fn pair() -> (Manifest, Manifest) {
@@ -359,6 +360,34 @@ mod tests {
         let back = report(&two, &one);
         assert_eq!(back.direction, Some(Direction::Backward));
         assert_eq!(named(&back, "Entry"), entry);
+    }
+
+    // R4, R10: also of an item that leaves a guard that is gone for one that is new.
+    #[test]
+    fn the_lens_of_an_item_that_moves_is_named_with_what_it_loses() {
+        let (old, new) = (record("Hits", &[("a", leaf("u32", 4))]), leaf("u64", 8));
+        let one = manifest(1, vec![guard("OLD", &[("hits", old.clone())])], Vec::new());
+        let mut two = manifest(2, vec![guard("NEW", &[("count", new.clone())])], Vec::new());
+        two.guards[0].moved.push(MovedManifest {
+            item: "count".into(),
+            guard: "OLD".into(),
+            from: "hits".into(),
+        });
+        two.removed.push("OLD".into());
+        assert_eq!(named(&report(&one, &two), "OLD.hits").passage, Way::Missing);
+        let mut by = lens(&old, &new);
+        by.losses.older.push(LensLoss {
+            path: "Hits.a".to_owned(),
+            kind: LossKind::Approximated,
+        });
+        two.lenses.push(by);
+        let found = report(&one, &two);
+        let hits = named(&found, "OLD.hits");
+        assert_eq!((hits.kind, hits.passage), (Kind::Item, Way::BothWays));
+        assert_eq!(hits.lossy.older[0].path, "Hits.a");
+        assert_eq!(named(&found, "OLD").passage, Way::Removed);
+        assert_eq!(named(&found, "NEW").passage, Way::Added);
+        assert_eq!(found.strategy, "barrier");
     }
 
     #[test]

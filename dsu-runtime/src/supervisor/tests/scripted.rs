@@ -93,6 +93,7 @@ impl Libraries for Scripted {
         Ok(Binding {
             version,
             guards: Vec::new(),
+            emptied: Vec::new(),
             representations: Vec::new(),
             order_table: None,
             older: None,

@@ -13,6 +13,7 @@ mod graph_model;
 mod graph_rules;
 mod moved;
 mod moved_families;
+mod moved_new;
 mod moved_nodes;
 mod moved_twins;
 mod object_conversions;

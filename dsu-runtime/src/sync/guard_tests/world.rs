@@ -1,14 +1,15 @@
 //! The two versions of a small application, bound to the same slots, and the lens between them.
 #![allow(unsafe_code)] // binds itself as a library
 
-use crate::abi::{GuardRegistration, TypeRegistration, WorkerRecord};
+use crate::abi::{GuardRegistration, TypeRegistration, TypeSchema, WorkerRecord};
 use crate::heap::testing::{Actor, ROOMY, with_regions};
 use crate::heap::{Activity, HeapAccount, SharedBytes};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
-use crate::sync::{GuardSlot, Name, recover_worker};
+use crate::sync::{self, GuardSlot, Name, recover_worker};
 use crate::update;
 use crate::version::{
     Binding, CarryManifest, GuardBinding, GuardManifest, Manifest, RepresentationBinding, digest,
+    fields,
 };
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
@@ -179,11 +180,19 @@ pub const HOUSE: GuardIndex = GuardIndex(21);
 pub const PURSE: GuardIndex = GuardIndex(22);
 pub const BASKET: GuardIndex = GuardIndex(23);
 pub const SHELF: GuardIndex = GuardIndex(24);
-pub const GUARDS: u32 = 25;
+pub const ROOT: GuardIndex = GuardIndex(25);
+pub const HEIR: GuardIndex = GuardIndex(26);
+pub const LEAVER: GuardIndex = GuardIndex(27);
+pub const FRESH: GuardIndex = GuardIndex(28);
+pub const LOTS: GuardIndex = GuardIndex(29);
+pub const SHEDS: GuardIndex = GuardIndex(32);
+pub const BARNS: GuardIndex = GuardIndex(35);
+pub const LATE: GuardIndex = GuardIndex(38);
+pub const GUARDS: u32 = 39;
 
 /// Guards, and families, that each version has under a name of its own, and where they are. The first has
 /// tags that differ in their classes.
-const PAIRS: [(&str, &str, GuardIndex); 17] = [
+const PAIRS: [(&str, &str, GuardIndex); 20] = [
     ("WORLD_OLD", "WORLD_NEW", TOTALS),
     ("PARTS_OLD", "PARTS_NEW", PARTS),
     ("GROWN_OLD", "GROWN_NEW", GROWN),
@@ -201,7 +210,43 @@ const PAIRS: [(&str, &str, GuardIndex); 17] = [
     ("PURSE_OLD", "PURSE_NEW", PURSE),
     ("BASKET_OLD", "BASKET_NEW", BASKET),
     ("SHELF_OLD", "SHELF_NEW", SHELF),
+    ("ROOT_OLD", "ROOT_NEW", ROOT),
+    ("HEIR_OLD", "HEIR_NEW", HEIR),
+    ("LOTS_OLD", "LOTS_NEW", LOTS),
 ];
+/// Those that the newer version alone has.
+const NEW: [(&str, GuardIndex); 3] = [
+    ("FRESH_NEW", FRESH),
+    ("BARNS_NEW", BARNS),
+    ("LATE_NEW", LATE),
+];
+
+/// The tag of a new guard's tuple in the older version, which does not have the guard. See `bind`.
+pub fn empty_tag(name: &str) -> Tag {
+    let place = NEW.iter().position(|(new, _)| *new == name);
+    Tag(FIRST_EMPTY + place.expect("a new guard") as u16)
+}
+const FIRST_EMPTY: u16 = 2 * PAIRS.len() as u16 + 1;
+
+/// Those that the older version alone has, as it calls them and as they are declared here.
+const GONE: [(&str, &str, GuardIndex); 2] = [
+    ("LEAVER", "LEAVER_OLD", LEAVER),
+    ("SHEDS", "SHEDS_OLD", SHEDS),
+];
+/// Of another build of the older version, in the place of the one of that name.
+const GONE_ELSEWHERE: (&str, &str, GuardIndex) = ("LEAVER", "LEAVER_OTHER", LEAVER);
+
+fn all_gone() -> impl Iterator<Item = (&'static str, &'static str, GuardIndex)> {
+    GONE.into_iter().chain([GONE_ELSEWHERE])
+}
+
+/// Which build of the older version this one knows.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Older {
+    First,
+    Other,
+}
+
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
@@ -212,10 +257,10 @@ fn registration(guard: &str) -> &'static GuardRegistration {
 }
 
 /// Binds every guard and type that this test binary declares; those of this file to known slots.
-fn bind() {
+pub fn bind(older: Older) {
     let mut tags = 1_u16..;
     let mut representations = Vec::new();
-    let mut represent = |name: String, schema: &crate::abi::TypeSchema| {
+    let mut represent = |name: String, schema: &TypeSchema| {
         let tag = Tag(tags.next().expect("few types"));
         representations.push(RepresentationBinding {
             name,
@@ -232,6 +277,25 @@ fn bind() {
             (name, represent(format!("guard:{name}"), &schema))
         })
         .collect();
+    let mut empty = |name: &str| represent(format!("guard:{name}"), &TypeSchema::no_items());
+    for (name, _) in NEW {
+        assert_eq!(empty(name), empty_tag(name));
+    }
+    let emptied: Vec<GuardBinding> = GONE
+        .iter()
+        .map(|(name, declared, first)| GuardBinding {
+            name: (*name).into(),
+            first: *first,
+            count: registration(declared).cells.len() as u32,
+            tag: empty(name),
+            node: first.0 as u16,
+        })
+        .collect();
+    let mut gone: HashMap<&str, Tag> = HashMap::new();
+    for (name, declared, _) in all_gone() {
+        let schema = (registration(declared).schema)();
+        gone.insert(declared, represent(format!("guard:{name}"), &schema));
+    }
     for registration in inventory::iter::<TypeRegistration> {
         represent(registration.name.into(), &(registration.schema)());
     }
@@ -239,14 +303,17 @@ fn bind() {
     let guards = inventory::iter::<GuardRegistration>
         .into_iter()
         .map(|guard| {
-            let tag = in_pairs.get(guard.name).copied();
+            let tag = in_pairs.get(guard.name).or(gone.get(guard.name)).copied();
             let tag = tag
                 .unwrap_or_else(|| represent(format!("guard:{}", guard.name), &(guard.schema)()));
             let pair = PAIRS
                 .iter()
                 .find(|(older, newer, _)| [*older, *newer].contains(&guard.name));
-            let first = match (guard.name, pair) {
-                (_, Some((_, _, first))) => *first,
+            let new = NEW.iter().find(|(name, _)| *name == guard.name);
+            let gone = all_gone().find(|(_, name, _)| *name == guard.name);
+            let alone = new.map(|(_, first)| *first).or(gone.map(|gone| gone.2));
+            let first = match (guard.name, pair.map(|(.., first)| *first).or(alone)) {
+                (_, Some(first)) => first,
                 ("WORLD_FAMILY", _) => FAMILY,
                 ("WORLD_HARD", _) => HARD,
                 _ => GuardIndex(others.nth(guard.cells.len() - 1).expect("few guards")),
@@ -263,16 +330,21 @@ fn bind() {
     let binding = Binding {
         version: VersionId(2),
         guards,
+        emptied,
         representations,
         order_table: Some(ORDER_TABLE),
-        older: Some(version_1()),
+        older: Some(version_1(older)),
         forgets: Vec::new(),
     };
     // SAFETY: slots and tags of this test's own guards and types, before any is held.
     unsafe { update::bind(&binding) }.expect("everything has a slot and a tag");
 }
 
-fn version_1() -> Manifest {
+fn version_1(build: Older) -> Manifest {
+    let gone = GONE.map(|gone| match build {
+        Older::Other if gone.0 == GONE_ELSEWHERE.0 => GONE_ELSEWHERE,
+        _ => gone,
+    });
     Manifest {
         app: "world".into(),
         version: VersionId(1),
@@ -281,11 +353,13 @@ fn version_1() -> Manifest {
         rustc: String::new(),
         guards: PAIRS
             .iter()
-            .map(|(name, ..)| GuardManifest {
-                name: (*name).into(),
+            .map(|(name, ..)| (*name, *name))
+            .chain(gone.iter().map(|(name, declared, _)| (*name, *declared)))
+            .map(|(name, declared)| GuardManifest {
+                name: name.into(),
                 renamed_from: String::new(),
-                family: registration(name).family,
-                items: (registration(name).schema)(),
+                family: registration(declared).family,
+                items: (registration(declared).schema)(),
                 moved: Vec::new(),
             })
             .collect(),
@@ -312,7 +386,7 @@ fn version_1() -> Manifest {
 pub fn with_world(name: &str, body: impl FnOnce()) {
     with_regions(name, ROOMY, || {
         watch();
-        bind();
+        bind(Older::First);
         body();
     });
 }
@@ -369,6 +443,24 @@ pub fn state() -> (u64, HeapAccount) {
         slot.superblocks = 0;
     }
     (slot.root().word(), account)
+}
+
+/// Writes over an item of a guard that nobody holds, which is in the form of the guard of this name.
+#[allow(unsafe_code)] // an item by its address
+pub fn spoil_item(guard: &str, item: &str) {
+    let guard = registration(guard);
+    let schema = (guard.schema)();
+    let mut fields = fields(&schema).iter();
+    let field = fields.find(|field| field.name == item).expect("its item");
+    let mutex = sync::erased(&guard.cells[0]);
+    let root = mutex.slot().root();
+    assert_eq!(root.tag(), mutex.expected());
+    let items = root.items().expect("it was made");
+    // SAFETY: the item lies there in a tuple of this form, and nobody else is there.
+    unsafe {
+        let item = items.add(field.offset as usize);
+        item.write_bytes(0xa5, field.ty.size as usize);
+    }
 }
 
 /// Waits until the worker of that slot is in the slow path of a guard.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::version::manifest::MovedManifest;
 use crate::version::samples::*;
 
 fn stats(fields: &[&str]) -> TypeSchema {
@@ -243,4 +244,116 @@ fn ids_of_the_version_that_runs_stay_whatever_it_is_to_go_to() {
     let running = registry.admit(&keeping(leaf("u64", 8)), TWO).unwrap();
     assert_eq!(ids(&running), ids(&two));
     assert!(running.older.is_some());
+}
+
+/// TOTALS.hits is HITS.hits in version 2, a guard that version 1 does not have, and LOG is gone.
+fn split(number: u32) -> Manifest {
+    let (hits, other) = (("hits", leaf("u64", 8)), ("other", leaf("u32", 4)));
+    let moved = |item: &str, guard: &str| MovedManifest {
+        item: item.into(),
+        guard: guard.into(),
+        from: item.into(),
+    };
+    let lines = ("lines", leaf("u64", 8));
+    match number {
+        2 => {
+            let mut totals = guard("TOTALS", &[other, lines]);
+            totals.moved = vec![moved("lines", "LOG")];
+            let mut fresh = guard("HITS", &[hits]);
+            fresh.moved = vec![moved("hits", "TOTALS")];
+            manifest(2, vec![totals, fresh], Vec::new())
+        }
+        _ => {
+            let totals = guard("TOTALS", &[hits, other]);
+            let log = guard("LOG", &[lines]);
+            manifest(number, vec![totals, log], Vec::new())
+        }
+    }
+}
+
+fn empty_tags(binding: &Binding, name: &str) -> Vec<Tag> {
+    let digest = digest(&TypeSchema::no_items());
+    let all = binding.representations.iter();
+    let named = all.filter(|one| one.name == tuple_name(name) && one.digest == digest);
+    named.map(|one| one.tag).collect()
+}
+
+#[test] // R1, R4
+fn a_version_has_a_guard_that_it_lacks_without_items_where_items_move() {
+    let mut registry = Registry::new(0..100);
+    let one = registry.admit(&split(1), None).unwrap();
+    assert!(one.emptied.is_empty());
+    let two = registry.admit(&split(2), Some(VersionId(1))).unwrap();
+    let [log] = &two.emptied[..] else { panic!() };
+    let former = one.guards.iter().find(|guard| guard.name == "LOG").unwrap();
+    assert_eq!(
+        (&log.name, log.first, log.count),
+        (&former.name, former.first, 1)
+    );
+    assert_ne!(log.tag, former.tag);
+    assert_eq!(empty_tags(&two, "LOG"), [log.tag]);
+    let [empty] = empty_tags(&two, "HITS")[..] else {
+        panic!()
+    };
+    assert_ne!(empty, tag_of(&two, "HITS"));
+    assert_eq!(empty_tags(&two, "TOTALS"), []);
+    // Bound again, in whichever of them runs: the same.
+    for running in [1, 2] {
+        registry.admit(&split(1), Some(VersionId(running))).unwrap();
+        let again = registry.admit(&split(2), Some(VersionId(running)));
+        assert_eq!(again.unwrap(), two);
+    }
+}
+
+#[test] // R1, R4: what is beside the empty tuple was kept by another build of the newer version.
+fn a_repaired_version_finds_the_empty_form_and_nothing_of_what_another_kept() {
+    let mut registry = Registry::new(0..100);
+    let kept = |complement: &TypeSchema| {
+        let (mut one, mut two) = (split(1), split(2));
+        let (small, large) = (record("Hits", &[("a", leaf("u32", 4))]), leaf("u64", 8));
+        one.guards[0] = guard("TOTALS", &[("hits", small.clone())]);
+        two.guards[0] = guard("TOTALS", &[("lines", leaf("u64", 8))]);
+        two.guards[0].moved = split(2).guards[0].moved.clone();
+        let mut lens = lens(&small, &large);
+        lens.complement = complement.clone();
+        two.lenses.push(lens);
+        (one, two)
+    };
+    let (one, first) = kept(&leaf("u64", 8));
+    let (_, repaired) = kept(&leaf("u32", 4));
+    registry.admit(&one, None).unwrap();
+    let first = registry.admit(&first, Some(VersionId(1))).unwrap();
+    let repaired = registry.admit(&repaired, Some(VersionId(1))).unwrap();
+    assert_eq!(empty_tags(&first, "HITS"), empty_tags(&repaired, "HITS"));
+    assert_ne!(tag_of(&first, "HITS"), tag_of(&repaired, "HITS"));
+}
+
+#[test] // R4: what one version left empty begins anew in another, which moves nothing there.
+fn a_guard_that_was_left_empty_has_a_way_out_for_whoever_declares_it() {
+    let mut registry = Registry::new(0..100);
+    registry.admit(&split(1), None).unwrap();
+    let two = registry.admit(&split(2), Some(VersionId(1))).unwrap();
+    // Version 3 has LOG again, as a new guard, and so has it HITS no more.
+    let mut three = split(1);
+    (three.version, three.from) = (VersionId(3), Some(VersionId(2)));
+    let three = registry.admit(&three, Some(VersionId(2))).unwrap();
+    assert_eq!(empty_tags(&three, "LOG"), [two.emptied[0].tag]);
+    assert!(three.emptied.is_empty());
+    let first = |binding: &Binding, name: &str| {
+        let mut guards = binding.guards.iter().chain(&binding.emptied);
+        guards.find(|guard| guard.name == name).unwrap().first
+    };
+    assert_eq!(first(&three, "LOG"), first(&two, "LOG"));
+    // Another version 2, in which HITS is an ordinary guard.
+    let mut plain = split(2);
+    plain.guards[1].moved.clear();
+    let plain = registry.admit(&plain, Some(VersionId(1))).unwrap();
+    assert_eq!(empty_tags(&plain, "HITS"), empty_tags(&two, "HITS"));
+    // A new guard that nobody ever left has no empty form.
+    let mut strange = split(2);
+    strange
+        .guards
+        .push(guard("STRANGE", &[("other", leaf("u64", 8))]));
+    let strange = registry.admit(&strange, Some(VersionId(1))).unwrap();
+    assert_eq!(empty_tags(&strange, "STRANGE"), []);
 }

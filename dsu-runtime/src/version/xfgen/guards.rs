@@ -3,6 +3,7 @@
 
 use super::super::compare::fields;
 use super::super::manifest::{GuardManifest, Manifest};
+use super::super::moves::{Move, moves, successor};
 use super::super::similar::nearest;
 use super::fields::obvious_lens;
 use super::lenses::signature;
@@ -26,8 +27,9 @@ pub fn guards(old: &Manifest, new: &Manifest, scope: &Scope) -> Written {
     let mut widened = BTreeSet::new();
     let mut by_name: Vec<&GuardManifest> = old.guards.iter().collect();
     by_name.sort_by(|a, b| a.name.cmp(&b.name));
+    let moves = moves(&old.guards, &new.guards).0;
     for guard in by_name {
-        match successor(guard, new) {
+        match successor(guard, &new.guards) {
             Some(next) => {
                 let mut pair = Pair {
                     older: guard,
@@ -35,6 +37,7 @@ pub fn guards(old: &Manifest, new: &Manifest, scope: &Scope) -> Written {
                     old,
                     new,
                     scope,
+                    moves: &moves,
                     written: &mut written,
                 };
                 pair.write(&mut widened);
@@ -42,22 +45,31 @@ pub fn guards(old: &Manifest, new: &Manifest, scope: &Scope) -> Written {
             None => written.text.push_str(&gone_guard(guard, old, new)),
         }
     }
+    for moved in &moves {
+        let mut pair = Pair {
+            older: moved.from,
+            newer: moved.to,
+            old,
+            new,
+            scope,
+            moves: &moves,
+            written: &mut written,
+        };
+        pair.changed(moved.older, moved.newer, &mut widened);
+    }
     written
 }
 
-fn successor<'a>(guard: &GuardManifest, new: &'a Manifest) -> Option<&'a GuardManifest> {
-    let renamed = new.guards.iter().find(|g| g.renamed_from == guard.name);
-    renamed.or_else(|| new.guards.iter().find(|g| g.name == guard.name))
-}
-
-/// Pairs of items of one name, for who looks for types that took each other's place.
+/// Pairs of items of one name, or of which one moved, for who looks for types that took each other's place.
 pub fn places<'a>(old: &'a Manifest, new: &'a Manifest) -> Vec<(&'a TypeSchema, &'a TypeSchema)> {
     let pairs = old
         .guards
         .iter()
-        .filter_map(|guard| Some((guard, successor(guard, new)?)));
+        .filter_map(|guard| Some((guard, successor(guard, &new.guards)?)));
+    let moves = moves(&old.guards, &new.guards).0.into_iter();
     pairs
         .map(|(guard, next)| (&guard.items, &next.items))
+        .chain(moves.map(|moved| (&moved.older.ty, &moved.newer.ty)))
         .collect()
 }
 
@@ -94,12 +106,29 @@ struct Pair<'a, 's> {
     old: &'a Manifest,
     new: &'a Manifest,
     scope: &'s Scope<'a>,
+    moves: &'s [Move<'a>],
     written: &'s mut Written,
 }
 
 impl Pair<'_, '_> {
     fn write(&mut self, widened: &mut BTreeSet<String>) {
-        let (before, after) = (fields(&self.older.items), fields(&self.newer.items));
+        let (older, newer) = (self.older, self.newer);
+        let leaves = |item: &FieldSchema| {
+            let mut moves = self.moves.iter();
+            moves.any(|m| m.from.name == older.name && m.older.name == item.name)
+        };
+        let arrives = |item: &FieldSchema| {
+            let mut moves = self.moves.iter();
+            moves.any(|m| m.to.name == newer.name && m.newer.name == item.name)
+        };
+        let stay = |items: &[FieldSchema], goes: &dyn Fn(&FieldSchema) -> bool| -> Vec<_> {
+            items.iter().filter(|item| !goes(item)).cloned().collect()
+        };
+        let (before, after) = (
+            stay(fields(&older.items), &leaves),
+            stay(fields(&newer.items), &arrives),
+        );
+        let (before, after) = (&before[..], &after[..]);
         if self.older.family != self.newer.family {
             let size = |family: Option<u32>| {
                 family.map_or("no family".to_owned(), |count| format!("{count} members"))
@@ -184,7 +213,7 @@ impl Pair<'_, '_> {
         } else if let Some(other) = self.moved_to(item) {
             let _ = write!(
                 sentence,
-                "; then {name} of {other} begins as {} says there",
+                "; then {name} of {other} begins as {} says there. If it is the same, write moved({name}: …, from = \"{full}\") into #[guards(…)] of {other}, and remove this line",
                 self.new.version
             );
         }

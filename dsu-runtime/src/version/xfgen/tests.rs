@@ -6,7 +6,7 @@ mod random;
 
 use super::*;
 use crate::version::digest;
-use crate::version::manifest::TypePath;
+use crate::version::manifest::{MovedManifest, TypePath};
 use crate::version::samples::*;
 use std::path::PathBuf;
 use std::process::Command;
@@ -291,6 +291,37 @@ fn instances_of_generic_types_newtypes_and_meanings_are_told_apart() {
         path(&b2, "crate::pair::Pair<crate::Point>"),
     ];
     agrees("generic.rs", &one, &two);
+}
+
+// R4, R35: what is said to have moved is no question, also to a guard that is new.
+#[test]
+fn items_that_move_between_guards_need_the_lens_of_their_types_alone() {
+    let peers = |more: &[(&str, TypeSchema)]| {
+        let mut fields = vec![("visits", number())];
+        fields.extend_from_slice(more);
+        record("Peers", &fields)
+    };
+    let (old, new) = (peers(&[]), peers(&[("names", bytes())]));
+    let turns = ("turns", number());
+    let totals = guard(
+        "TOTALS",
+        &[("hits", number()), ("peers", old), turns.clone()],
+    );
+    let one = manifest(1, vec![totals], Vec::new());
+    let totals = guard("TOTALS", &[("hits", number())]);
+    let network = guard("NETWORK", &[("peers", new), turns]);
+    let mut two = manifest(2, vec![totals, network], Vec::new());
+    let text = xfgen(&one, &two);
+    assert!(text.contains("moved(turns: …, from ="), "{text}");
+    let moved = |item: &str| MovedManifest {
+        item: item.into(),
+        guard: "TOTALS".into(),
+        from: item.into(),
+    };
+    two.guards[1].moved = vec![moved("peers"), moved("turns")];
+    let text = xfgen(&one, &two);
+    assert!(text.contains("dsu::transformer!(PeersLens);"), "{text}");
+    assert!(!text.contains("of guard TOTALS"), "{text}");
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn build(digest: &str) -> Build {
         binding: Binding {
             version: VersionId(1),
             guards: Vec::new(),
+            emptied: Vec::new(),
             representations: Vec::new(),
             order_table: None,
             older: None,

@@ -2,7 +2,7 @@
 
 use super::version;
 use crate::ids::VersionId;
-use crate::version::compare::{Advice, compare};
+use crate::version::compare::{Advice, Comparison, Passage, compare};
 use crate::version::manifest::{Manifest, MovedManifest};
 use crate::version::samples::*;
 
@@ -52,13 +52,17 @@ fn a_move_that_cannot_be_is_refused_with_its_reason() {
     let mut of_nothing = two.clone();
     of_nothing.guards[2].moved[0].from = "stat".into();
     refused(&one, &of_nothing, "the version before has no TOTALS.stat");
-    let mut to_new = one.clone();
-    to_new.guards.remove(2);
-    refused(&to_new, &two, "guard NUMBERS is new");
     let mut gone = two.clone();
     gone.guards.remove(1);
-    gone.removed.push("TOTALS".into());
-    refused(&one, &gone, "guard TOTALS is gone with it");
+    refused(&one, &gone, "guard TOTALS is gone");
+    let mut name_taken = one.clone();
+    name_taken.guards[2].renamed_from = String::new();
+    let mut taking = two.clone();
+    taking
+        .guards
+        .push(guard("DIGITS", &[("other", leaf("u64", 8))]));
+    taking.guards[3].renamed_from = "NUMBERS".into();
+    refused(&name_taken, &taking, "calls another guard so");
     let mut kept = two.clone();
     kept.guards[1] = one.guards[1].clone();
     refused(&one, &kept, "guard TOTALS still has stats");
@@ -84,6 +88,59 @@ fn a_move_that_cannot_be_is_refused_with_its_reason() {
     }];
     round.guards[2].items = record("NUMBERS", &[("stats", stats)]);
     refused(&one, &round, "in a circle");
+}
+
+#[test] // R4: a guard is split where the newer one is new, and merged into others where the older is gone.
+fn an_item_moves_to_a_guard_that_is_new_and_from_one_that_is_gone() {
+    let parts = |comparison: &Comparison, guard: &str| -> Vec<(String, Passage)> {
+        let mut parts: Vec<_> = comparison
+            .items
+            .iter()
+            .filter(|part| part.name.starts_with(guard))
+            .map(|part| (part.name.clone(), part.passage))
+            .collect();
+        parts.sort_by(|a, b| a.0.cmp(&b.0));
+        parts
+    };
+    let (one, two) = moving_pair();
+    let mut split = one.clone();
+    split.guards.remove(2);
+    let mut merged = two.clone();
+    merged.guards.remove(1);
+    merged.removed.push("TOTALS".into());
+    for (older, newer) in [(&split, &two), (&one, &merged), (&split, &merged)] {
+        for (running, new) in [(older, newer), (newer, older)] {
+            let comparison = compare(running, new).unwrap();
+            let Advice::Barrier(reasons) = &comparison.advice else {
+                panic!()
+            };
+            assert_eq!(*reasons, ["item stats moves from TOTALS to NUMBERS"]);
+        }
+    }
+    let comparison = compare(&split, &two).unwrap();
+    assert_eq!(
+        parts(&comparison, "NUMBERS"),
+        [("NUMBERS".to_owned(), Passage::Added)]
+    );
+    // What nobody takes is named, though the word is of the whole guard.
+    let comparison = compare(&one, &merged).unwrap();
+    let named = [
+        ("TOTALS", Passage::Removed),
+        ("TOTALS.other", Passage::Removed),
+        ("TOTALS.stats", Passage::Unchanged),
+    ];
+    assert_eq!(
+        parts(&comparison, "TOTALS"),
+        named.map(|(name, passage)| (name.to_owned(), passage))
+    );
+    // A guard of its own cannot be split into a family.
+    let mut many = two.clone();
+    many.guards[2].family = Some(3);
+    let text = compare(&split, &many).unwrap_err().to_string();
+    assert!(
+        text.contains("from a guard of its own to a family of 3"),
+        "{text}"
+    );
 }
 
 /// What NUMBERS.stats has in both versions is reached through a box in a map.
