@@ -4,6 +4,7 @@ use dsu_tests::{Fleet, kv, library, until};
 use redis::{Client, Commands, Connection, Value};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 const STABLE: usize = 10_000;
 /// Keys that come and go.
@@ -78,6 +79,32 @@ fn a_pipeline_answers_each_command_in_order_and_an_error_in_its_place() {
         // The connection is where it was: the next reply is the next command's.
         let text: String = connection.get("text").expect("an answer");
         assert_eq!(text, "text");
+    }
+    fleet.finish();
+}
+
+#[test]
+fn a_pipeline_finds_a_key_whose_time_is_up_gone_and_makes_it_anew() {
+    let mut settings = kv(1);
+    settings.library = library("kv_v3");
+    let fleet = Fleet::start("overdue", &settings);
+    let mut connection = connect(&fleet, "resp2");
+    for _ in 0..50 {
+        let mut set = redis::cmd("SET");
+        let () = set
+            .arg(&["old", "x", "PX", "1"])
+            .query(&mut connection)
+            .expect("set");
+        // Whoever asked whether its time is up would remove it.
+        std::thread::sleep(Duration::from_millis(2));
+        // One behind the other in one shard: the first finds it over its time, the next ones need its place.
+        let mut pipeline = redis::pipe();
+        pipeline.get("old").set_nx("old", "y").get("old").ttl("old");
+        pipeline.append("old", "z").get("old").del("old");
+        let replies: (Option<String>, bool, String, i64, i64, String, i64) =
+            pipeline.query(&mut connection).expect("all answered");
+        let (y, yz) = ("y".to_owned(), "yz".to_owned());
+        assert_eq!(replies, (None, true, y, -1, 2, yz, 1));
     }
     fleet.finish();
 }

@@ -122,6 +122,17 @@ impl HeapAccount {
                 account.slots.push(slot);
             }
         }
+        let unknown = account
+            .committed_bytes
+            .saturating_sub(account.expected_bytes());
+        if activity == Activity::Quiescent && unknown > 0 {
+            account.finding(format!(
+                "{unknown} bytes are committed in superblocks that nobody has"
+            ));
+        }
+        account.kept_bytes = account
+            .kept_bytes
+            .min(account.committed_bytes.saturating_sub(account.used_bytes));
         if activity == Activity::Quiescent && account.committed_bytes > account.limit_bytes {
             account.finding(format!(
                 "{} bytes are committed, more than the limit of {}",
@@ -129,6 +140,15 @@ impl HeapAccount {
             ));
         }
         account
+    }
+
+    /// The most that can be committed.
+    fn expected_bytes(&self) -> usize {
+        let of_class = |(class, account): (SizeClass, &ClassAccount)| {
+            account.superblocks * class.committed_bytes()
+        };
+        let small: usize = SizeClass::all().zip(&self.classes).map(of_class).sum();
+        small + self.large_bytes + self.kept_bytes
     }
 
     fn finding(&mut self, sentence: String) {

@@ -180,9 +180,28 @@ fn large_block(
     layout: Layout,
     note: impl Fn(NonNull<u8>) -> Result<(), HeapFull>,
 ) -> Result<NonNull<u8>, HeapFull> {
-    large::allocate(context, realm, layout, &note).or_else(|HeapFull| {
-        make_room(context);
+    let bytes = large::committed_size(layout.size());
+    with_room(context, bytes, || {
         large::allocate(context, realm, layout, &note)
+    })
+}
+
+/// What `take` gives; as long as the heap is full and something can be given back, once more.
+fn with_room<T>(
+    context: &HeapContext,
+    bytes: usize,
+    take: impl Fn() -> Result<T, HeapFull>,
+) -> Result<T, HeapFull> {
+    take().or_else(|HeapFull| {
+        let_go_of_all(context);
+        loop {
+            // Others may let go of memory between the two, or take it.
+            let gave = keep::make_room(context, bytes);
+            match take() {
+                Err(HeapFull) if gave => {}
+                result => return result,
+            }
+        }
     })
 }
 
@@ -234,34 +253,29 @@ fn find(own: &ClassContext, class: SizeClass) -> Option<Free> {
 #[inline(never)]
 fn refill(context: &HeapContext, realm: Realm, class: SizeClass) -> Result<Free, HeapFull> {
     let own = &context.classes[realm as usize][class.number()];
-    let mut tried_all = false;
-    loop {
-        if pending::is_pending(WorkerContext::current().owner()) {
-            harvest_pending(context);
-        }
-        if next_word(own, class)
-            && let Some(free) = find(own, class)
-        {
-            return Ok(free);
-        }
-        leave_current(own);
-        if let Some(superblock) = pop_partial(context, own) {
-            make_current(own, superblock);
-        } else if let Some(superblock) = claim::adopt(realm, class) {
-            // The dead may have stopped anywhere: the bitmaps are the truth, the count is not.
-            recount(superblock, class);
-            make_current(own, superblock);
-        } else {
-            match claim::claim(context, realm, class) {
-                Ok(superblock) => make_current(own, superblock),
-                Err(full) if tried_all => return Err(full),
-                Err(_) => {
-                    tried_all = true;
-                    make_room(context);
-                }
+    with_room(context, class.committed_bytes(), || {
+        loop {
+            if pending::is_pending(WorkerContext::current().owner()) {
+                harvest_pending(context);
             }
+            if next_word(own, class)
+                && let Some(free) = find(own, class)
+            {
+                return Ok(free);
+            }
+            leave_current(own);
+            let superblock = if let Some(superblock) = pop_partial(context, own) {
+                superblock
+            } else if let Some(superblock) = claim::adopt(realm, class) {
+                // The dead may have stopped anywhere: the bitmaps are the truth, the count is not.
+                recount(superblock, class);
+                superblock
+            } else {
+                claim::claim(context, realm, class)?
+            };
+            make_current(own, superblock);
         }
-    }
+    })
 }
 
 /// Moves on to a word of the current superblock that has a free block.
@@ -496,12 +510,6 @@ fn harvest_pending(context: &HeapContext) {
             settle(context, superblock, class);
         }
     });
-}
-
-/// When the heap is full: gives all memory back that no block is in, and that this worker can get at.
-fn make_room(context: &HeapContext) {
-    let_go_of_all(context);
-    keep::give_back_all(context);
 }
 
 /// Lets go of all that this worker can find empty, also of what the dead left.

@@ -17,6 +17,10 @@ use crate::sys::memory;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
+/// How far to look for kept memory, in superblocks, when some is wanted: reading more states would cost
+/// as much as fresh memory. The next look goes on there.
+const NEAR: u32 = 1 << 12;
+
 /// The superblocks of a realm whose metadata is there: first, and one past the last.
 pub(super) fn known(realm: Realm) -> (u32, u32) {
     let (first, end) = realm.range();
@@ -68,16 +72,21 @@ pub(super) fn committed(context: &HeapContext) -> Option<usize> {
     Some(sum)
 }
 
-/// Whether this worker may have `more` bytes committed. Conversions, and what is prepared for one, may use the reserve: what is in
-/// another version's form must stay readable, and can be brought back, when the heap is full.
-pub(super) fn fits(context: &HeapContext, more: usize) -> bool {
+/// Bytes that this worker may have committed. Conversions, and what is prepared for one, may use the
+/// reserve: what is in another version's form must stay readable, and can be brought back, when the heap
+/// is full.
+pub(super) fn limit(context: &HeapContext) -> usize {
     let worker = WorkerContext::current();
-    let limit = if worker.converting.get() != 0 || worker.may_use_reserve.get() != 0 {
+    if worker.converting.get() != 0 || worker.may_use_reserve.get() != 0 {
         context.heap_bytes.get()
     } else {
         context.heap_bytes.get() - context.reserve_bytes.get()
-    };
-    committed(context).is_some_and(|now| now + more <= limit)
+    }
+}
+
+/// Whether that allows `more` bytes.
+pub(super) fn fits(context: &HeapContext, more: usize) -> bool {
+    committed(context).is_some_and(|now| now.saturating_add(more) <= limit(context))
 }
 
 /// Commits pages of a superblock that the caller holds in a claiming state, if the limit allows.
@@ -131,11 +140,13 @@ pub(super) fn claim(
             None => extend(context, realm)?,
         }
     };
-    if let Err(full) = commit(context, superblock, 0, class.committed_bytes()) {
-        set_free(superblock);
+    let bytes = class.committed_bytes();
+    if let Err(full) = commit(context, superblock, 0, bytes) {
+        release(context, superblock, 1);
         return Err(full);
     }
-    memory::populate(superblock.base(), class.committed_bytes());
+    cut(context, superblock, bytes);
+    memory::populate(superblock.base(), bytes);
     let meta = superblock.meta();
     for (word, (allocated, remote)) in meta.allocated.iter().zip(&meta.remote).enumerate() {
         allocated.store(!class.valid_bits(word), Relaxed);
@@ -149,32 +160,42 @@ pub(super) fn claim(
     Ok(superblock)
 }
 
-/// Finds a superblock that is free, at best one that has memory, and writes `claim` into its state.
+/// Gives back what a superblock, or the last one of a run, may have kept behind the `bytes` that are used:
+/// nobody would find it there.
+pub(super) fn cut(context: &HeapContext, first: Superblock, bytes: usize) {
+    let end = bytes.next_multiple_of(SUPERBLOCK_SIZE);
+    if bytes < end {
+        give_back(context, first, bytes, end - bytes);
+    }
+}
+
+/// Finds a superblock that is free, at best one that has memory if that is near, and writes `claim` into
+/// its state.
 fn find_free(realm: Realm, claim: State) -> Option<Superblock> {
     let record = realm.record();
-    find(realm, &record.kept, State::is_kept, claim)
-        .or_else(|| find(realm, &record.free, State::is_free, claim))
+    find(realm, &record.kept, State::is_kept, claim, NEAR)
+        .or_else(|| find(realm, &record.free, State::is_free, claim, u32::MAX))
 }
 
-/// Takes a free superblock that may have memory.
+/// Takes a superblock that has memory, wherever it is.
 pub(super) fn take_kept(claim: State) -> Option<Superblock> {
-    find(
-        Realm::Heap,
-        &Realm::Heap.record().kept,
-        State::is_kept,
-        claim,
-    )
+    let hints = &Realm::Heap.record().kept;
+    find(Realm::Heap, hints, State::is_kept, claim, u32::MAX)
 }
 
+/// Looks at so many superblocks at most.
 fn find(
     realm: Realm,
     hints: &AtomicU64,
     wanted: fn(State) -> bool,
     claim: State,
+    most: u32,
 ) -> Option<Superblock> {
     let (first, end) = known(realm);
     let hint = Hint::read(hints);
-    for number in first.saturating_add(hint.offset()).min(end)..end {
+    let start = first.saturating_add(hint.offset()).min(end);
+    let end = end.min(start.saturating_add(most));
+    for number in start..end {
         let superblock = Superblock(number);
         if take(superblock, wanted, claim) {
             hint.raise(hints, number + 1 - first);
@@ -203,11 +224,15 @@ fn take(superblock: Superblock, wanted: fn(State) -> bool, claim: State) -> bool
         .is_ok()
 }
 
-/// The end of every way back: the caller holds the superblock in a claiming state, without memory.
-pub(super) fn set_free(superblock: Superblock) {
-    superblock.state().store(State::Free.word(), SeqCst);
-    let realm = superblock.realm();
-    Hint::lower(&realm.record().free, superblock.0 - realm.range().0);
+/// The end of every way back, of a run as of one: gives all memory back, and then the addresses, the first
+/// last. The caller holds all of them in a claiming state.
+pub(super) fn release(context: &HeapContext, first: Superblock, count: u32) {
+    give_back(context, first, 0, count as usize * SUPERBLOCK_SIZE);
+    let realm = first.realm();
+    for number in (first.0..first.0 + count).rev() {
+        Superblock(number).state().store(State::Free.word(), SeqCst);
+        Hint::lower(&realm.record().free, number - realm.range().0);
+    }
 }
 
 /// Takes over a superblock of `class` whose owner died. The caller harvests and recounts it.

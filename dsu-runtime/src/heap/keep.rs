@@ -11,7 +11,7 @@ use super::claim;
 use super::context::HeapContext;
 use super::hint::Hint;
 use super::superblock::{Age, Realm, State, Superblock};
-use crate::abi::{SUPERBLOCK_SIZE, WorkerContext};
+use crate::abi::WorkerContext;
 use crate::sys::time::Nanos;
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -19,19 +19,21 @@ use std::time::Duration;
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(5);
-/// So many superblocks are looked at in a slice, and so many given back: some 100 µs.
-const SEEN_AT_ONCE: u32 = 16 << 10;
-const GIVEN_AT_ONCE: usize = 8;
+/// A slice of a look: so many superblocks are looked at, so many given back, some 100 µs, and nothing for
+/// so long afterwards.
+const SEEN_AT_ONCE: u32 = 1 << 12;
+const GIVEN_AT_ONCE: usize = 4;
+const BETWEEN_SLICES: Duration = Duration::from_millis(1);
 
-/// A look that this worker has begun; all zero without one. If the worker dies, the next free superblock
-/// makes somebody begin another one.
+/// A look that this worker has begun; all zero without one. If the worker dies, recovery plans another one.
 #[derive(Default)]
 #[repr(C)]
 pub(super) struct Look {
-    is_open: Cell<bool>,
-    leaves_some: Cell<bool>,
-    /// The next superblock.
+    /// The next superblock; 0 is none of the heap's.
     at: Cell<u32>,
+    leaves_some: Cell<bool>,
+    /// When the next slice may begin.
+    next_ns: Cell<u64>,
 }
 
 /// Lets go of an empty superblock that this worker owns. The few of the roots keep nothing.
@@ -40,7 +42,7 @@ pub(super) fn keep(context: &HeapContext, superblock: Superblock) {
         let owner = WorkerContext::current().owner();
         let claiming = State::Claiming { owner };
         superblock.state().store(claiming.word(), SeqCst);
-        return give_back(context, superblock);
+        return claim::release(context, superblock, 1);
     }
     let kept = State::Kept { age: Age::New };
     superblock.state().store(kept.word(), SeqCst);
@@ -74,8 +76,8 @@ pub(crate) fn give_back_old() -> Option<Nanos> {
     }
     let context = HeapContext::current();
     let look = &context.look;
-    if !look.is_open.get() {
-        let plan = &Realm::Heap.record().look_ns;
+    let plan = &Realm::Heap.record().look_ns;
+    if look.at.get() == 0 {
         let due = plan.load(Relaxed);
         if due == 0 {
             return None;
@@ -84,21 +86,24 @@ pub(crate) fn give_back_old() -> Option<Nanos> {
             return Some(Nanos(due));
         }
         plan.compare_exchange(due, 0, SeqCst, SeqCst).ok()?;
-        look.is_open.set(true);
         look.leaves_some.set(false);
         look.at.set(Realm::Heap.range().0);
+    } else if Nanos::now().0 < look.next_ns.get() {
+        return Some(Nanos(look.next_ns.get()));
     }
-    slice(context, look);
-    if look.is_open.get() {
-        return Some(Nanos(0));
+    if slice(context, look) {
+        look.next_ns.set(Nanos::now().after(BETWEEN_SLICES).0);
+        return Some(Nanos(look.next_ns.get()));
     }
+    look.at.set(0);
     if look.leaves_some.get() {
         plan_look();
     }
     None
 }
 
-fn slice(context: &HeapContext, look: &Look) {
+/// Whether anything is left to look at.
+fn slice(context: &HeapContext, look: &Look) -> bool {
     let end = claim::known(Realm::Heap).1;
     let stop = end.min(look.at.get() + SEEN_AT_ONCE);
     let mut left = GIVEN_AT_ONCE;
@@ -116,26 +121,26 @@ fn slice(context: &HeapContext, look: &Look) {
                 look.leaves_some.set(true);
             }
             Some(State::Kept { age: Age::Old }) if claim::take_free(superblock, claiming) => {
-                give_back(context, superblock);
+                claim::release(context, superblock, 1);
                 left -= 1;
             }
             _ => {}
         }
         look.at.set(look.at.get() + 1);
     }
-    look.is_open.set(look.at.get() < end);
+    look.at.get() < end
 }
 
-/// Gives back all that is kept.
-pub(super) fn give_back_all(context: &HeapContext) {
+/// Gives back of what is kept until `wanted` bytes fit; false if nothing was.
+pub(super) fn make_room(context: &HeapContext, wanted: usize) -> bool {
     let owner = WorkerContext::current().owner();
-    while let Some(superblock) = claim::take_kept(State::Claiming { owner }) {
-        give_back(context, superblock);
+    let mut gave = false;
+    while wanted <= claim::limit(context)
+        && !claim::fits(context, wanted)
+        && let Some(superblock) = claim::take_kept(State::Claiming { owner })
+    {
+        claim::release(context, superblock, 1);
+        gave = true;
     }
-}
-
-/// The caller holds the superblock in a claiming state.
-fn give_back(context: &HeapContext, superblock: Superblock) {
-    claim::give_back(context, superblock, 0, SUPERBLOCK_SIZE);
-    claim::set_free(superblock);
+    gave
 }

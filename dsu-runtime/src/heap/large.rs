@@ -43,16 +43,12 @@ pub(super) fn allocate(
         return Err(HeapFull);
     }
     let head = claim_run(context, realm, len)?;
-    if let Err(full) = claim::commit(context, head, 0, bytes) {
-        unclaim_run(head, len, len);
-        return Err(full);
-    }
     let block = NonNull::new(head.base() as *mut u8).ok_or(HeapFull)?;
-    if let Err(full) = note(block) {
-        claim::give_back(context, head, 0, bytes);
-        unclaim_run(head, len, len);
+    if let Err(full) = claim::commit(context, head, 0, bytes).and_then(|()| note(block)) {
+        claim::release(context, head, len);
         return Err(full);
     }
+    claim::cut(context, head, bytes);
     head.meta().count_reuse();
     head.meta().pages.store((bytes / PAGE_SIZE) as u32, Relaxed);
     for offset in 1..len {
@@ -81,8 +77,7 @@ pub(super) fn free(context: &HeapContext, head: Superblock, address: usize) -> b
     {
         return false;
     }
-    claim::give_back(context, head, 0, len as usize * SUPERBLOCK_SIZE);
-    unclaim_run(head, len, len);
+    claim::release(context, head, len);
     true
 }
 
@@ -119,8 +114,8 @@ fn claim_run(context: &HeapContext, realm: Realm, len: u32) -> Result<Superblock
         let cursor = &context.large_cursor[realm as usize];
         let start = first.saturating_add(cursor.get()).clamp(low, end);
         // Next fit: where the last one was found the way is short; then from the beginning.
-        let found = find_run(start, end, len)
-            .or_else(|| find_run(low, start.saturating_add(len).min(end), len));
+        let found = find_run(context, start, end, len)
+            .or_else(|| find_run(context, low, start.saturating_add(len).min(end), len));
         match found {
             Some(head) => {
                 cursor.set(head.0 + len - first);
@@ -131,7 +126,7 @@ fn claim_run(context: &HeapContext, realm: Realm, len: u32) -> Result<Superblock
     }
 }
 
-fn find_run(start: u32, end: u32, len: u32) -> Option<Superblock> {
+fn find_run(context: &HeapContext, start: u32, end: u32, len: u32) -> Option<Superblock> {
     let mut head = start;
     let mut next = start;
     while next < end {
@@ -143,7 +138,7 @@ fn find_run(start: u32, end: u32, len: u32) -> Option<Superblock> {
         if !state.is_some_and(State::is_free) {
             head = next;
         } else if next - head == len {
-            if claim_at(Superblock(head), len) {
+            if claim_at(context, Superblock(head), len) {
                 return Some(Superblock(head));
             }
             head = next;
@@ -153,7 +148,7 @@ fn find_run(start: u32, end: u32, len: u32) -> Option<Superblock> {
 }
 
 /// Claims a run of superblocks that looked free, or none of them.
-fn claim_at(head: Superblock, len: u32) -> bool {
+fn claim_at(context: &HeapContext, head: Superblock, len: u32) -> bool {
     let owner = WorkerContext::current().owner();
     if !claim::take_free(head, State::LargeClaiming { owner, len }) {
         return false;
@@ -161,21 +156,11 @@ fn claim_at(head: Superblock, len: u32) -> bool {
     for offset in 1..len {
         let part = Superblock(head.0 + offset);
         if !claim::take_free(part, State::PartClaiming { owner }) {
-            unclaim_run(head, offset, len);
+            claim::release(context, head, offset);
             return false;
         }
     }
     true
-}
-
-/// Frees the addresses of the first `claimed` superblocks of a run, the head last: as long as
-/// anything is left to do, the head says so.
-fn unclaim_run(head: Superblock, claimed: u32, len: u32) {
-    debug_assert!(claimed <= len);
-    for offset in (1..claimed).rev() {
-        claim::set_free(Superblock(head.0 + offset));
-    }
-    claim::set_free(head);
 }
 
 /// Frees what is left of a run whose maker or freer died, but for the head. Parts that were freed
@@ -185,8 +170,7 @@ pub(super) fn free_parts_of_dead(context: &HeapContext, head: Superblock, len: u
     for offset in 1..len.min(end.saturating_sub(head.0)) {
         let part = Superblock(head.0 + offset);
         if part.state().load(SeqCst) == (State::Part { offset }).word() {
-            claim::give_back(context, part, 0, SUPERBLOCK_SIZE);
-            claim::set_free(part);
+            claim::release(context, part, 1);
         }
     }
 }

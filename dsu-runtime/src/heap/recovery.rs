@@ -9,7 +9,6 @@ use super::context::HeapContext;
 use super::hint::Hint;
 use super::superblock::{Realm, State, Superblock};
 use super::{alloc, keep, large, pending, reclaim};
-use crate::abi::SUPERBLOCK_SIZE;
 use crate::ids::WorkerSlot;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
@@ -62,8 +61,7 @@ pub fn recover(dead: WorkerSlot) -> Recovered {
 }
 
 fn free_claim(context: &HeapContext, superblock: Superblock, result: &mut Recovered) {
-    claim::give_back(context, superblock, 0, SUPERBLOCK_SIZE);
-    claim::set_free(superblock);
+    claim::release(context, superblock, 1);
     result.freed += 1;
 }
 

@@ -256,18 +256,27 @@ impl Worker {
         if !events.is_empty() {
             return Ok(());
         }
-        let deadline = self.collect(deadline);
         sync::settle_handles(self);
-        self.record.waiting.store(1, Ordering::SeqCst);
-        let outcome = if self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY) {
-            Ok(())
-        } else {
-            events.fill(self.epoll(), deadline)
-        };
-        self.record.waiting.store(0, Ordering::Relaxed);
-        outcome?;
-        self.answer_doorbell(events);
-        Ok(())
+        loop {
+            let chore = self.collect();
+            self.record.waiting.store(1, Ordering::SeqCst);
+            let outcome = if self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY) {
+                Ok(())
+            } else {
+                events.fill(self.epoll(), deadline.into_iter().chain(chore).min())
+            };
+            self.record.waiting.store(0, Ordering::Relaxed);
+            outcome?;
+            self.answer_doorbell(events);
+            let is_for_chore = events.is_empty()
+                && !self.is_due_for(!WorkerRecord::DUE_AWAKE_ONLY)
+                && chore.is_some_and(|chore| {
+                    deadline.is_none_or(|deadline| chore < deadline) && chore <= Nanos::now()
+                });
+            if !is_for_chore {
+                return Ok(());
+            }
+        }
     }
 
     /// Says that a drain is over: nothing is left to finish, and the next update point returns the
@@ -306,29 +315,27 @@ impl Worker {
             if !events.is_empty() || is_due || is_late || !(self.host().walk)() {
                 break;
             }
-            self.collect(deadline);
+            self.collect();
             let ended = Nanos::now();
             rest = ended.after(ended.since(began));
         }
         Ok(())
     }
 
-    /// Takes back what others have freed, for nobody else can use it; not too often, and if it was done
-    /// a moment ago, the wait ends when it may be done again. What nobody has used for seconds goes back
-    /// to the machine.
-    fn collect(&mut self, deadline: Option<Nanos>) -> Option<Nanos> {
+    /// Takes back what others have freed, for nobody else can use it; not too often. What nobody has used
+    /// for seconds goes back to the machine. When there is more of either to do.
+    fn collect(&mut self) -> Option<Nanos> {
         let again = heap::give_back_old();
-        let deadline = deadline.into_iter().chain(again).min();
         if !heap::has_freed_blocks() {
-            return deadline;
+            return again;
         }
         let (now, next) = (Nanos::now(), self.collected.after(BETWEEN_COLLECTIONS));
         if now < next {
-            return deadline.into_iter().chain([next]).min();
+            return again.into_iter().chain([next]).min();
         }
         heap::collect();
         self.collected = now;
-        deadline
+        again
     }
 
     fn answer_doorbell(&mut self, events: &mut Events) {

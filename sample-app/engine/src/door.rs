@@ -12,7 +12,7 @@ use crate::command::{Command, Handler};
 use crate::error::StoreError;
 use crate::session::key_set;
 use crate::spec::Flags;
-use crate::store::{KeySet, Store, UnixMs};
+use crate::store::{KeySet, Keyspace, Store, UnixMs};
 
 /// So many requests run in one opened shard.
 const REQUESTS: usize = 16;
@@ -68,22 +68,32 @@ impl<'t, S: Store> Door<'t, S> {
         Ok(tx)
     }
 
-    /// A request of so many bytes, those of its reply included, is over.
+    /// A request of so many bytes, those of its reply included, is over, and so many are unread. Shuts the
+    /// door where others would wait for long: for the next one to be read, or for one too many; and where
+    /// what this one found over its time is to be removed.
     #[inline]
-    pub(crate) fn passed(&mut self, bytes: usize) {
+    pub(crate) fn passed(&mut self, bytes: usize, unread: usize) {
         self.requests -= 1;
         self.bytes = self.bytes.saturating_sub(bytes);
+        let is_last = self.requests == 0 || unread > self.bytes;
+        if is_last || self.open.as_ref().is_some_and(|(_, tx)| tx.is_to_remove()) {
+            self.shut();
+        }
     }
 
-    /// Whether this request of so many bytes runs in the shard that is open. What may take long does not.
+    /// Whatever comes next has a door of its own.
     #[inline]
-    pub(crate) fn takes(&self, command: &Command<S>, args: Args<'_>, bytes: usize) -> bool {
+    pub(crate) fn shut(&mut self) {
+        self.open = None;
+    }
+
+    /// Whether this request runs in the shard that is open. What may take long does not.
+    #[inline]
+    pub(crate) fn takes(&self, command: &Command<S>, args: Args<'_>) -> bool {
         let Some((open, _)) = &self.open else {
             return false;
         };
-        self.requests > 0
-            && bytes < self.bytes
-            && command.spec.flags.has(Flags::FAST)
+        command.spec.flags.has(Flags::FAST)
             && matches!(command.handler, Handler::Keys(_))
             && matches!(key_set(command, args), KeySet::One(key) if S::shard_of(key) == *open)
     }

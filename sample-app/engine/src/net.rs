@@ -58,7 +58,8 @@ struct Connection {
 pub struct Connections {
     /// By token; `None` where one was closed.
     listeners: Vec<Option<Listener>>,
-    slots: Vec<Option<Connection>>,
+    /// By token. Each is taken out while it is served.
+    slots: Vec<Option<Box<Connection>>>,
     free: Vec<usize>,
     backlog: Vec<usize>,
     next_id: u64,

@@ -204,13 +204,17 @@ impl Session {
                 let unsent = self.output.unsent().len();
                 self.request(found, table, &mut door, server, counts, now);
                 self.pass_over(length);
-                door.passed(length + self.output.unsent().len().saturating_sub(unsent));
+                let replied = self.output.unsent().len().saturating_sub(unsent);
+                door.passed(length + replied, self.input.unread().len());
+                // While the door is open nothing can be asked for beforehand; and of a reply that nobody
+                // is to hear it cannot be said how long it took.
+                if self.foreseen.get() == 0 || self.client.reply_mode.is_silent() {
+                    door.shut();
+                }
                 length = self.next(counts, &mut left)?;
                 found = self.found(table);
-                let Some(Ok(command)) = found else { break };
                 let args = self.parser.args(self.input.unread());
-                // Nothing can be asked for beforehand while the door is open.
-                if self.foreseen.get() == 0 || !door.takes(command, args, length) {
+                if !matches!(found, Some(Ok(command)) if door.takes(command, args)) {
                     break;
                 }
             }

@@ -267,6 +267,11 @@ pub trait Keyspace {
         Ok(None)
     }
 
+    /// Whether keys are to be removed when this ends, since their time was found to be up.
+    fn is_to_remove(&self) -> bool {
+        false
+    }
+
     /// What became of the key that was last opened for editing. Whoever watches it is not told if
     /// nothing did; unsaid, the edit stands.
     fn close_edit(&mut self, _edit: Edit) {}

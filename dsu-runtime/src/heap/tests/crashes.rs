@@ -2,10 +2,11 @@
 //! being converted.
 
 use super::super::stepping::at_every_store;
+use super::super::superblock::Realm;
 use super::super::testing::{Actor, ROOMY, clear, test_name, with_regions};
 use super::super::{
     Activity, BlockMap, HeapAccount, Versioned, allocate, allocate_root, collect, convert_box,
-    deallocate, drop_box, recover,
+    deallocate, drop_box, give_back_old, recover,
 };
 use super::lenses::{NEW, NOTE, New, OLD, bind, new};
 use super::{Owned, visit_box};
@@ -13,7 +14,7 @@ use crate::abi::{CONTROL_ADDR, GUARDS_OFFSET, WorkerContext};
 use crate::ids::{Tag, WorkerSlot};
 use std::alloc::Layout;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 const SURVIVOR: WorkerSlot = WorkerSlot(5);
 
@@ -68,6 +69,15 @@ fn worker_may_die_at_every_store_of_the_allocator() {
                     unsafe { deallocate(block, layout) };
                 }
                 collect();
+                // What is kept now is taken, let go of, and given back.
+                let again = allocate(small[1]).expect("room");
+                // SAFETY: as above.
+                unsafe { deallocate(again, small[1]) };
+                collect();
+                for _look in 0..2 {
+                    Realm::Heap.record().look_ns.store(1, SeqCst);
+                    while give_back_old().is_some() {}
+                }
             },
             || {
                 survive(&[0, 1]);

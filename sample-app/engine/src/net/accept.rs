@@ -196,7 +196,7 @@ impl Connections {
         };
         self.place.note_address(&client.local_address);
         let session = Session::new(client);
-        self.slots[slot] = Some(Connection {
+        self.slots[slot] = Some(Box::new(Connection {
             stream,
             session,
             watches_output: false,
@@ -204,6 +204,6 @@ impl Connections {
             seen: Seen::default(),
             lags_since: None,
             intake: Intake::Open,
-        });
+        }));
     }
 }

@@ -169,6 +169,10 @@ impl<S: Shards> Keyspace for Transaction<'_, S> {
         Ok(Some(changes.stamp(key, epoch, exists)?))
     }
 
+    fn is_to_remove(&self) -> bool {
+        !self.over.is_empty()
+    }
+
     fn close_edit(&mut self, edit: Edit) {
         let edited = self.edited.take();
         if let (Edit::Undone, Some((shard, noted))) = (edit, edited)
