@@ -118,6 +118,13 @@ pub enum Refusal {
         was: u32,
         now: u32,
     },
+    SharedPlace {
+        guard: String,
+        other: String,
+    },
+    DeclaredAgain {
+        guard: String,
+    },
     TooManyGuards {
         limit: u32,
     },
@@ -165,6 +172,8 @@ impl fmt::Display for Refusal {
             ProbeFailed { reason } => write!(f, "the probe could not be run ({reason}): see to the machine and try again"),
             UnmarkedStatics { names } => write!(f, "the library has writable statics that begin anew when a worker crosses, and nothing says that this is meant: {}: mark with #[dsu::private] what may be lost, move the rest into a guard's items or the carry", shown(names)),
             FamilyResized { guard, was, now } => write!(f, "guard family {guard} has {now} members and had {was}: keep the number, or declare a family of another name"),
+            SharedPlace { guard, other } => write!(f, "guard {guard} has the name that guard {other} had before it was renamed, and would be at its place: give it another name"),
+            DeclaredAgain { guard } => write!(f, "the items of guard {guard} moved elsewhere in an update, and it would look now as it did before that: give one of its items another name"),
             TooManyGuards { limit } => write!(f, "more than {limit} guards were declared since the server started: restart it from a snapshot"),
             TooManyRepresentations => f.write_str("all representation ids are given out: restart the server from a snapshot"),
         }

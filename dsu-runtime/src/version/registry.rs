@@ -88,7 +88,8 @@ impl Registry {
     /// admitted, and bound, again.
     ///
     /// # Errors
-    /// [`Refusal::FamilyResized`], [`Refusal::TooManyGuards`], [`Refusal::TooManyRepresentations`];
+    /// [`Refusal::FamilyResized`], [`Refusal::SharedPlace`], [`Refusal::DeclaredAgain`],
+    /// [`Refusal::TooManyGuards`], [`Refusal::TooManyRepresentations`];
     /// nothing is changed then.
     pub fn admit(
         &mut self,
@@ -123,25 +124,24 @@ impl Registry {
         let avoid = self.parities_of_neighbours(manifest);
 
         let before = older.as_ref().map(|older| &older.manifest);
-        let empty = self.empty(manifest, before);
+        let empty = Self::empty(manifest, before);
         let own_passages = passages(manifest, before, &empty);
         let newer = running
             .as_ref()
             .filter(|running| running.manifest.from == Some(manifest.version));
         let newer_passages = newer.map_or_else(Vec::new, |newer| {
-            let empty = self.empty(&newer.manifest, Some(manifest));
+            let empty = Self::empty(&newer.manifest, Some(manifest));
             passages(&newer.manifest, Some(manifest), &empty)
         });
         let all_passages: Vec<&Passage> = own_passages.iter().chain(&newer_passages).collect();
 
-        let tuple = |guard: &GuardManifest| (tuple_name(&guard.name), digest(&guard.items));
         let own: Vec<Form> = named_schemas(manifest)
             .map(|(name, schema)| (name, digest(schema)))
-            .chain(empty.newer.iter().map(tuple))
+            .chain(empty.newer.iter().map(tuple_form))
             .collect();
         // First, for they are forms of the version before: what is kept beside them decides the ids of
         // what is new.
-        let empty_before: Vec<Form> = empty.older.iter().map(tuple).collect();
+        let empty_before: Vec<Form> = empty.older.iter().map(tuple_form).collect();
         let older_own = older.as_ref().map(|older| older.own.clone());
         let older_own = older_own.unwrap_or_default();
         let frozen = manifest.frozen.iter().map(|ty| form(&ty.schema));
@@ -169,6 +169,8 @@ impl Registry {
             .into_iter()
             .map(|form| (form.clone(), known[&form]))
             .collect();
+        let guards_before = before.map_or(&[][..], |older| &older.guards);
+        self.refuse_unemptied(manifest, guards_before, &empty, &forms)?;
         let forgets = self.note_what_is_kept(&own_passages, &forms);
 
         let guards = self.bind_guards(&manifest.guards, &forms)?;
@@ -209,14 +211,20 @@ impl Registry {
         guards: &[GuardManifest],
         forms: &BTreeMap<Form, Tag>,
     ) -> Result<Vec<GuardBinding>, Refusal> {
-        let mut bound = Vec::with_capacity(guards.len());
+        let mut bound: Vec<GuardBinding> = Vec::with_capacity(guards.len());
         for guard in guards {
             let (first, count) = self.place(guard)?;
+            if let Some(other) = bound.iter().find(|other| other.first == first) {
+                return Err(Refusal::SharedPlace {
+                    guard: guard.name.clone(),
+                    other: other.name.clone(),
+                });
+            }
             bound.push(GuardBinding {
                 name: guard.name.clone(),
                 first,
                 count,
-                tag: forms[&(tuple_name(&guard.name), digest(&guard.items))],
+                tag: forms[&tuple_form(guard)],
                 node: self.node(first),
             });
         }
@@ -224,8 +232,8 @@ impl Registry {
     }
 
     /// Which guards one of two neighbours has in the empty form: those that items move into or out of,
-    /// and new ones that other versions may have left so.
-    fn empty(&self, newer: &Manifest, older: Option<&Manifest>) -> Empty {
+    /// and all new ones, which another build or version may fill by moves, or leave so.
+    fn empty(newer: &Manifest, older: Option<&Manifest>) -> Empty {
         let Some(older) = older else {
             return Empty::default();
         };
@@ -234,17 +242,38 @@ impl Registry {
             predecessor(guard, &older.guards, &newer.guards).is_none()
                 && !before.iter().any(|known| known.name == guard.name)
         };
-        let new = newer.guards.iter().filter(is_new).map(empty_form);
-        let is_known = |guard: &GuardManifest| {
-            self.tags
-                .contains_key(&(tuple_name(&guard.name), digest(&guard.items)))
-        };
-        let left: Vec<GuardManifest> = new.filter(is_known).collect();
-        before.extend(left);
+        let new: Vec<GuardManifest> = newer.guards.iter().filter(is_new).map(empty_form).collect();
+        before.extend(new);
         Empty {
             older: before,
             newer: after,
         }
+    }
+
+    /// Refuses a guard that is declared again as it was before its items moved elsewhere: whether it is
+    /// emptied could not be seen by its form.
+    fn refuse_unemptied(
+        &self,
+        manifest: &Manifest,
+        older: &[GuardManifest],
+        empty: &Empty,
+        forms: &BTreeMap<Form, Tag>,
+    ) -> Result<(), Refusal> {
+        let moves = moves(older, &manifest.guards).0;
+        for guard in &manifest.guards {
+            let gets = moves.iter().any(|found| found.to.name == guard.name);
+            let Some(before) = empty.older.iter().find(|g| g.name == guard.name && !gets) else {
+                continue;
+            };
+            let now = forms[&tuple_form(guard)];
+            let mut empties = self.tags.get(&tuple_form(before)).into_iter().flatten();
+            if empties.any(|empty| self.kept.contains_key(&(now, *empty))) {
+                return Err(Refusal::DeclaredAgain {
+                    guard: guard.name.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Remembers what each lens keeps. Names the forms for which another build keeps something else.
@@ -385,6 +414,10 @@ struct Passage {
     kept: String,
 }
 
+fn tuple_form(guard: &GuardManifest) -> Form {
+    (tuple_name(&guard.name), digest(&guard.items))
+}
+
 fn form(schema: &TypeSchema) -> Form {
     (schema.name.clone(), digest(schema))
 }
@@ -417,8 +450,8 @@ fn passages(manifest: &Manifest, older: Option<&Manifest>, empty: &Empty) -> Vec
         let mut all = guards.iter().chain(&empty.older);
         let before = all.find(|g| g.name == *former || g.name == guard.name)?;
         Some(Passage {
-            left: (tuple_name(&before.name), digest(&before.items)),
-            right: (tuple_name(&guard.name), digest(&guard.items)),
+            left: tuple_form(before),
+            right: tuple_form(guard),
             kept: kept_of_items(manifest, guards, before, guard),
         })
     });
@@ -447,7 +480,8 @@ fn kept_of_items(
         if found.from.name == older.name || found.to.name == newer.name {
             let lens = lens_between(manifest, &found.older.ty, &found.newer.ty);
             let kept = lens.map_or(String::new(), |lens| kept(lens, &manifest.rustc));
-            parts.push_str(&format!("{}: {kept};", found.text()));
+            let arrives = &found.newer.name;
+            parts.push_str(&format!("{} as {arrives}: {kept};", found.text()));
         }
     }
     let is_grouped = |name: &String| groups.iter().any(|(_, g)| g.newer.contains(name));

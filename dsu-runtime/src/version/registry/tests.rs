@@ -333,8 +333,9 @@ fn a_guard_that_was_left_empty_has_a_way_out_for_whoever_declares_it() {
     let mut registry = Registry::new(0..100);
     registry.admit(&split(1), None).unwrap();
     let two = registry.admit(&split(2), Some(VersionId(1))).unwrap();
-    // Version 3 has LOG again, as a new guard, and so has it HITS no more.
+    // Version 3 has LOG again, as a new guard with another item, and so has it HITS no more.
     let mut three = split(1);
+    three.guards[1] = guard("LOG", &[("rows", leaf("u64", 8))]);
     (three.version, three.from) = (VersionId(3), Some(VersionId(2)));
     let three = registry.admit(&three, Some(VersionId(2))).unwrap();
     assert_eq!(empty_tags(&three, "LOG"), [two.emptied[0].tag]);
@@ -349,11 +350,100 @@ fn a_guard_that_was_left_empty_has_a_way_out_for_whoever_declares_it() {
     plain.guards[1].moved.clear();
     let plain = registry.admit(&plain, Some(VersionId(1))).unwrap();
     assert_eq!(empty_tags(&plain, "HITS"), empty_tags(&two, "HITS"));
-    // A new guard that nobody ever left has no empty form.
+    // So has a new guard that nobody has left yet: another build may move something there.
     let mut strange = split(2);
     strange
         .guards
         .push(guard("STRANGE", &[("other", leaf("u64", 8))]));
     let strange = registry.admit(&strange, Some(VersionId(1))).unwrap();
-    assert_eq!(empty_tags(&strange, "STRANGE"), []);
+    assert_eq!(empty_tags(&strange, "STRANGE").len(), 1);
+}
+
+fn moved(item: &str, guard: &str, from: &str) -> MovedManifest {
+    MovedManifest {
+        item: item.into(),
+        guard: guard.into(),
+        from: from.into(),
+    }
+}
+
+// I14: what is kept of an item that arrives is read as that item, whichever of two it is.
+#[test]
+fn builds_in_which_different_items_arrive_in_a_new_guard_share_no_form() {
+    let mut registry = Registry::new(0..100);
+    let alone = |name: &str| record(name, &[("x", leaf("u64", 8))]);
+    let (x, a, b) = (alone("X"), alone("A"), alone("B"));
+    let before = [("hits", x.clone()), ("other", leaf("u32", 4))];
+    let one = manifest(1, vec![guard("TOTALS", &before)], vec![]);
+    let build = |arrives: &str| {
+        let mut fresh = guard("FRESH", &[("a", a.clone()), ("b", b.clone())]);
+        fresh.moved = vec![moved(arrives, "TOTALS", "hits")];
+        let totals = guard("TOTALS", &[("other", leaf("u32", 4))]);
+        let mut build = manifest(2, vec![fresh, totals], vec![]);
+        build.lenses = vec![lens(&x, &a), lens(&x, &b)];
+        build.build_id = arrives.into();
+        build
+    };
+    registry.admit(&one, None).unwrap();
+    let first = registry.admit(&build("a"), ONE).unwrap();
+    registry.admit(&one, ONE).unwrap();
+    let second = registry.admit(&build("b"), ONE).unwrap();
+    assert_ne!(tag_of(&first, "FRESH"), tag_of(&second, "FRESH"));
+}
+
+// I14: a build that forgot the move has left its own first value there.
+#[test]
+fn a_build_that_forgot_to_move_an_item_into_a_new_guard_shares_no_form_with_its_repair() {
+    let mut registry = Registry::new(0..100);
+    registry.admit(&split(1), None).unwrap();
+    let mut plain = split(2);
+    plain.guards[1].moved.clear();
+    plain.build_id = "plain".into();
+    let plain = registry.admit(&plain, ONE).unwrap();
+    registry.admit(&split(1), ONE).unwrap();
+    let repaired = registry.admit(&split(2), ONE).unwrap();
+    assert_ne!(tag_of(&plain, "HITS"), tag_of(&repaired, "HITS"));
+}
+
+// R4: whether its items are elsewhere must be seen by its form.
+#[test]
+fn a_guard_that_was_merged_away_is_not_declared_again_as_it_was() {
+    let mut registry = Registry::new(0..100);
+    registry.admit(&split(1), None).unwrap();
+    registry.admit(&split(2), ONE).unwrap();
+    let again = |items: &[(&str, TypeSchema)]| {
+        let mut three = split(2);
+        (three.version, three.from) = (VersionId(3), Some(VersionId(2)));
+        three
+            .guards
+            .iter_mut()
+            .for_each(|guard| guard.moved.clear());
+        three.guards.push(guard("LOG", items));
+        three
+    };
+    let refused = registry.admit(&again(&[("lines", leaf("u64", 8))]), TWO);
+    let guard = "LOG".to_owned();
+    assert_eq!(refused.unwrap_err(), Refusal::DeclaredAgain { guard });
+    let other = registry.admit(&again(&[("rows", leaf("u64", 8))]), TWO);
+    assert!(other.is_ok());
+}
+
+// I14
+#[test]
+fn a_new_guard_does_not_get_the_place_of_one_that_its_name_was_taken_from() {
+    let mut registry = Registry::new(0..100);
+    let (hits, other) = (("hits", leaf("u64", 8)), ("other", leaf("u32", 4)));
+    let both = [hits.clone(), other.clone()];
+    let one = manifest(1, vec![guard("TOTALS", &both)], vec![]);
+    let mut sums = guard("SUMS", &both);
+    sums.renamed_from = "TOTALS".into();
+    let two = manifest(2, vec![sums], vec![]);
+    let mut totals = guard("TOTALS", &[hits]);
+    totals.moved = vec![moved("hits", "SUMS", "hits")];
+    let three = manifest(3, vec![guard("SUMS", &[other]), totals], vec![]);
+    registry.admit(&one, None).unwrap();
+    registry.admit(&two, ONE).unwrap();
+    let refused = registry.admit(&three, TWO).unwrap_err();
+    let (guard, other) = ("TOTALS".to_owned(), "SUMS".to_owned());
+    assert_eq!(refused, Refusal::SharedPlace { guard, other });
 }
