@@ -166,7 +166,7 @@ impl HeapAccount {
         match State::from_word(word) {
             None => self.finding(format!("{name}: state {word:#x} means nothing")),
             Some(State::Free) => {}
-            Some(State::Kept { .. }) => self.kept_bytes += SUPERBLOCK_SIZE,
+            Some(State::Kept(_)) => self.kept_bytes += SUPERBLOCK_SIZE,
             Some(State::Owned { owner, class }) => {
                 let used = self.add_blocks(superblock, class, activity);
                 slots[owner as usize].0 += 1;

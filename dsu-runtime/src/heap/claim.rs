@@ -134,19 +134,27 @@ pub(super) fn claim(
     class: SizeClass,
 ) -> Result<Superblock, HeapFull> {
     let owner = WorkerContext::current().owner();
-    let superblock = loop {
+    let (superblock, was) = loop {
         match find_free(realm, State::Claiming { owner }) {
             Some(found) => break found,
             None => extend(context, realm)?,
         }
     };
+    let kept = match was {
+        State::Kept(kept) if kept.is_whole => Some(kept),
+        _ => None,
+    };
     let bytes = class.committed_bytes();
-    if let Err(full) = commit(context, superblock, 0, bytes) {
+    if kept.is_none()
+        && let Err(full) = commit(context, superblock, 0, bytes)
+    {
         release(context, superblock, 1);
         return Err(full);
     }
     cut(context, superblock, bytes);
-    memory::populate(superblock.base(), bytes);
+    if kept.is_none_or(|kept| kept.by != owner) {
+        memory::populate(superblock.base(), bytes);
+    }
     let meta = superblock.meta();
     for (word, (allocated, remote)) in meta.allocated.iter().zip(&meta.remote).enumerate() {
         allocated.store(!class.valid_bits(word), Relaxed);
@@ -170,8 +178,8 @@ pub(super) fn cut(context: &HeapContext, first: Superblock, bytes: usize) {
 }
 
 /// Finds a superblock that is free, at best one that has memory if that is near, and writes `claim` into
-/// its state.
-fn find_free(realm: Realm, claim: State) -> Option<Superblock> {
+/// its state; with the state that it had.
+fn find_free(realm: Realm, claim: State) -> Option<(Superblock, State)> {
     let record = realm.record();
     find(realm, &record.kept, State::is_kept, claim, NEAR)
         .or_else(|| find(realm, &record.free, State::is_free, claim, u32::MAX))
@@ -180,7 +188,7 @@ fn find_free(realm: Realm, claim: State) -> Option<Superblock> {
 /// Takes a superblock that has memory, wherever it is.
 pub(super) fn take_kept(claim: State) -> Option<Superblock> {
     let hints = &Realm::Heap.record().kept;
-    find(Realm::Heap, hints, State::is_kept, claim, u32::MAX)
+    find(Realm::Heap, hints, State::is_kept, claim, u32::MAX).map(|(superblock, _)| superblock)
 }
 
 /// Looks at so many superblocks at most.
@@ -190,16 +198,16 @@ fn find(
     wanted: fn(State) -> bool,
     claim: State,
     most: u32,
-) -> Option<Superblock> {
+) -> Option<(Superblock, State)> {
     let (first, end) = known(realm);
     let hint = Hint::read(hints);
     let start = first.saturating_add(hint.offset()).min(end);
     let end = end.min(start.saturating_add(most));
     for number in start..end {
         let superblock = Superblock(number);
-        if take(superblock, wanted, claim) {
+        if let Some(was) = take(superblock, wanted, claim) {
             hint.raise(hints, number + 1 - first);
-            return Some(superblock);
+            return Some((superblock, was));
         }
     }
     hint.raise(hints, end - first);
@@ -208,11 +216,11 @@ fn find(
 
 /// Writes `claim` into the state of a superblock, if it is free.
 pub(super) fn take_free(superblock: Superblock, claim: State) -> bool {
-    take(superblock, State::is_free, claim)
+    take(superblock, State::is_free, claim).is_some()
 }
 
 /// That a superblock only grows older meanwhile does not make this fail.
-fn take(superblock: Superblock, wanted: fn(State) -> bool, claim: State) -> bool {
+fn take(superblock: Superblock, wanted: fn(State) -> bool, claim: State) -> Option<State> {
     let taken = |word| {
         State::from_word(word)
             .is_some_and(wanted)
@@ -221,7 +229,8 @@ fn take(superblock: Superblock, wanted: fn(State) -> bool, claim: State) -> bool
     superblock
         .state()
         .fetch_update(SeqCst, Relaxed, taken)
-        .is_ok()
+        .ok()
+        .and_then(State::from_word)
 }
 
 /// The end of every way back, of a run as of one: gives all memory back, and then the addresses, the first

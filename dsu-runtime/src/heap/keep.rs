@@ -10,8 +10,8 @@
 use super::claim;
 use super::context::HeapContext;
 use super::hint::Hint;
-use super::superblock::{Age, Realm, State, Superblock};
-use crate::abi::WorkerContext;
+use super::superblock::{Age, Kept, Realm, State, Superblock};
+use crate::abi::{SUPERBLOCK_SIZE, WorkerContext};
 use crate::sys::time::Nanos;
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -38,14 +38,20 @@ pub(super) struct Look {
 
 /// Lets go of an empty superblock that this worker owns. The few of the roots keep nothing.
 pub(super) fn keep(context: &HeapContext, superblock: Superblock) {
+    let owner = WorkerContext::current().owner();
     if superblock.realm() == Realm::Roots {
-        let owner = WorkerContext::current().owner();
         let claiming = State::Claiming { owner };
         superblock.state().store(claiming.word(), SeqCst);
         return claim::release(context, superblock, 1);
     }
-    let kept = State::Kept { age: Age::New };
-    superblock.state().store(kept.word(), SeqCst);
+    let state = State::from_word(superblock.state().load(Relaxed));
+    let kept = Kept {
+        age: Age::New,
+        is_whole: matches!(state, Some(State::Owned { class, .. })
+            if class.committed_bytes() == SUPERBLOCK_SIZE),
+        by: owner,
+    };
+    superblock.state().store(State::Kept(kept).word(), SeqCst);
     lower_hints(superblock);
     plan_look();
 }
@@ -111,20 +117,20 @@ fn slice(context: &HeapContext, look: &Look) -> bool {
     let claiming = State::Claiming { owner };
     while look.at.get() < stop && left > 0 {
         let superblock = Superblock(look.at.get());
-        match State::from_word(superblock.state().load(Relaxed)) {
-            Some(State::Kept { age: Age::New }) => {
-                let [new, old] = [Age::New, Age::Old].map(|age| State::Kept { age }.word());
+        let word = superblock.state().load(Relaxed);
+        if let Some(State::Kept(kept)) = State::from_word(word) {
+            if kept.age == Age::New {
+                let age = Age::Old;
+                let old = State::Kept(Kept { age, ..kept }).word();
                 // Losing means that somebody took it.
                 let _ = superblock
                     .state()
-                    .compare_exchange(new, old, SeqCst, Relaxed);
+                    .compare_exchange(word, old, SeqCst, Relaxed);
                 look.leaves_some.set(true);
-            }
-            Some(State::Kept { age: Age::Old }) if claim::take_free(superblock, claiming) => {
+            } else if claim::take_free(superblock, claiming) {
                 claim::release(context, superblock, 1);
                 left -= 1;
             }
-            _ => {}
         }
         look.at.set(look.at.get() + 1);
     }

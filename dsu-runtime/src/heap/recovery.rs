@@ -77,7 +77,7 @@ fn lower_hints() {
                 Some(State::Abandoned { class }) => {
                     Hint::lower(&record.abandoned[class.number()], number - first);
                 }
-                Some(State::Kept { .. }) => {
+                Some(State::Kept(_)) => {
                     Hint::lower(&record.kept, number - first);
                     keep::plan_look();
                 }

@@ -229,8 +229,19 @@ pub(super) enum State {
     Large { len: u32 },
     /// `offset`-th of a large block.
     Part { offset: u32 },
-    /// Nobody's; its memory may still be there. See `keep`.
-    Kept { age: Age },
+    /// Nobody's, with memory. See `keep`.
+    Kept(Kept),
+}
+
+/// What is known of the memory of a superblock that is free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Kept {
+    /// How long it has been free.
+    pub(super) age: Age,
+    /// Whether all of it is committed.
+    pub(super) is_whole: bool,
+    /// Who had it, by slot + 1, and has it mapped if it still runs.
+    pub(super) by: u32,
 }
 
 /// Whether a look has come by since it is [`State::Kept`].
@@ -254,7 +265,10 @@ impl State {
             State::PartClaiming { owner } => 5 | (owner as u64) << 8,
             State::Large { len } => 6 | (len as u64) << 32,
             State::Part { offset } => 7 | (offset as u64) << 32,
-            State::Kept { age } => 8 | (age as u64) << 32,
+            State::Kept(kept) => {
+                let flags = kept.age as u64 | (kept.is_whole as u64) << 1;
+                8 | (flags | (kept.by as u64) << 2) << 32
+            }
         }
     }
 
@@ -275,13 +289,11 @@ impl State {
             5 => State::PartClaiming { owner },
             6 => State::Large { len: number },
             7 => State::Part { offset: number },
-            8 => State::Kept {
-                age: match number {
-                    0 => Age::New,
-                    1 => Age::Old,
-                    _ => return None,
-                },
-            },
+            8 => State::Kept(Kept {
+                age: if number & 1 == 0 { Age::New } else { Age::Old },
+                is_whole: number & 2 != 0,
+                by: number >> 2,
+            }),
             _ => return None,
         };
         let named = state
@@ -299,7 +311,7 @@ impl State {
     /// Whether it is free and may have memory.
     #[inline]
     pub(super) fn is_kept(self) -> bool {
-        matches!(self, State::Kept { .. })
+        matches!(self, State::Kept(_))
     }
 
     /// Slot + 1 of the worker that it names.
