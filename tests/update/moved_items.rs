@@ -192,15 +192,17 @@ fn guards_are_split_and_merged_by_three_versions_in_turn_under_load() {
         lines = lanes.updated_with_losses(1, lines, Some("LOG.written"));
     }
     let reports = lanes.assert_counted();
-    let by_second = reports.iter().filter(|report| report.version == "v2");
-    let seen: Vec<u64> = by_second.map(|report| report.seen).collect();
-    // Each count is once; three workers write a little out of order.
-    let mut counted = seen.clone();
-    counted.sort_unstable();
-    counted.dedup();
-    assert_eq!(counted.len(), seen.len(), "{seen:?}");
-    let far = seen.windows(2).filter(|two| two[0] > two[1] + 500);
-    assert_eq!(far.count(), 0, "{seen:?}");
+    for version in ["v2", "v3"] {
+        let own = reports.iter().filter(|report| report.version == version);
+        let seen: Vec<u64> = own.map(|report| report.seen).collect();
+        // Each count is once; three workers write a little out of order.
+        let mut counted = seen.clone();
+        counted.sort_unstable();
+        counted.dedup();
+        assert_eq!(counted.len(), seen.len(), "{version}: {seen:?}");
+        let far = seen.windows(2).filter(|two| two[0] > two[1] + 500);
+        assert_eq!(far.count(), 0, "{version}: {seen:?}");
+    }
     lanes.fleet.finish();
 }
 

@@ -60,11 +60,18 @@ impl Representation {
         self.drop.is_some()
     }
 
-    /// The direct way to `target`, if a loaded lens has one.
+    /// The direct way to `target`, if a loaded lens has one: of two, that of the library that was bound last.
     #[inline]
     pub fn converter_to(&self, target: Tag) -> Option<&Converter> {
         self.converters
             .iter()
             .find(|c| c.target == target.0 && target != Tag::NONE)
+    }
+
+    /// The way to `target` of the lens that has it as its newer end, if `forward`, or else as its older.
+    pub fn converter_of(&self, target: Tag, forward: bool) -> Option<&Converter> {
+        self.converters
+            .iter()
+            .find(|c| c.target == target.0 && c.forward == forward && target != Tag::NONE)
     }
 }

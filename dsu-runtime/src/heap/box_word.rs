@@ -211,8 +211,7 @@ impl Complement {
             0 => (Tag(self.newer), Tag(self.older)),
             _ => (Tag(self.older), Tag(self.newer)),
         };
-        let converter = known(from)?.converter_to(to)?;
-        (converter.forward == (self.was_forward != 0)).then_some(converter)
+        known(from)?.converter_of(to, self.was_forward != 0)
     }
 
     pub(super) fn next(&self) -> Option<NonNull<Complement>> {

@@ -113,8 +113,8 @@ pub(crate) use reclaim::settle;
 pub(crate) use recovery::recover;
 pub(crate) use root::{
     BOX_ADDRESS, Together, complement_of_root, convert_root, discard_twins, is_prepared,
-    keeps_complements, make_root, prepare_box, prepare_now, show_boxes_inside, show_content,
-    sweep_box, sweep_root,
+    keeps_complements, make_root, prepare_box, prepare_now, prepare_way, show_boxes_inside,
+    show_content, sweep_box, sweep_root,
 };
 pub(crate) use shared::{visit_parts, visitor_of};
 pub(crate) use transaction::{end_guard, has_scratch};

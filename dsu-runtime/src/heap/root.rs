@@ -143,10 +143,28 @@ pub(crate) unsafe fn prepare_now(
     expected: Tag,
     task: TwinTask,
 ) -> Result<(), AccessError> {
-    let way = Representation::of(BoxWord(word).tag()).converter_to(expected);
-    let Some(way) = way.filter(|way| way.twin.is_some()) else {
+    match Representation::of(BoxWord(word).tag()).converter_to(expected) {
+        // SAFETY: by the caller.
+        Some(way) => unsafe { prepare_way(word, way, task) },
+        None => Ok(()),
+    }
+}
+
+/// As [`prepare_now`], for this way out of the form of the box.
+///
+/// # Errors
+/// As [`prepare_box`].
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn prepare_way(
+    word: u64,
+    way: &Converter,
+    task: TwinTask,
+) -> Result<(), AccessError> {
+    if way.twin.is_none() {
         return Ok(());
-    };
+    }
     let _reserve = Raised::new(&WorkerContext::current().may_use_reserve);
     loop {
         let until = Nanos::now().after(SLICE_OF_ALL);

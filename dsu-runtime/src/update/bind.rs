@@ -8,8 +8,8 @@ use super::moved::{self, Mover};
 use super::tuple::Plan;
 use crate::abi::{
     CONTROL_ADDR, Conversion, ConversionStatus, Converter, ErrorText, GUARD_STRIDE, GUARDS_OFFSET,
-    GuardCell, GuardRegistration, LensDirections, LensPolicy, Node, PrepareStatus, Representation,
-    TransformerRegistration, TwinFn, TwinTask, TypeRegistration, TypeSchema,
+    GuardCell, GuardRegistration, LensDirections, LensPolicy, MAX_CONVERTERS, Node, PrepareStatus,
+    Representation, TransformerRegistration, TwinFn, TwinTask, TypeRegistration, TypeSchema,
 };
 use crate::heap;
 use crate::ids::{GuardIndex, Tag, VersionId};
@@ -172,24 +172,20 @@ pub(super) fn walk_as_this_library() {
     }
 }
 
-/// Puts a converter into the entry of `from`, in place of one to the same target, or the oldest.
+/// Puts a converter into the entry of `from`, before the others, in place of one of the same lens or the
+/// oldest. Two lenses may lead to one target: what a version splits off the next may merge away again, and
+/// then the older end of one is the newer end of the other.
 fn add_converter(from: Tag, converter: Converter) {
     let entry = entry(from);
     entry.has_twins |= converter.twin.is_some();
-    let place = entry
-        .converters
-        .iter()
-        .position(|known| known.target == converter.target || known.target == 0);
-    match place {
-        Some(place) => entry.converters[place] = converter,
-        None => {
-            entry.converters.rotate_left(1);
-            *entry
-                .converters
-                .last_mut()
-                .expect("a representation has places") = converter;
-        }
-    }
+    let is_replaced = |known: &Converter| {
+        known.target == 0
+            || (known.target == converter.target && known.forward == converter.forward)
+    };
+    let place = entry.converters.iter().position(is_replaced);
+    let place = place.unwrap_or(MAX_CONVERTERS - 1);
+    entry.converters[..=place].rotate_right(1);
+    entry.converters[0] = converter;
 }
 
 fn bind_lenses(tags: &Tags<'_>, version: VersionId) -> Result<(), String> {
@@ -321,6 +317,7 @@ fn traffic<'a>(
             traffic.leaving.push(Passing { item, other });
         }
     }
+    traffic.sort();
     traffic
 }
 
@@ -488,5 +485,77 @@ unsafe extern "C" fn init_item(
             error.set("there is no such item");
             ConversionStatus::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(name: &str) -> &'static GuardRegistration {
+        let mut all = inventory::iter::<GuardRegistration>.into_iter();
+        all.find(|guard| guard.name == name).expect("of a test")
+    }
+
+    // I14: an item goes to each of two guards, and each has its room in what is kept of the giver.
+    #[test]
+    fn rooms_lie_in_one_order_however_guards_are_declared() {
+        let older = ["ROOT_OLD", "HEIR_OLD", "LEAVER_OLD"].map(|name| {
+            let guard = guard_manifest(declared(name));
+            let name = name.replace("LEAVER_OLD", "LEAVER");
+            GuardManifest { name, ..guard }
+        });
+        let leaver = emptied::declaration("LEAVER", 1, None);
+        let mut own = vec![declared("HEIR_NEW"), declared("FRESH_NEW"), leaver];
+        let mut sources = || {
+            own.reverse();
+            let has = |guard: &&&GuardRegistration| guard.name != leaver.name;
+            let manifests = own.iter().filter(has).map(|guard| guard_manifest(guard));
+            let manifests: Vec<GuardManifest> = manifests.collect();
+            let traffic = traffic(leaver, &older, (&own, &manifests));
+            assert_eq!(traffic.leaving.len(), 2);
+            traffic.sources()
+        };
+        assert_eq!(sources(), sources());
+    }
+
+    const ONE: Tag = Tag(60_021);
+    const OTHER: Tag = Tag(60_023);
+
+    // I14, R4: what a version splits off the next one merges away.
+    #[test]
+    fn two_lenses_between_the_same_ends_are_told_apart_by_which_is_the_older() {
+        let way = |forward, complement_size| Converter {
+            target: OTHER.0,
+            forward,
+            complement_size,
+            complement_align: 1,
+            call: None,
+            environment: std::ptr::null(),
+            twin: None,
+            drop_complement: None,
+            visit_complement: None,
+        };
+        let size_of = |forward| {
+            let way = Representation::of(ONE).converter_of(OTHER, forward);
+            way.map(|way| way.complement_size)
+        };
+        let of_the_last = || {
+            let way = Representation::of(ONE).converter_to(OTHER);
+            way.map(|way| way.complement_size)
+        };
+        for round in 1..4 {
+            add_converter(ONE, way(true, 10 * round));
+            assert_eq!(size_of(true), Some(10 * round));
+            assert_eq!(of_the_last(), Some(10 * round));
+            add_converter(ONE, way(false, round));
+            assert_eq!(
+                (size_of(true), size_of(false)),
+                (Some(10 * round), Some(round))
+            );
+            assert_eq!(of_the_last(), Some(round));
+        }
+        let ways = Representation::of(ONE).converters.iter();
+        assert_eq!(ways.filter(|way| way.target != 0).count(), 2);
     }
 }

@@ -9,7 +9,7 @@ use crate::abi::{
     TypeSchema,
 };
 use crate::ids::Tag;
-use crate::version::{Move, digest, fields, is_tuple_of};
+use crate::version::{Move, digest, fields, is_tuple_of, lens_key};
 
 /// One item, as it is on either side.
 struct Pair<'a> {
@@ -36,6 +36,12 @@ enum Elsewhere {
 pub(super) struct Passing<'a> {
     pub(super) item: Move<'a>,
     pub(super) other: &'static str,
+}
+
+impl<'a> Passing<'a> {
+    fn named(&self) -> (&'a str, &'a str) {
+        (&self.item.to.name, &self.item.newer.name)
+    }
 }
 
 /// Items that a guard gets from others with this version, and those that others get from it.
@@ -72,6 +78,16 @@ fn lens_between(
         .find(|lens| lens.items.is_none() && (lens.left)() == *older && (lens.right)() == *newer)
 }
 
+/// As the manifest orders them: the linker says in which order lenses are registered, and what each keeps
+/// is to lie in the same place in all builds (I14).
+fn in_order_of_rooms(
+    lenses: impl IntoIterator<Item = &'static TransformerRegistration>,
+) -> Vec<&'static TransformerRegistration> {
+    let mut lenses: Vec<_> = lenses.into_iter().collect();
+    lenses.sort_by_cached_key(|lens| lens_key(&(lens.left)(), &(lens.right)()));
+    lenses
+}
+
 /// Where the named items lie in a guard's tuple, and in the tuple that a lens takes or gives.
 fn places(tuple: &TypeSchema, names: &[&str], items: &TypeSchema) -> Vec<Piece> {
     let item = |name: &str| fields(items).iter().find(|item| item.name == name);
@@ -100,8 +116,13 @@ impl<'a> TupleLayout<'a> {
             complement_size: 0,
             both_ways: true,
         };
-        for lens in inventory::iter::<TransformerRegistration> {
-            layout.group(lens, guard, older, newer);
+        let lenses = inventory::iter::<TransformerRegistration>.into_iter();
+        let of_items = lenses.filter(|lens| {
+            let items = lens.items.as_ref();
+            items.is_some_and(|items| items.guard == guard.name)
+        });
+        for lens in in_order_of_rooms(of_items) {
+            layout.group(lens, older, newer);
         }
         for (passing, is_arriving) in traffic.both() {
             layout.pass(guard, passing, is_arriving)?;
@@ -238,11 +259,10 @@ impl<'a> TupleLayout<'a> {
     fn group(
         &mut self,
         lens: &'static TransformerRegistration,
-        guard: &GuardRegistration,
         older: &TypeSchema,
         newer: &TypeSchema,
     ) {
-        let Some(items) = lens.items.filter(|items| items.guard == guard.name) else {
+        let Some(items) = lens.items else {
             return;
         };
         let (left, right) = ((lens.left)(), (lens.right)());
@@ -337,6 +357,14 @@ impl<'a> TupleLayout<'a> {
 }
 
 impl<'a> Traffic<'a> {
+    /// By what the items are called in the newer version: their rooms in the complement lie in this order,
+    /// and two builds of a version read each other's complements, however each declares its guards (I14).
+    pub(super) fn sort(&mut self) {
+        for some in [&mut self.arriving, &mut self.leaving] {
+            some.sort_by(|a, b| a.named().cmp(&b.named()));
+        }
+    }
+
     /// All of it, and what of it comes.
     fn both(&self) -> impl Iterator<Item = (&Passing<'a>, bool)> {
         let arriving = self.arriving.iter().map(|passing| (passing, true));
@@ -517,5 +545,25 @@ impl Pair<'_> {
             },
             (None, None) => unreachable!("an item is on one side at least"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // I14
+    #[test]
+    fn rooms_lie_in_one_order_however_lenses_are_registered() {
+        let all: Vec<_> = inventory::iter::<TransformerRegistration>
+            .into_iter()
+            .collect();
+        assert!(all.len() > 2, "those of all tests");
+        let names = |lenses: Vec<&TransformerRegistration>| -> Vec<_> {
+            let sides = lenses.iter().map(|lens| ((lens.left)(), (lens.right)()));
+            sides.map(|(left, right)| (left.name, right.name)).collect()
+        };
+        let sorted = names(in_order_of_rooms(all.iter().copied()));
+        assert_eq!(sorted, names(in_order_of_rooms(all.into_iter().rev())));
     }
 }

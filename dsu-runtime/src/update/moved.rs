@@ -390,9 +390,11 @@ impl<'m> Set<'m> {
     /// In place, before anything is converted.
     fn prepare(&self) -> Result<(), String> {
         for place in self.left() {
-            let (word, target) = (place.root().word(), place.mover.target(self.forward));
-            // SAFETY: the root is a live box whose lock this worker holds.
-            let prepared = unsafe { heap::prepare_now(word, target, TwinTask::Prepare) };
+            // Not of whichever lens leads there: two may (`bind::add_converter`).
+            let plan = place.mover.plan(self.forward)?;
+            let (word, way) = (place.root().word(), plan.converter(plan.target));
+            // SAFETY: the root is a live box whose lock this worker holds, in the form that the plan takes.
+            let prepared = unsafe { heap::prepare_way(word, &way, TwinTask::Prepare) };
             prepared.map_err(|error| place.fails(&error))?;
         }
         Ok(())

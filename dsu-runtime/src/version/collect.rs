@@ -166,10 +166,6 @@ fn registered() -> Result<Manifest, CollectError> {
         signature: (function.signature)().text,
     });
 
-    let lens_key = |left: &TypeSchema, right: &TypeSchema| {
-        let sides = format!("{} => {}", left.name, right.name);
-        (sides, format!("{}{}", digest(left), digest(right)))
-    };
     let manifest = Manifest {
         app: version.app.to_owned(),
         version: own,
@@ -203,6 +199,12 @@ fn registered() -> Result<Manifest, CollectError> {
         paths: paths(worker.module),
         ..manifest
     })
+}
+
+/// By which a manifest orders lenses.
+pub(crate) fn lens_key(left: &TypeSchema, right: &TypeSchema) -> (String, String) {
+    let sides = format!("{} => {}", left.name, right.name);
+    (sides, format!("{}{}", digest(left), digest(right)))
 }
 
 /// Where the types are that this version's own schemas name: all of them are made once more.

@@ -27,8 +27,8 @@ mod xfgen;
 
 pub use binding::{Binding, GuardBinding, RepresentationBinding};
 pub use build_id::at_address as build_id_at;
-pub(crate) use collect::guard_manifest;
 pub use collect::{CollectError, collect};
+pub(crate) use collect::{guard_manifest, lens_key};
 pub use compare::{Advice, Comparison, Direction, Part, Passage, compare};
 pub(crate) use compare::{fields, is_tuple_of, regroupings};
 pub use copy::{Copied, copy};

@@ -12,6 +12,7 @@ mod graph_lenses;
 mod graph_model;
 mod graph_rules;
 mod moved;
+mod moved_away;
 mod moved_families;
 mod moved_new;
 mod moved_nodes;

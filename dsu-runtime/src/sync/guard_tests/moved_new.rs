@@ -143,7 +143,7 @@ const MOVERS: [GuardIndex; 4] = [ROOT, HEIR, LEAVER, FRESH];
 
 /// A guard in the form that it is in, as a version that does not declare it has it; `None` where nobody
 /// has made it.
-fn as_it_is(guard: GuardIndex) -> Option<&'static GuardCell> {
+pub fn as_it_is(guard: GuardIndex) -> Option<&'static GuardCell> {
     GuardSlot::at(guard).root().items()?;
     let cell: &'static GuardCell = Box::leak(Box::new(GuardCell::new()));
     let slot = CONTROL_ADDR + GUARDS_OFFSET + guard.0 as usize * GUARD_STRIDE;

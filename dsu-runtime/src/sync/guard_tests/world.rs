@@ -188,11 +188,13 @@ pub const LOTS: GuardIndex = GuardIndex(29);
 pub const SHEDS: GuardIndex = GuardIndex(32);
 pub const BARNS: GuardIndex = GuardIndex(35);
 pub const LATE: GuardIndex = GuardIndex(38);
-pub const GUARDS: u32 = 39;
+pub const YARD: GuardIndex = GuardIndex(39);
+pub const STALL: GuardIndex = GuardIndex(40);
+pub const GUARDS: u32 = 41;
 
 /// Guards, and families, that each version has under a name of its own, and where they are. The first has
 /// tags that differ in their classes.
-const PAIRS: [(&str, &str, GuardIndex); 20] = [
+const PAIRS: [(&str, &str, GuardIndex); 21] = [
     ("WORLD_OLD", "WORLD_NEW", TOTALS),
     ("PARTS_OLD", "PARTS_NEW", PARTS),
     ("GROWN_OLD", "GROWN_NEW", GROWN),
@@ -213,12 +215,14 @@ const PAIRS: [(&str, &str, GuardIndex); 20] = [
     ("ROOT_OLD", "ROOT_NEW", ROOT),
     ("HEIR_OLD", "HEIR_NEW", HEIR),
     ("LOTS_OLD", "LOTS_NEW", LOTS),
+    ("YARD_OLD", "YARD_NEW", YARD),
 ];
 /// Those that the newer version alone has.
-const NEW: [(&str, GuardIndex); 3] = [
+const NEW: [(&str, GuardIndex); 4] = [
     ("FRESH_NEW", FRESH),
     ("BARNS_NEW", BARNS),
     ("LATE_NEW", LATE),
+    ("STALL_NEW", STALL),
 ];
 
 /// The tag of a new guard's tuple in the older version, which does not have the guard. See `bind`.
@@ -250,7 +254,8 @@ pub enum Older {
 /// Where this process records the order of its locks.
 pub const ORDER_TABLE: u32 = 7;
 
-fn registration(guard: &str) -> &'static GuardRegistration {
+/// What this binary declares under that name.
+pub fn registration(guard: &str) -> &'static GuardRegistration {
     let mut all = inventory::iter::<GuardRegistration>.into_iter();
     all.find(|registration| registration.name == guard)
         .expect("declared in these tests")
@@ -258,6 +263,17 @@ fn registration(guard: &str) -> &'static GuardRegistration {
 
 /// Binds every guard and type that this test binary declares; those of this file to known slots.
 pub fn bind(older: Older) {
+    bind_to(&binding(older));
+}
+
+/// As [`bind`], to slots and tags that this gives: those of [`binding`], but for what differs.
+pub fn bind_to(binding: &Binding) {
+    // SAFETY: slots and tags of this test's own guards and types, before any is held.
+    unsafe { update::bind(binding) }.expect("everything has a slot and a tag");
+}
+
+/// What [`bind`] binds to.
+pub fn binding(older: Older) -> Binding {
     let mut tags = 1_u16..;
     let mut representations = Vec::new();
     let mut represent = |name: String, schema: &TypeSchema| {
@@ -327,7 +343,7 @@ pub fn bind(older: Older) {
             }
         })
         .collect();
-    let binding = Binding {
+    Binding {
         version: VersionId(2),
         guards,
         emptied,
@@ -335,9 +351,7 @@ pub fn bind(older: Older) {
         order_table: Some(ORDER_TABLE),
         older: Some(version_1(older)),
         forgets: Vec::new(),
-    };
-    // SAFETY: slots and tags of this test's own guards and types, before any is held.
-    unsafe { update::bind(&binding) }.expect("everything has a slot and a tag");
+    }
 }
 
 fn version_1(build: Older) -> Manifest {
