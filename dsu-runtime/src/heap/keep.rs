@@ -1,11 +1,11 @@
-//! Free superblocks that keep their memory for a while: whoever takes one next does without the kernel,
-//! which is asked for pages, zeroes and maps them at several times the price of filling them.
+//! Free superblocks that keep their memory for a while: whoever takes one next does without the kernel, for
+//! which to hand out, zero and map pages is several times the work of filling them.
 //!
 //! Owns how long that is: between one and two [`PERIOD`]s. After the decay of unused dirty pages in
 //! jemalloc (Evans), with two ages in place of its curve. One worker at a time has a look at all
 //! superblocks, a slice at each of its waits: those that it saw at the look before it gives back. Memory
-//! that is kept is nobody's: any worker takes it, and all of it goes back before anybody hears that the
-//! heap is full.
+//! that is kept is nobody's: any worker takes it, and as much of it as is needed goes back before anybody
+//! hears that the heap is full.
 
 use super::claim;
 use super::context::HeapContext;
@@ -57,7 +57,7 @@ pub(super) fn keep(context: &HeapContext, superblock: Superblock) {
 }
 
 /// What says where kept superblocks are, after one has become one.
-pub(super) fn lower_hints(superblock: Superblock) {
+fn lower_hints(superblock: Superblock) {
     let record = superblock.realm().record();
     let offset = superblock.0 - superblock.realm().range().0;
     Hint::lower(&record.free, offset);
