@@ -148,10 +148,8 @@ fn a_single_superblock_that_is_kept_can_be_had_at_the_limit() {
     let name = test_name!("a_single_superblock_that_is_kept_can_be_had_at_the_limit");
     full(name, |one, other, mut blocks| {
         // One superblock after the other, until one of them is not the worker's own any more.
-        let mut freed = Vec::new();
         while account().kept_bytes == 0 {
             let last = blocks.split_off(blocks.len() - SUPERBLOCK_SIZE / ONE.size());
-            freed.push(last.len());
             one.act(|| free_all(last, ONE));
         }
         let block = other

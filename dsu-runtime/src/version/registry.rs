@@ -231,22 +231,17 @@ impl Registry {
         Ok(bound)
     }
 
-    /// Which guards one of two neighbours has in the empty form: those that items move into or out of,
+    /// Which guards one of two neighbours has in the empty form: those that are gone and give items away,
     /// and all new ones, which another build or version may fill by moves, or leave so.
     fn empty(newer: &Manifest, older: Option<&Manifest>) -> Empty {
         let Some(older) = older else {
             return Empty::default();
         };
-        let (mut before, after) = empty_forms(&older.guards, &newer.guards);
-        let is_new = |guard: &&GuardManifest| {
-            predecessor(guard, &older.guards, &newer.guards).is_none()
-                && !before.iter().any(|known| known.name == guard.name)
-        };
-        let new: Vec<GuardManifest> = newer.guards.iter().filter(is_new).map(empty_form).collect();
-        before.extend(new);
+        let is_new =
+            |guard: &&GuardManifest| predecessor(guard, &older.guards, &newer.guards).is_none();
         Empty {
-            older: before,
-            newer: after,
+            older: newer.guards.iter().filter(is_new).map(empty_form).collect(),
+            newer: empty_forms(&older.guards, &newer.guards).1,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::error::LockError;
 use crate::heap::stepping::at_every_store;
 use crate::heap::testing::test_name;
 use crate::heap::{self, Activity, HeapAccount, SharedBytes};
-use crate::ids::{GuardIndex, WorkerSlot};
+use crate::ids::GuardIndex;
 use crate::sync::{GuardSlot, recover_worker};
 use crate::update::{check_guards, move_items};
 use crate::worker::Worker;
@@ -307,9 +307,6 @@ fn guards_that_nobody_has_made_begin_as_their_version_says() {
     });
 }
 
-const DEAD: WorkerSlot = WorkerSlot(1);
-const MAKER: WorkerSlot = WorkerSlot(0);
-
 /// What must hold when whoever moved has died somewhere: another one can end it, either way.
 fn assert_ends_either_way(forward: bool) {
     for dead in [DEAD, MAKER] {
@@ -342,31 +339,18 @@ fn assert_ends_either_way(forward: bool) {
     });
 }
 
-/// Death at every store of the moves there and back; what is left is ended in this direction first.
-fn die_everywhere(name: &str, forward: bool) {
-    with_world(name, || {
-        play(MAKER.0, |cx| make_old(cx));
-        let moves = || {
-            move_items(true).unwrap();
-            move_items(false).unwrap();
-        };
-        let points = at_every_store(DEAD.0, moves, || assert_ends_either_way(forward));
-        assert!(points > 50, "{points}");
-    });
-}
-
 // I5, R4
 #[test]
 fn whoever_moves_may_die_at_every_store_and_another_goes_on() {
     let name = test_name!("whoever_moves_may_die_at_every_store_and_another_goes_on");
-    die_everywhere(name, true);
+    die_in_moves(name, make_old, || assert_ends_either_way(true));
 }
 
 // I5, R4
 #[test]
 fn whoever_moves_may_die_at_every_store_and_another_takes_it_back() {
     let name = test_name!("whoever_moves_may_die_at_every_store_and_another_takes_it_back");
-    die_everywhere(name, false);
+    die_in_moves(name, make_old, || assert_ends_either_way(false));
 }
 
 // R4: moves back that nobody ends, after which the version before goes on with what it has.

@@ -11,7 +11,7 @@ use crate::error::LockError;
 use crate::heap::stepping::at_every_store;
 use crate::heap::testing::test_name;
 use crate::heap::{self, Activity, HeapAccount, SharedBytes};
-use crate::ids::{GuardIndex, WorkerSlot};
+use crate::ids::GuardIndex;
 use crate::sync::{self, GuardSlot, Root, recover_worker};
 use crate::update::{check_guards, move_items};
 use crate::worker::Worker;
@@ -438,9 +438,6 @@ fn what_moves_is_found_where_the_build_that_runs_has_it() {
     });
 }
 
-const DEAD: WorkerSlot = WorkerSlot(1);
-const MAKER: WorkerSlot = WorkerSlot(0);
-
 fn recover() {
     for dead in [DEAD, MAKER] {
         recover_worker(dead, GUARDS);
@@ -475,24 +472,12 @@ fn assert_ends_either_way(forward: bool) {
     });
 }
 
-fn die_everywhere(name: &str, forward: bool) {
-    with_world(name, || {
-        play(MAKER.0, |cx| make_old(cx));
-        let moves = || {
-            move_items(true).unwrap();
-            move_items(false).unwrap();
-        };
-        let points = at_every_store(DEAD.0, moves, || assert_ends_either_way(forward));
-        assert!(points > 50, "{points}");
-    });
-}
-
 // I5, I38, R4
 #[test]
 fn whoever_moves_into_a_new_guard_may_die_at_every_store_and_another_goes_on() {
     let name =
         test_name!("whoever_moves_into_a_new_guard_may_die_at_every_store_and_another_goes_on");
-    die_everywhere(name, true);
+    die_in_moves(name, make_old, || assert_ends_either_way(true));
 }
 
 // I5, I38, R4
@@ -501,7 +486,7 @@ fn whoever_moves_into_a_new_guard_may_die_at_every_store_and_another_takes_it_ba
     let name = test_name!(
         "whoever_moves_into_a_new_guard_may_die_at_every_store_and_another_takes_it_back"
     );
-    die_everywhere(name, false);
+    die_in_moves(name, make_old, || assert_ends_either_way(false));
 }
 
 // I38, R4: moves back that nobody ends, after which the version before goes on with what it has.

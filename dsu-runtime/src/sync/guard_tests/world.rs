@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // binds itself as a library
 
 use crate::abi::{GuardRegistration, TypeRegistration, TypeSchema, WorkerRecord};
+use crate::heap::stepping::at_every_store;
 use crate::heap::testing::{Actor, ROOMY, with_regions};
 use crate::heap::{Activity, HeapAccount, SharedBytes};
 use crate::ids::{GuardIndex, Tag, VersionId, WorkerSlot};
@@ -495,4 +496,21 @@ pub fn await_owner(slot: u32, guard: GuardIndex) {
 /// Guards that the death of this worker poisons.
 pub fn poisoned_by_death_of(slot: u32) -> Vec<GuardIndex> {
     recover_worker(WorkerSlot(slot), GUARDS).poisoned
+}
+
+/// Who makes what moves, and who dies while it does.
+pub const MAKER: WorkerSlot = WorkerSlot(0);
+pub const DEAD: WorkerSlot = WorkerSlot(1);
+
+/// Death at every store of the moves there and back; `judge` says how what is left is ended.
+pub fn die_in_moves(name: &str, make_old: fn(&Worker), judge: impl Fn()) {
+    with_world(name, || {
+        play(MAKER.0, |cx| make_old(cx));
+        let moves = || {
+            update::move_items(true).unwrap();
+            update::move_items(false).unwrap();
+        };
+        let points = at_every_store(DEAD.0, moves, judge);
+        assert!(points > 50, "{points}");
+    });
 }
