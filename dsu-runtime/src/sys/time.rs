@@ -4,7 +4,8 @@
 //! Owns the unit of time; must never know what is being timed. `CLOCK_MONOTONIC` is one clock for
 //! the whole machine, so an instant written by one worker means the same to the next.
 
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// An instant of `CLOCK_MONOTONIC`, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +43,26 @@ impl Nanos {
     }
 }
 
+/// Std's instants are of the same clock and do not say what it shows. One of them is found out, by the
+/// closest of several looks, as anything may come between two; the others are so much earlier or later.
+impl From<Instant> for Nanos {
+    fn from(instant: Instant) -> Self {
+        static KNOWN: OnceLock<(Instant, Nanos)> = OnceLock::new();
+        let &(first, at) = KNOWN.get_or_init(|| {
+            let looks = std::array::from_fn::<_, 8, _>(|_| {
+                let (before, instant) = (Nanos::now(), Instant::now());
+                (Nanos::now().since(before), instant, before)
+            });
+            let (_, instant, before) = looks.into_iter().min().expect("there are several");
+            (instant, before)
+        });
+        match instant.checked_duration_since(first) {
+            Some(later) => at.after(later),
+            None => Nanos(0).after(at.since(Nanos(0)).saturating_sub(first - instant)),
+        }
+    }
+}
+
 impl From<Nanos> for libc::timespec {
     fn from(instant: Nanos) -> Self {
         libc::timespec {
@@ -68,6 +89,20 @@ mod tests {
             Duration::ZERO
         );
         assert_eq!(first.after(Duration::MAX), Nanos(u64::MAX));
+    }
+
+    #[test]
+    fn an_instant_of_std_is_where_the_clock_then_was() {
+        for _ in 0..2 {
+            let before = Nanos::now();
+            let instant = Instant::now();
+            let after = Nanos::now();
+            let slack = Duration::from_secs(1);
+            assert!(Nanos::from(instant).after(slack) >= before);
+            assert!(after.after(slack) >= Nanos::from(instant));
+            let (earlier, later) = (instant - slack, instant + slack);
+            assert_eq!(Nanos::from(later).since(Nanos::from(earlier)), 2 * slack);
+        }
     }
 
     #[test]

@@ -240,8 +240,7 @@ impl Worker {
             return Err(WorkerError::GuardLeaked("(in wait)".to_owned()));
         }
         self.notice_use = events.notice_use();
-        let wanted = deadline
-            .map(|instant| Nanos::now().after(instant.saturating_duration_since(Instant::now())));
+        let wanted = deadline.map(Nanos::from);
         let deadline = wanted.into_iter().chain(self.leave_by()).min();
         if self.is_due_for(WorkerRecord::DUE_NOTICE) && self.notice_use == NoticeUse::Takes {
             let notices = (self.host().take_notices)();

@@ -6,7 +6,7 @@ use crate::abi::TypeSchema;
 use crate::sys::accept::{accept, is_listening, is_same_socket};
 use crate::sys::stream;
 use nix::sys::socket::{
-    MsgFlags, Shutdown, SockaddrIn, SockaddrIn6, getpeername, getsockname, send, setsockopt,
+    MsgFlags, Shutdown, SockaddrIn, SockaddrIn6, getpeername, getsockname, recv, send, setsockopt,
     shutdown, sockopt,
 };
 use serde::{Deserialize, Serialize};
@@ -130,7 +130,7 @@ impl AsFd for Stream {
 
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(nix::unistd::read(self, buffer)?)
+        Ok(recv(self.number(), buffer, MsgFlags::empty())?)
     }
 }
 
