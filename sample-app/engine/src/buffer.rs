@@ -122,11 +122,17 @@ impl Output {
     /// To append replies to.
     #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
+        self.tail_and_sent().0
+    }
+
+    /// To append replies to, and how much of it is sent already.
+    #[inline]
+    pub(crate) fn tail_and_sent(&mut self) -> (&mut Vec<u8>, usize) {
         if self.sent > self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
-        &mut self.bytes
+        (&mut self.bytes, self.sent)
     }
 
     pub(crate) fn capacity(&self) -> usize {

@@ -3,6 +3,7 @@
 use resp::{Args, Protocol, Reply, parse_integer};
 use serde::{Deserialize, Serialize};
 
+use crate::buffer::Input;
 use crate::error::CommandError;
 use crate::metrics::Metrics;
 use crate::server::{Counters, Server};
@@ -121,8 +122,10 @@ pub struct Call<'a> {
     pub now: UnixMs,
     /// The full name of the command, as in its specification.
     pub name: &'static str,
-    /// Buffer sizes for CLIENT LIST and CLIENT INFO.
-    pub(crate) buffers: Buffers,
+    /// What the session has received and not yet run.
+    pub(crate) input: &'a Input,
+    /// Bytes of the reply's buffer that are sent already.
+    pub(crate) sent: usize,
     /// Where the part of the reply starts that may be taken back.
     pub(crate) mark: usize,
     /// Set to have the connection closed after the reply.
@@ -138,6 +141,17 @@ pub(crate) struct Buffers {
     pub(crate) unsent: usize,
 }
 
+impl Buffers {
+    pub(crate) fn of(input: &Input, output: usize, unsent: usize) -> Buffers {
+        Buffers {
+            received: input.len(),
+            free: input.capacity() - input.len(),
+            output,
+            unsent,
+        }
+    }
+}
+
 impl Call<'_> {
     /// The integer at `index`.
     pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
@@ -147,6 +161,12 @@ impl Call<'_> {
     /// Whether the argument at `index` is this word, in any case.
     pub fn is(&self, index: usize, word: &str) -> bool {
         self.args.at(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Sizes of the session's buffers, for CLIENT LIST and CLIENT INFO.
+    pub(crate) fn buffers(&self) -> Buffers {
+        let unsent = self.reply.mark() - self.sent;
+        Buffers::of(self.input, self.reply.capacity(), unsent)
     }
 
     /// Counts a lookup, for INFO.
@@ -162,8 +182,8 @@ impl Call<'_> {
     pub(crate) fn fail(&mut self, error: &CommandError) {
         let text = error.text();
         self.counters.errors += 1;
-        self.metrics.error(&text);
-        self.reply.error(&text);
+        self.metrics.error(text);
+        self.reply.error(text);
     }
 
     /// Closes the connection once the reply is sent.

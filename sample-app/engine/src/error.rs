@@ -20,35 +20,44 @@ impl From<HeapFull> for StoreError {
     }
 }
 
-/// Why a command has an error for its reply.
+/// Why a command has an error for its reply. Two words long, so that every outcome is returned in
+/// registers: one that went well would otherwise be copied from place to place with room for a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CommandError {
     /// The whole text, its code word first.
-    Text(&'static str),
-    /// The whole text where it quotes something, in any bytes.
-    Quoting(Vec<u8>),
-    /// The store could not.
-    Store(StoreError),
+    Text(&'static &'static str),
+    /// The whole text where it quotes something.
+    Quoting(Box<Quoted>),
+    /// The heap is full.
+    HeapFull,
 }
 
+/// A text in any bytes, out of line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quoted(Vec<u8>);
+
 impl CommandError {
-    pub(crate) const SYNTAX: Self = Self::Text("ERR syntax error");
+    pub(crate) const SYNTAX: Self = Self::Text(&"ERR syntax error");
     pub(crate) const NOT_AN_INTEGER: Self =
-        Self::Text("ERR value is not an integer or out of range");
-    pub(crate) const NO_SUCH_KEY: Self = Self::Text("ERR no such key");
+        Self::Text(&"ERR value is not an integer or out of range");
+    pub(crate) const NO_SUCH_KEY: Self = Self::Text(&"ERR no such key");
+    const WRONG_TYPE: Self =
+        Self::Text(&"WRONGTYPE Operation against a key holding the wrong kind of value");
     pub(crate) const TOO_LONG: Self =
-        Self::Text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+        Self::Text(&"ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 
     /// The wrong number of arguments for the command of this full name.
     pub(crate) fn arity(name: &str) -> Self {
-        Self::Quoting(format!("ERR wrong number of arguments for '{name}' command").into_bytes())
+        Self::whole(format!(
+            "ERR wrong number of arguments for '{name}' command"
+        ))
     }
 
     /// EXEC runs nothing for this reason, which may be the text of an error.
     pub(crate) fn aborted(why: &[u8]) -> Self {
         let why = why.strip_prefix(b"ERR ").unwrap_or(why);
         let before = b"EXECABORT Transaction discarded because of: ";
-        Self::Quoting([before, why].concat())
+        Self::whole([before, why].concat())
     }
 
     /// An error that quotes an argument as C prints it, up to its first zero byte, and that
@@ -59,23 +68,20 @@ impl CommandError {
         while let Some(b'\r' | b'\n') = text.last() {
             text.pop();
         }
-        Self::Quoting(text)
+        Self::whole(text)
+    }
+
+    /// An error of this text, its code word first, in any bytes.
+    pub(crate) fn whole(text: impl Into<Vec<u8>>) -> Self {
+        Self::Quoting(Box::new(Quoted(text.into())))
     }
 
     /// The text of the error reply.
-    pub fn text(&self) -> Cow<'_, [u8]> {
+    pub fn text(&self) -> &[u8] {
         match self {
-            Self::Text(text) => Cow::Borrowed(text.as_bytes()),
-            Self::Quoting(text) => Cow::Borrowed(text),
-            Self::Store(StoreError::HeapFull) => {
-                Cow::Borrowed(b"OOM command not allowed when used memory > 'maxmemory'.")
-            }
-            Self::Store(StoreError::WrongType) => {
-                Cow::Borrowed(b"WRONGTYPE Operation against a key holding the wrong kind of value")
-            }
-            Self::Store(StoreError::Unavailable(why)) => {
-                Cow::Owned(format!("ERR {why}").into_bytes())
-            }
+            Self::Text(text) => text.as_bytes(),
+            Self::Quoting(quoted) => &quoted.0,
+            Self::HeapFull => "OOM command not allowed when used memory > 'maxmemory'.".as_bytes(),
         }
     }
 }
@@ -88,6 +94,10 @@ pub(crate) fn until_zero(bytes: &[u8]) -> &[u8] {
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::HeapFull => Self::HeapFull,
+            StoreError::WrongType => Self::WRONG_TYPE,
+            StoreError::Unavailable(why) => Self::whole(format!("ERR {why}")),
+        }
     }
 }

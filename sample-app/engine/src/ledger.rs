@@ -99,21 +99,36 @@ impl Settler {
 
     /// Adds the dues if the totals are free and in this version's form; when they have waited long
     /// enough, waits for the totals itself. What cannot be added now is added later.
+    ///
+    /// Returns when to come again at the latest, for this or for what the connections have to do.
     pub fn settle<L: Ledger>(
         &mut self,
         cx: &Worker,
         totals: &'static GuardMutex<L>,
         connections: &mut Connections,
-    ) {
-        let is_late = |since: Option<Instant>| since.is_none_or(|at| at.elapsed() >= self.every);
+    ) -> Instant {
+        // One look at the clock for all of it: this is done in every turn.
+        let now = Instant::now();
+        let is_late = |since: Option<Instant>| since.is_none_or(|at| now - at >= self.every);
         if is_late(self.shared_at) {
             connections.share(cx);
-            self.shared_at = Some(Instant::now());
+            self.shared_at = Some(now);
         }
         let is_late = is_late(self.settled_at);
-        if !is_late && connections.dues(cx).is_settled() {
-            return;
+        if is_late || !connections.dues(cx).is_settled() {
+            self.add(cx, totals, connections, now, is_late);
         }
+        connections.come_again(now, self.every)
+    }
+
+    fn add<L: Ledger>(
+        &mut self,
+        cx: &Worker,
+        totals: &'static GuardMutex<L>,
+        connections: &mut Connections,
+        now: Instant,
+        is_late: bool,
+    ) {
         let locked = match totals.try_lock(cx) {
             Err(_) if is_late => totals.lock(cx),
             other => other,
@@ -124,12 +139,13 @@ impl Settler {
             dues.clear();
             let here = cx.slot().0;
             let snapshot = totals.snapshot(here as usize);
-            connections.set_totals(Snapshot {
+            let snapshot = Snapshot {
                 worker: here,
                 version: cx.version().0,
                 ..snapshot
-            });
-            self.settled_at = Some(Instant::now());
+            };
+            connections.set_totals(now, snapshot);
+            self.settled_at = Some(now);
         }
     }
 }

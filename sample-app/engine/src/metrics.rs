@@ -13,7 +13,7 @@ mod shared;
 
 pub(crate) use shared::View;
 
-use crate::error::{CommandError, StoreError};
+use crate::error::CommandError;
 use histogram::{BUCKETS, bucket};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -118,7 +118,7 @@ impl Metrics {
         let tally = self.tally(meter, name);
         match outcome {
             Ok(()) => {}
-            Err(CommandError::Store(StoreError::HeapFull)) => {
+            Err(CommandError::HeapFull) => {
                 tally.rejected += 1;
                 return;
             }
@@ -326,7 +326,7 @@ mod tests {
         let mut metrics = Metrics::default();
         run(&mut metrics, Ok(()));
         run(&mut metrics, Err(CommandError::SYNTAX));
-        run(&mut metrics, Err(StoreError::HeapFull.into()));
+        run(&mut metrics, Err(CommandError::HeapFull));
         metrics.reject(GET, "get");
         let row = &metrics.rows()[0];
         assert_eq!((row.calls, row.failed, row.rejected), (2, 1, 2));

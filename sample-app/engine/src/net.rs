@@ -157,8 +157,8 @@ impl Connections {
     }
 
     /// Takes the shared totals over, to be shown by INFO until the next time.
-    pub fn set_totals(&mut self, totals: Snapshot) {
-        self.looks.look(Instant::now(), &totals);
+    pub(crate) fn set_totals(&mut self, now: Instant, totals: Snapshot) {
+        self.looks.look(now, &totals);
         self.totals = totals;
     }
 
@@ -368,9 +368,8 @@ impl Connections {
         true
     }
 
-    /// When `wait` has to end at the latest, to add to the totals or go on with a backlog.
-    pub fn deadline(&self, longest: Duration) -> Option<Instant> {
-        let now = Instant::now();
+    /// When `wait` has to end at the latest: after `longest`, or to go on with a backlog.
+    pub(crate) fn come_again(&self, now: Instant, longest: Duration) -> Instant {
         let end = if self.has_backlog() {
             now
         } else if self.draining.is_some() {
@@ -378,7 +377,7 @@ impl Connections {
         } else {
             now + longest
         };
-        Some(self.left.map_or(end, |left| left.min(end)))
+        self.left.map_or(end, |left| left.min(end))
     }
 
     fn next_random(&mut self) -> u64 {

@@ -284,21 +284,22 @@ impl Session {
         counts: &mut Counts<'_>,
         now: UnixMs,
     ) {
-        let buffers = self.buffers();
         let args = self.parser.args(self.input.unread());
         if args.is_empty() {
             return;
         }
+        let (output, sent) = self.output.tail_and_sent();
         let mut call = Call {
             args,
-            reply: Reply::new(self.output.tail(), self.client.protocol).up_to(counts.most_reply),
+            reply: Reply::new(output, self.client.protocol).up_to(counts.most_reply),
             client: &mut self.client,
             server,
             counters: counts.counters,
             metrics: counts.metrics,
             now,
             name: "",
-            buffers,
+            input: &self.input,
+            sent,
             mark: 0,
             close: false,
         };
@@ -314,7 +315,7 @@ impl Session {
             call.fail(&error);
             // What ran was counted when it ran.
             if call.name.is_empty()
-                && let Some(command) = table.named(args)
+                && let Some(command) = table.named(call.args)
             {
                 call.metrics.reject(command.meter, command.spec.name);
             }
@@ -333,12 +334,8 @@ impl Session {
     }
 
     fn buffers(&self) -> Buffers {
-        Buffers {
-            received: self.input.len(),
-            free: self.input.capacity() - self.input.len(),
-            output: self.output.capacity(),
-            unsent: self.output.unsent().len(),
-        }
+        let unsent = self.output.unsent().len();
+        Buffers::of(&self.input, self.output.capacity(), unsent)
     }
 }
 
@@ -363,7 +360,7 @@ pub(crate) fn find<'t, S: Store>(
     let error = CommandError::arity(command.spec.name);
     // As Redis does, whether there is a transaction or not.
     Err(match command.handler {
-        Handler::Run(_) => CommandError::aborted(&error.text()),
+        Handler::Run(_) => CommandError::aborted(error.text()),
         _ => error,
     })
 }
@@ -461,7 +458,7 @@ fn unknown_command(args: Args<'_>) -> CommandError {
     text.extend_from_slice(printable(args.at(0), QUOTED));
     text.extend_from_slice(b"', with args beginning with: ");
     text.extend_from_slice(&quoted);
-    CommandError::Quoting(text)
+    CommandError::whole(text)
 }
 
 fn unknown_subcommand(container: &str, name: &[u8]) -> CommandError {

@@ -175,7 +175,7 @@ pub(crate) fn step<S: Store>(
     };
     // What is queued counts as what was received and not yet understood.
     call.client.active_at = call.now;
-    if call.client.pending.size() + call.buffers.received > MAX_INPUT {
+    if call.client.pending.size() + call.input.len() > MAX_INPUT {
         call.close();
     }
     outcome
@@ -258,7 +258,7 @@ fn strand<S: Store>(
     }
     call.client.pending.refuse();
     Err(CommandError::Text(
-        "ERR this version has no transactions: end this one by EXEC or DISCARD",
+        &"ERR this version has no transactions: end this one by EXEC or DISCARD",
     ))
 }
 

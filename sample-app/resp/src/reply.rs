@@ -85,6 +85,11 @@ impl<'a> Reply<'a> {
         self.out.len()
     }
 
+    /// How many bytes the buffer has room for.
+    pub fn capacity(&self) -> usize {
+        self.out.capacity()
+    }
+
     /// Takes back everything written since `mark`.
     #[inline]
     pub fn rewind(&mut self, mark: usize) {

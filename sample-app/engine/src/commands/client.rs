@@ -28,7 +28,7 @@ pub(crate) fn set_name_command(call: &mut Call<'_>) -> Outcome {
 /// Gives the connection a name; an empty one takes it away.
 pub(crate) fn set_name(client: &mut Client, name: &[u8]) -> Outcome {
     client.name = plain(name).ok_or(CommandError::Text(
-        "ERR Client names cannot contain spaces, newlines or special characters.",
+        &"ERR Client names cannot contain spaces, newlines or special characters.",
     ))?;
     Ok(())
 }
@@ -43,10 +43,9 @@ fn plain(text: &[u8]) -> Option<String> {
 /// As Redis 7.2 has it, for clients that send it unasked.
 pub(crate) fn set_info(call: &mut Call<'_>) -> Outcome {
     let refused = |option: &str| {
-        CommandError::Quoting(
-            format!("ERR {option} cannot contain spaces, newlines or special characters.")
-                .into_bytes(),
-        )
+        CommandError::whole(format!(
+            "ERR {option} cannot contain spaces, newlines or special characters."
+        ))
     };
     let value = plain(call.args.at(3));
     if call.is(2, "lib-name") {
@@ -62,7 +61,7 @@ pub(crate) fn set_info(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn info(call: &mut Call<'_>) -> Outcome {
-    let mut line = call.client.describe(call.now, call.buffers);
+    let mut line = call.client.describe(call.now, call.buffers());
     line.push('\n');
     call.reply.verbatim_text(line.as_bytes());
     Ok(())
@@ -73,7 +72,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
     let own = call.client.id;
     let mut lines = Vec::new();
     if wanted.has(own) {
-        lines.push((own, call.client.describe(call.now, call.buffers)));
+        lines.push((own, call.client.describe(call.now, call.buffers())));
     }
     call.server.other_clients(own, &mut |id, line| {
         if wanted.has(id) {
@@ -114,7 +113,7 @@ impl<'a> Wanted<'a> {
                 if ids.iter().all(|id| parse_integer(id).is_some()) {
                     Ok(Self::Ids(ids))
                 } else {
-                    Err(CommandError::Text("ERR Invalid client ID"))
+                    Err(CommandError::Text(&"ERR Invalid client ID"))
                 }
             }
             _ => Err(CommandError::SYNTAX),

@@ -31,11 +31,11 @@ pub(crate) fn check_database(call: &Call<'_>, place: usize) -> Outcome {
     let index = call.integer(place)?;
     if i32::try_from(index).is_err() {
         return Err(CommandError::Text(
-            "ERR value is out of range, value must between -2147483648 and 2147483647",
+            &"ERR value is out of range, value must between -2147483648 and 2147483647",
         ));
     }
     if index != 0 {
-        return Err(CommandError::Text("ERR DB index is out of range"));
+        return Err(CommandError::Text(&"ERR DB index is out of range"));
     }
     Ok(())
 }
@@ -44,7 +44,7 @@ pub(crate) fn check_database(call: &Call<'_>, place: usize) -> Outcome {
 pub(crate) fn auth(call: &mut Call<'_>) -> Outcome {
     match call.args.len() {
         2 => Err(CommandError::Text(
-            "ERR AUTH <password> called without any password configured for the default user. \
+            &"ERR AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         )),
         3 => {
@@ -61,7 +61,7 @@ fn check_user(user: &[u8]) -> Outcome {
         Ok(())
     } else {
         Err(CommandError::Text(
-            "WRONGPASS invalid username-password pair or user is disabled.",
+            &"WRONGPASS invalid username-password pair or user is disabled.",
         ))
     }
 }
@@ -72,13 +72,13 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
         Some(text) => Some(match parse_integer(text) {
             None => {
                 return Err(CommandError::Text(
-                    "ERR Protocol version is not an integer or out of range",
+                    &"ERR Protocol version is not an integer or out of range",
                 ));
             }
             Some(2) => Protocol::Resp2,
             Some(3) => Protocol::Resp3,
             Some(_) => {
-                return Err(CommandError::Text("NOPROTO unsupported protocol version"));
+                return Err(CommandError::Text(&"NOPROTO unsupported protocol version"));
             }
         }),
     };

@@ -23,7 +23,7 @@ pub(crate) fn copy<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Ou
     let (from, to) = (call.args.at(1), call.args.at(2));
     if from == to {
         return Err(CommandError::Text(
-            "ERR source and destination objects are the same",
+            &"ERR source and destination objects are the same",
         ));
     }
     let copied = (replaces || !tx.contains(to)?) && tx.copy(from, to)?;

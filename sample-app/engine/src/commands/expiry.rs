@@ -45,7 +45,7 @@ impl Unit {
 }
 
 pub(crate) fn reply_expire_time_error(command: &str) -> CommandError {
-    CommandError::Quoting(format!("ERR invalid expire time in '{command}' command").into_bytes())
+    CommandError::whole(format!("ERR invalid expire time in '{command}' command"))
 }
 
 /// Whether a deadline that is being set has come: the key is removed instead.
@@ -97,12 +97,12 @@ impl Conditions {
         }
         if found.persistent && (found.expiring || found.later || found.earlier) {
             return Err(CommandError::Text(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
+                &"ERR NX and XX, GT or LT options at the same time are not compatible",
             ));
         }
         if found.later && found.earlier {
             return Err(CommandError::Text(
-                "ERR GT and LT options at the same time are not compatible",
+                &"ERR GT and LT options at the same time are not compatible",
             ));
         }
         Ok(found)

@@ -190,20 +190,20 @@ fn keys_of<'a, S: Store>(
     let line = call.args.from(2);
     let mut command = table
         .find(line.at(0))
-        .ok_or(CommandError::Text("ERR Invalid command specified"))?;
+        .ok_or(CommandError::Text(&"ERR Invalid command specified"))?;
     if !command.subcommands.is_empty() {
         command = line
             .get(1)
             .and_then(|name| command.subcommand(name))
-            .ok_or(CommandError::Text("ERR Invalid command specified"))?;
+            .ok_or(CommandError::Text(&"ERR Invalid command specified"))?;
     }
     let spec = &command.spec;
     if spec.keys.is_empty() {
-        return Err(CommandError::Text("ERR The command has no key arguments"));
+        return Err(CommandError::Text(&"ERR The command has no key arguments"));
     }
     if !spec.accepts(line.len()) {
         return Err(CommandError::Text(
-            "ERR Invalid number of arguments specified for command",
+            &"ERR Invalid number of arguments specified for command",
         ));
     }
     let mut found = Vec::new();

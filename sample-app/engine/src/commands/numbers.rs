@@ -24,12 +24,12 @@ pub(crate) fn decrby<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outco
     let by = call
         .integer(2)?
         .checked_neg()
-        .ok_or(CommandError::Text("ERR decrement would overflow"))?;
+        .ok_or(CommandError::Text(&"ERR decrement would overflow"))?;
     add(call, tx, by)
 }
 
 fn add<K: Keyspace>(call: &mut Call<'_>, tx: &mut K, by: i64) -> Outcome {
-    const OVERFLOW: CommandError = CommandError::Text("ERR increment or decrement would overflow");
+    const OVERFLOW: CommandError = CommandError::Text(&"ERR increment or decrement would overflow");
     let key = call.args.at(1);
     let mut digits = [0; 20];
     let sum = match tx.edit(key)? {
@@ -49,7 +49,7 @@ fn add<K: Keyspace>(call: &mut Call<'_>, tx: &mut K, by: i64) -> Outcome {
 }
 
 pub(crate) fn incrbyfloat<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
-    const NOT_A_FLOAT: CommandError = CommandError::Text("ERR value is not a valid float");
+    const NOT_A_FLOAT: CommandError = CommandError::Text(&"ERR value is not a valid float");
     let (key, text) = (call.args.at(1), call.args.at(2));
     let value = tx.edit(key)?;
     let old = match &value {
@@ -59,7 +59,7 @@ pub(crate) fn incrbyfloat<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> 
     let sum = old.plus(LongDouble::parse(text).ok_or(NOT_A_FLOAT)?);
     if !sum.is_finite() {
         return Err(CommandError::Text(
-            "ERR increment would produce NaN or Infinity",
+            &"ERR increment would produce NaN or Infinity",
         ));
     }
     let mut digits = Vec::new();

@@ -36,7 +36,7 @@ fn number<K: Keyspace>(call: &mut Call<'_>, tx: &mut K, value: i64) -> Outcome {
 pub(crate) fn freq<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
     if tx.contains(call.args.at(2))? {
         return Err(CommandError::Text(
-            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please \
+            &"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please \
              note that when switching between policies at runtime LRU and LFU data will take some \
              time to adjust.",
         ));

@@ -43,7 +43,7 @@ fn slice(bytes: &[u8], start: i64, end: i64) -> &[u8] {
 
 pub(crate) fn setrange<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
     let offset = usize::try_from(call.integer(2)?)
-        .map_err(|_| CommandError::Text("ERR offset is out of range"))?;
+        .map_err(|_| CommandError::Text(&"ERR offset is out of range"))?;
     let (key, patch) = (call.args.at(1), call.args.at(3));
     if patch.is_empty() {
         let length = tx.get(key)?.map_or(0, <[u8]>::len);

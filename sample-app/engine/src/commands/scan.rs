@@ -56,7 +56,7 @@ impl<'a> Options<'a> {
 
 /// The cursor at `place`.
 pub(crate) fn cursor(call: &Call<'_>, place: usize) -> Result<u64, CommandError> {
-    parse_cursor(call.args.at(place)).ok_or(CommandError::Text("ERR invalid cursor"))
+    parse_cursor(call.args.at(place)).ok_or(CommandError::Text(&"ERR invalid cursor"))
 }
 
 pub(crate) fn scan<S: Store>(call: &mut Call<'_>, mut doors: Doors<'_, '_, S>) -> Outcome {

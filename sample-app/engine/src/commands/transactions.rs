@@ -16,7 +16,7 @@ use crate::walk::Doors;
 
 pub(crate) fn multi(call: &mut Call<'_>) -> Outcome {
     if call.client.pending.queued().is_some() {
-        return Err(CommandError::Text("ERR MULTI calls can not be nested"));
+        return Err(CommandError::Text(&"ERR MULTI calls can not be nested"));
     }
     call.client.pending.begin();
     call.reply.ok();
@@ -25,7 +25,7 @@ pub(crate) fn multi(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn discard(call: &mut Call<'_>) -> Outcome {
     if call.client.pending.queued().is_none() {
-        return Err(CommandError::Text("ERR DISCARD without MULTI"));
+        return Err(CommandError::Text(&"ERR DISCARD without MULTI"));
     }
     call.client.pending.discard();
     call.reply.ok();
@@ -34,11 +34,11 @@ pub(crate) fn discard(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn watch<S: Store>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
     if call.client.pending.queued().is_some() {
-        return Err(CommandError::Text("ERR WATCH inside MULTI is not allowed"));
+        return Err(CommandError::Text(&"ERR WATCH inside MULTI is not allowed"));
     }
     for key in call.args.from(1).iter() {
         let stamp = tx.stamp(key)?.ok_or(CommandError::Text(
-            "ERR WATCH is off until all workers run this version",
+            &"ERR WATCH is off until all workers run this version",
         ))?;
         call.client.pending.watch(key, stamp);
     }
@@ -58,11 +58,11 @@ pub(crate) fn exec<S: Store>(
     context: &mut S::Context,
 ) -> Outcome {
     let Some((requests, watched, verdict)) = call.client.pending.take() else {
-        return Err(CommandError::Text("ERR EXEC without MULTI"));
+        return Err(CommandError::Text(&"ERR EXEC without MULTI"));
     };
     let outcome = if verdict == Verdict::Refused {
         Err(CommandError::Text(
-            "EXECABORT Transaction discarded because of previous errors.",
+            &"EXECABORT Transaction discarded because of previous errors.",
         ))
     } else {
         execute(call, table, context, &requests, &watched)
@@ -78,7 +78,7 @@ fn execute<S: Store>(
     requests: &KeptRequests,
     watched: &[Watched],
 ) -> Outcome {
-    let because = |error: CommandError| CommandError::aborted(&error.text());
+    let because = |error: CommandError| CommandError::aborted(error.text());
     let mut shards = shards_of::<S>(watched);
     // They were all found when they were queued, but that may have been in another version.
     let mut commands = Vec::with_capacity(requests.len());
@@ -136,7 +136,8 @@ fn one<S: Store>(
         metrics: &mut *call.metrics,
         now: call.now,
         name: command.spec.name,
-        buffers: call.buffers,
+        input: call.input,
+        sent: call.sent,
         mark: 0,
         close: false,
     };

@@ -11,16 +11,42 @@ pub fn shard_of(key: &[u8]) -> usize {
         hash ^ (hash >> 32)
     };
     let (words, rest) = key.as_chunks::<8>();
-    let tail = rest.iter().rev();
-    let tail = tail.fold(0, |word, byte| word << 8 | u64::from(*byte));
     let words = words.iter().map(|word| u64::from_le_bytes(*word));
-    let hash = words.chain([tail]).fold(key.len() as u64, step);
+    let hash = words.chain([short(rest)]).fold(key.len() as u64, step);
     (hash >> 28) as usize % SHARDS
+}
+
+/// Fewer than eight bytes as a number, the first the lowest. Read from both ends, where they may overlap:
+/// byte after byte takes as long as all the rest.
+#[inline]
+fn short(bytes: &[u8]) -> u64 {
+    let last = |size| 8 * (bytes.len() - size);
+    if let (Some(first), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*end)) << last(4)
+    } else if let (Some(first), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        u64::from(u16::from_le_bytes(*first)) | u64::from(u16::from_le_bytes(*end)) << last(2)
+    } else {
+        bytes.first().map_or(0, |byte| u64::from(*byte))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::shard_of;
+    use super::{shard_of, short};
+
+    #[test]
+    fn a_short_word_is_its_bytes_the_first_the_lowest() {
+        let bytes: [u8; 8] = std::array::from_fn(|at| 0xf1 - 13 * at as u8);
+        for length in 0..8 {
+            let mut word = [0; 8];
+            word[..length].copy_from_slice(&bytes[..length]);
+            assert_eq!(
+                short(&bytes[..length]),
+                u64::from_le_bytes(word),
+                "{length}"
+            );
+        }
+    }
 
     #[test]
     fn a_key_stays_where_every_version_looks_for_it() {

@@ -16,21 +16,21 @@ pub(crate) fn hincrby<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) ->
 fn add(old: Option<&[u8]>, by: i64) -> Result<(i64, Vec<u8>), CommandError> {
     let old = match old {
         Some(text) => {
-            parse_integer(text).ok_or(CommandError::Text("ERR hash value is not an integer"))?
+            parse_integer(text).ok_or(CommandError::Text(&"ERR hash value is not an integer"))?
         }
         None => 0,
     };
     let sum = old.checked_add(by).ok_or(CommandError::Text(
-        "ERR increment or decrement would overflow",
+        &"ERR increment or decrement would overflow",
     ))?;
     Ok((sum, format_integer(sum, &mut [0; 20]).to_vec()))
 }
 
 pub(crate) fn hincrbyfloat<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Outcome {
     let by = LongDouble::parse(call.args.at(3))
-        .ok_or(CommandError::Text("ERR value is not a valid float"))?;
+        .ok_or(CommandError::Text(&"ERR value is not a valid float"))?;
     if !by.is_finite() {
-        return Err(CommandError::Text("ERR value is NaN or Infinity"));
+        return Err(CommandError::Text(&"ERR value is NaN or Infinity"));
     }
     let digits = change(call, tx, |old| add_float(old, by))?;
     call.reply.bulk(&digits);
@@ -40,14 +40,14 @@ pub(crate) fn hincrbyfloat<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_
 fn add_float(old: Option<&[u8]>, by: LongDouble) -> Result<(Vec<u8>, Vec<u8>), CommandError> {
     let old = match old {
         Some(text) => {
-            LongDouble::parse(text).ok_or(CommandError::Text("ERR hash value is not a float"))?
+            LongDouble::parse(text).ok_or(CommandError::Text(&"ERR hash value is not a float"))?
         }
         None => LongDouble::ZERO,
     };
     let sum = old.plus(by);
     if !sum.is_finite() {
         return Err(CommandError::Text(
-            "ERR increment would produce NaN or Infinity",
+            &"ERR increment would produce NaN or Infinity",
         ));
     }
     let mut digits = Vec::new();

@@ -8,7 +8,7 @@ use crate::call::{Call, Outcome};
 use crate::error::CommandError;
 use crate::typed::{HashValue, Typed, TypedStore};
 
-const OUT_OF_RANGE: CommandError = CommandError::Text("ERR value is out of range");
+const OUT_OF_RANGE: CommandError = CommandError::Text(&"ERR value is out of range");
 
 /// What is told of a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn wanted(call: &Call<'_>) -> Result<(i64, Told), CommandError> {
     let count = call.integer(2)?;
     if count == i64::MIN {
         return Err(CommandError::Text(
-            "ERR value is out of range, value must between -9223372036854775807 and \
+            &"ERR value is out of range, value must between -9223372036854775807 and \
              9223372036854775807",
         ));
     }

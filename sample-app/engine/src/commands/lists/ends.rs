@@ -117,7 +117,7 @@ fn count(call: &Call<'_>, index: usize) -> Result<usize, CommandError> {
         .ok()
         .and_then(|count| usize::try_from(count).ok());
     count.ok_or(CommandError::Text(
-        "ERR value is out of range, must be positive",
+        &"ERR value is out of range, must be positive",
     ))
 }
 

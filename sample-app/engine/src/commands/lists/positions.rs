@@ -45,7 +45,7 @@ pub(crate) fn lset<S: TypedStore>(call: &mut Call<'_>, tx: &mut S::Tx<'_>) -> Ou
         .edit_list(call.args.at(1))?
         .ok_or(CommandError::NO_SUCH_KEY)?;
     let place =
-        place(call.integer(2)?, list.len()).ok_or(CommandError::Text("ERR index out of range"))?;
+        place(call.integer(2)?, list.len()).ok_or(CommandError::Text(&"ERR index out of range"))?;
     list.set(place, call.args.at(3))?;
     call.reply.ok();
     Ok(())

@@ -36,14 +36,14 @@ impl Wanted {
                 wanted.rank = call.integer(at + 1)?;
                 if wanted.rank == 0 {
                     return Err(CommandError::Text(
-                        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the \
+                        &"ERR RANK can't be zero: use 1 to start from the first match, 2 from the \
                          second ... or use negative to start from the end of the list",
                     ));
                 }
             } else if call.is(at, "COUNT") {
-                wanted.count = Some(natural("ERR COUNT can't be negative")?);
+                wanted.count = Some(natural(&"ERR COUNT can't be negative")?);
             } else if call.is(at, "MAXLEN") {
-                wanted.most = natural("ERR MAXLEN can't be negative")?;
+                wanted.most = natural(&"ERR MAXLEN can't be negative")?;
             } else {
                 return Err(CommandError::SYNTAX);
             }
