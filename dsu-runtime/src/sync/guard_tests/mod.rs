@@ -16,6 +16,7 @@ mod moved_away;
 mod moved_families;
 mod moved_new;
 mod moved_nodes;
+mod moved_sweeps;
 mod moved_twins;
 mod object_conversions;
 mod object_deaths;

@@ -191,11 +191,14 @@ pub const BARNS: GuardIndex = GuardIndex(35);
 pub const LATE: GuardIndex = GuardIndex(38);
 pub const YARD: GuardIndex = GuardIndex(39);
 pub const STALL: GuardIndex = GuardIndex(40);
-pub const GUARDS: u32 = 41;
+pub const FOLD: GuardIndex = GuardIndex(41);
+pub const MEADOW: GuardIndex = GuardIndex(42);
+pub const SHEAR: GuardIndex = GuardIndex(43);
+pub const GUARDS: u32 = 44;
 
 /// Guards, and families, that each version has under a name of its own, and where they are. The first has
 /// tags that differ in their classes.
-const PAIRS: [(&str, &str, GuardIndex); 21] = [
+const PAIRS: [(&str, &str, GuardIndex); 22] = [
     ("WORLD_OLD", "WORLD_NEW", TOTALS),
     ("PARTS_OLD", "PARTS_NEW", PARTS),
     ("GROWN_OLD", "GROWN_NEW", GROWN),
@@ -217,13 +220,15 @@ const PAIRS: [(&str, &str, GuardIndex); 21] = [
     ("HEIR_OLD", "HEIR_NEW", HEIR),
     ("LOTS_OLD", "LOTS_NEW", LOTS),
     ("YARD_OLD", "YARD_NEW", YARD),
+    ("FOLD_OLD", "FOLD_NEW", FOLD),
 ];
 /// Those that the newer version alone has.
-const NEW: [(&str, GuardIndex); 4] = [
+const NEW: [(&str, GuardIndex); 5] = [
     ("FRESH_NEW", FRESH),
     ("BARNS_NEW", BARNS),
     ("LATE_NEW", LATE),
     ("STALL_NEW", STALL),
+    ("MEADOW_NEW", MEADOW),
 ];
 
 /// The tag of a new guard's tuple in the older version, which does not have the guard. See `bind`.
@@ -234,9 +239,10 @@ pub fn empty_tag(name: &str) -> Tag {
 const FIRST_EMPTY: u16 = 2 * PAIRS.len() as u16 + 1;
 
 /// Those that the older version alone has, as it calls them and as they are declared here.
-const GONE: [(&str, &str, GuardIndex); 2] = [
+const GONE: [(&str, &str, GuardIndex); 3] = [
     ("LEAVER", "LEAVER_OLD", LEAVER),
     ("SHEDS", "SHEDS_OLD", SHEDS),
+    ("SHEAR", "SHEAR_OLD", SHEAR),
 ];
 /// Of another build of the older version, in the place of the one of that name.
 const GONE_ELSEWHERE: (&str, &str, GuardIndex) = ("LEAVER", "LEAVER_OTHER", LEAVER);
