@@ -110,6 +110,13 @@ impl Builds {
         &self.0[index.0 as usize]
     }
 
+    /// The one with this digest, if there is one.
+    pub fn of_digest(&self, digest: &str) -> Option<BuildIndex> {
+        let mut all = self.indexed();
+        let found = all.find(|(_, known)| known.build.digest == digest);
+        found.map(|(index, _)| index)
+    }
+
     /// Of these two, the one with this digest.
     pub fn by_digest(&self, digest: &str, among: [Option<BuildIndex>; 2]) -> Option<BuildIndex> {
         among
