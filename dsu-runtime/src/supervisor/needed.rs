@@ -220,31 +220,8 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::VersionId;
-    use crate::supervisor::ports::Candidate;
     use crate::version::samples::{freeze, guard, leaf, lens, manifest, record};
-    use crate::version::{Manifest, MovedManifest, Registry, Statics};
-
-    /// A server's builds, each admitted while the one before it runs.
-    fn builds(manifests: Vec<Manifest>) -> Builds {
-        let mut registry = Registry::new(0..100);
-        let mut builds = Builds::default();
-        let mut running: Option<VersionId> = None;
-        for (number, manifest) in manifests.into_iter().enumerate() {
-            let version = manifest.version;
-            let binding = registry.admit(&manifest, running).expect("fits");
-            let statics = Statics::of(Ok(Vec::new()), &manifest.statics);
-            let candidate = Candidate {
-                digest: number.to_string(),
-                copy: "copy".into(),
-                manifest,
-                statics,
-            };
-            builds.add(candidate, "copy".into(), binding, Vec::new(), Vec::new());
-            running = Some(version);
-        }
-        builds
-    }
+    use crate::version::{Manifest, MovedManifest};
 
     fn index(all: &[u32]) -> Vec<BuildIndex> {
         all.iter().map(|index| BuildIndex(*index)).collect()
@@ -284,7 +261,7 @@ mod tests {
     // R13: the way from there is as long as the heap's.
     #[test]
     fn what_stands_in_an_older_form_needs_all_code_on_the_way_from_there() {
-        let builds = builds((1..=5).map(changing).collect());
+        let builds = Builds::of_test((1..=5).map(changing).collect());
         for name in ["Value", "guard:TOTALS"] {
             let of = |build| tag(&builds, build, name);
             assert_eq!(asked(&builds, &[3, 2], &[of(3), of(2)], &[]), [0; 0]);
@@ -299,7 +276,7 @@ mod tests {
     // R10, R13
     #[test]
     fn what_was_kept_needs_the_code_of_its_lens_however_long_ago() {
-        let builds = builds((1..=5).map(changing).collect());
+        let builds = Builds::of_test((1..=5).map(changing).collect());
         let of = |build| tag(&builds, build, "Value");
         assert_eq!(asked(&builds, &[3], &[], &[of(1)]), [1]);
         assert_eq!(asked(&builds, &[3, 2], &[], &[of(2), of(3)]), [0; 0]);
@@ -326,7 +303,7 @@ mod tests {
             }];
             manifest(number, vec![totals, guard(name, &[])], Vec::new())
         };
-        let builds = builds(vec![
+        let builds = Builds::of_test(vec![
             manifest(1, one, Vec::new()),
             merged(2, "SECOND"),
             merged(3, "THIRD"),
@@ -345,7 +322,7 @@ mod tests {
             version.guards.push(guard(name, &[]));
             version
         };
-        let builds = builds(vec![
+        let builds = Builds::of_test(vec![
             changing(1),
             changing(2),
             again(2, "REPAIRED"),
