@@ -7,7 +7,8 @@
 //!
 //! - of each form that none of the versions here has, one build that has it, and those with the lenses
 //!   on the way from there to a form of theirs, as the heap finds it: the shortest;
-//! - of each lens that has kept something, one build that has it.
+//! - of each lens that has kept something, one build that has it; of one between item tuples also one that
+//!   has the older tuple: an item that only that has may be of a type that nobody froze.
 //!
 //! A build is needed no more when nothing refers to it. A worker is told when it starts. What comes to
 //! stand later comes by lenses of what stood then, or of versions that all workers load when an update
@@ -39,6 +40,8 @@ struct Code {
     /// Its own forms.
     forms: BTreeSet<Tag>,
     lenses: BTreeSet<LensBinding>,
+    /// Those of its forms that are item tuples.
+    tuples: BTreeSet<Tag>,
     /// Pairs of forms between which it takes values in one step. A lens that goes one way counts for both.
     steps: BTreeSet<[Tag; 2]>,
 }
@@ -55,9 +58,11 @@ impl Code {
             let others = part.same.iter();
             others.map(|other| step(*other, part.tag))
         });
+        let guards = known.build.binding.guards.iter();
         Code {
             index,
             has_run,
+            tuples: guards.map(|guard| guard.tag).collect(),
             forms: known.own_parts().map(|part| part.tag).collect(),
             steps: by_lens.chain(as_it_is).collect(),
             lenses,
@@ -161,6 +166,7 @@ fn needed(
             .collect();
         for lens in lenses {
             choice.needs(|code| code.lenses.contains(&lens));
+            choice.needs(|code| code.tuples.contains(&lens.older));
         }
     }
     let chosen = choice.chosen.into_iter();
@@ -311,7 +317,9 @@ mod tests {
         let emptied = &builds.get(BuildIndex(1)).build.binding.emptied;
         assert_eq!(emptied.len(), 1);
         assert_eq!(asked(&builds, &[2], &[emptied[0].tag], &[]), [0; 0]);
-        assert_eq!(asked(&builds, &[2], &[], &[emptied[0].tag]), [1]);
+        // And what version 1 alone had of it is dropped by its own code.
+        assert_eq!(asked(&builds, &[2], &[], &[emptied[0].tag]), [0, 1]);
+        assert_eq!(asked(&builds, &[2, 1], &[], &[emptied[0].tag]), [0]);
     }
 
     // R1, R13
