@@ -110,13 +110,18 @@ impl Lanes {
         having != 0
     }
 
-    /// All workers die, and others take their places; how many reports there are when they serve.
+    /// All workers die, none of them inside a section, and others take their places; how many reports there
+    /// are when they serve.
     fn with_fresh_workers(&self, from: usize, version: &str) -> usize {
         let pids = |status: sample_app::server::Status| {
             let workers = status.workers.into_iter();
             workers.map(|one| one.pid).collect::<Vec<u32>>()
         };
         let old = pids(self.fleet.now());
+        let rest = format!("{}.rest", self.gate.display());
+        fs::write(&rest, "").expect("a temporary file");
+        let rests = |pid: &u32| Path::new(&format!("{rest}.{pid}")).exists();
+        until(|| old.iter().all(rests).then_some(()));
         for pid in &old {
             kill(Pid::from_raw(*pid as i32), Signal::SIGKILL).expect("it runs");
         }
@@ -124,6 +129,7 @@ impl Lanes {
             let now = pids(self.fleet.now());
             now.iter().all(|pid| !old.contains(pid)).then_some(())
         });
+        fs::remove_file(&rest).expect("it is there");
         self.fleet.until_serving(3);
         self.await_reports(from, version)
     }
