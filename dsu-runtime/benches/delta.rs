@@ -67,6 +67,7 @@ fn bind() {
         guards: Vec::new(),
         emptied: Vec::new(),
         representations: representations.collect(),
+        lenses: Vec::new(),
         order_table: None,
         older: None,
         forgets: Vec::new(),

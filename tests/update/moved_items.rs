@@ -76,10 +76,62 @@ impl Lanes {
     }
 
     fn update_to(&self, version: u64, flags: &[&str]) -> sample_app::server::Answer {
+        self.update_with(version, flags, &[])
+    }
+
+    /// With arguments that other builds do not have.
+    fn update_with(
+        &self,
+        version: u64,
+        flags: &[&str],
+        more: &[&str],
+    ) -> sample_app::server::Answer {
         let arguments = self.arguments();
         let behind = ["--", arguments[0].as_str(), arguments[1].as_str()];
         let library = library(&format!("fixture_lanes_v{version}"));
-        self.fleet.update(&library, &[flags, &behind].concat())
+        self.fleet
+            .update(&library, &[flags, &behind, more].concat())
+    }
+
+    /// Whether workers of a server that began with version 1 have this version's code loaded, all or none.
+    fn has_loaded(&self, version: u64) -> bool {
+        let file = match version {
+            // As what the server began with is called.
+            1 => "/app.so".to_owned(),
+            _ => format!("libfixture_lanes_v{version}.so"),
+        };
+        let has = |pid: u32| {
+            let maps = fs::read_to_string(format!("/proc/{pid}/maps"));
+            maps.expect("it runs").contains(&file)
+        };
+        let workers = self.fleet.now().workers;
+        let having = workers.iter().filter(|one| has(one.pid)).count();
+        assert!([0, workers.len()].contains(&having), "{having} of them");
+        having != 0
+    }
+
+    /// All workers die, none of them inside a section, and others take their places; how many reports there
+    /// are when they serve.
+    fn with_fresh_workers(&self, from: usize, version: &str) -> usize {
+        let pids = |status: sample_app::server::Status| {
+            let workers = status.workers.into_iter();
+            workers.map(|one| one.pid).collect::<Vec<u32>>()
+        };
+        let old = pids(self.fleet.now());
+        let rest = format!("{}.rest", self.gate.display());
+        fs::write(&rest, "").expect("a temporary file");
+        let rests = |pid: &u32| Path::new(&format!("{rest}.{pid}")).exists();
+        until(|| old.iter().all(rests).then_some(()));
+        for pid in &old {
+            kill(Pid::from_raw(*pid as i32), Signal::SIGKILL).expect("it runs");
+        }
+        until(|| {
+            let now = pids(self.fleet.now());
+            now.iter().all(|pid| !old.contains(pid)).then_some(())
+        });
+        fs::remove_file(&rest).expect("it is there");
+        self.fleet.until_serving(3);
+        self.await_reports(from, version)
     }
 
     /// All the way there, until workers report from it; how many reports there are then. Nothing is lost.
@@ -204,6 +256,64 @@ fn guards_are_split_and_merged_by_three_versions_in_turn_under_load() {
         assert_eq!(far.count(), 0, "{version}: {seen:?}");
     }
     lanes.fleet.finish();
+}
+
+// R4, R13: what waits in a guard that the versions since then do not know is dropped by the version that has
+// it again, whose workers were all started long after the code that left it there had run.
+#[test]
+fn what_waits_in_a_guard_for_long_is_known_to_workers_that_started_since() {
+    let lanes = Lanes::start("lanes of five");
+    let mut lines = lanes.await_reports(0, "v1");
+    lines = lanes.updated_to(2, lines);
+    lines = lanes.updated_to(4, lines);
+    // So that the version before this one is this one.
+    let again = lanes.update_with(4, &["--wait"], &["again"]);
+    assert_eq!(again.code, 0, "{}", again.text);
+    lines = lanes.with_fresh_workers(lines, "v4");
+    let has = [1, 2].map(|version| lanes.has_loaded(version));
+    assert_eq!(has, [true, true]);
+    lines = lanes.updated_to(5, lines);
+    // Nothing waits there any more.
+    lines = lanes.with_fresh_workers(lines, "v5");
+    let has = [1, 2, 4].map(|version| lanes.has_loaded(version));
+    assert_eq!(has, [false, false, true]);
+    lanes.rolled_back_to(4);
+    lanes.await_reports(lines, "v4");
+    lanes.assert_counted();
+    lanes.fleet.finish_after_deaths();
+}
+
+// R13, R21: nobody is to convert what another could not.
+#[test]
+fn code_that_workers_lack_keeps_updates_away_until_it_is_back() {
+    let lanes = Lanes::start("lanes without code");
+    let mut lines = lanes.await_reports(0, "v1");
+    for version in [2, 4] {
+        lines = lanes.updated_to(version, lines);
+    }
+    let again = lanes.update_with(4, &["--wait"], &["again"]);
+    assert_eq!(again.code, 0, "{}", again.text);
+    let maps = fs::read_to_string(format!("/proc/{}/maps", lanes.fleet.now().workers[0].pid));
+    let maps = maps.expect("it runs");
+    let mut paths = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(5));
+    let path = paths.find(|path| path.ends_with("libfixture_lanes_v2.so"));
+    let path = path.expect("all that was ever loaded stays loaded");
+    let aside = format!("{path}.aside");
+    fs::rename(path, &aside).expect("the server's copy");
+
+    lines = lanes.with_fresh_workers(lines, "v4");
+    let answer = lanes.update_to(5, &["--wait"]);
+    assert_eq!(answer.word, "refused", "{}", answer.text);
+    let why = format!("lacks the code of v2, which values that are there need: put {path} back");
+    assert!(answer.text.contains(&why), "{}", answer.text);
+
+    fs::rename(&aside, path).expect("the server's copy");
+    lines = lanes.with_fresh_workers(lines, "v4");
+    lanes.updated_to(5, lines);
+    lanes.assert_counted();
+    lanes.fleet.finish_after_deaths();
 }
 
 // R3, R4: nobody has ever made the guard that is gone, and the older version does not know the one that is new.

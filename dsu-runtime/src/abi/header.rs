@@ -1,7 +1,7 @@
 //! The header that the supervisor can read without loading a library.
 
 /// Changes with every change of `abi`, `sync` or the allocator's metadata.
-pub const RUNTIME_ABI: u32 = 7;
+pub const RUNTIME_ABI: u32 = 8;
 /// Changes with the layout of a shared container or of a box.
 pub const CONTAINER_ABI: u32 = 3;
 /// Name of the ELF section that holds the [`LibraryHeader`].

@@ -47,10 +47,12 @@ pub const GUARD_STRIDE: usize = 64;
 pub const WALKS_OFFSET: usize = 0x1800_0000;
 /// Bytes of one such record.
 pub const WALK_STRIDE: usize = 32;
-/// Offset of the live counts: per worker and representation, one `i64`.
+/// Offset of the live counts: per worker and representation, one `i64` for boxes and one for complements.
 pub const LIVE_OFFSET: usize = 0x2000_0000;
+/// Where in a worker's row those of complements begin.
+pub const LIVE_OF_COMPLEMENTS: usize = 65536 * 8;
 /// Bytes of one worker's row of live counts.
-pub const LIVE_STRIDE: usize = 65536 * 8;
+pub const LIVE_STRIDE: usize = 2 * LIVE_OF_COMPLEMENTS;
 /// Offset of the superblock states, one `u64` each.
 pub const SUPERBLOCK_STATE_OFFSET: usize = 0x4000_0000;
 /// Offset of the superblock metadata.

@@ -29,7 +29,11 @@ pub struct Representation {
     /// Of an item tuple: makes the first value of one item, for a lens of another version that knows
     /// the item's place and nothing else of it.
     pub init_item: Option<InitItemFn>,
-    /// First argument of `init_item`.
+    /// Of an item tuple: drops a value of one item, for such a lens.
+    pub drop_item: Option<DropItemFn>,
+    /// Of an item tuple: shows a value of one item, for such a lens.
+    pub visit_item: Option<VisitItemFn>,
+    /// First argument of these.
     pub items: *const c_void,
 }
 
@@ -37,6 +41,12 @@ pub struct Representation {
 /// all items that are declared before it are in their places.
 pub type InitItemFn =
     unsafe extern "C" fn(*const c_void, u64, *mut u8, &mut ErrorText) -> ConversionStatus;
+
+/// `(items, offset, value)`: drops a value of the item at an offset of a tuple.
+pub type DropItemFn = unsafe extern "C" fn(*const c_void, u64, *mut u8);
+
+/// `(items, offset, value, visitor)`: shows such a value, as a [`VisitFn`] does.
+pub type VisitItemFn = unsafe extern "C" fn(*const c_void, u64, *mut u8, *mut c_void);
 
 const _: () = assert!(size_of::<Representation>() == REPRESENTATION_STRIDE);
 

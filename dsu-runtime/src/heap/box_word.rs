@@ -184,7 +184,7 @@ impl Complement {
     ) -> Result<NonNull<Complement>, HeapFull> {
         let layout = Self::layout(converter)?;
         let block = block::allocate(layout)?.cast();
-        live::add_complement(layout.size() as i32);
+        live::add_complement(ends.newer, layout.size() as i32);
         // SAFETY: a new block, large enough for the head.
         unsafe {
             block.write(Complement {
@@ -205,13 +205,15 @@ impl Complement {
     }
 
     /// The lens that kept it. That of the other direction may keep something else: of a tuple's items,
-    /// those that only the other side has.
+    /// those that only the other side has. It may be there though no library here has its source's form: that
+    /// of a version that is gone.
     pub(super) fn converter(&self) -> Option<&'static Converter> {
         let (from, to) = match self.was_forward {
             0 => (Tag(self.newer), Tag(self.older)),
             _ => (Tag(self.older), Tag(self.newer)),
         };
-        known(from)?.converter_of(to, self.was_forward != 0)
+        let find = || Representation::of(from).converter_of(to, self.was_forward != 0);
+        find().or_else(|| known(from).and_then(|_| find()))
     }
 
     pub(super) fn next(&self) -> Option<NonNull<Complement>> {

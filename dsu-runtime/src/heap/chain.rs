@@ -139,9 +139,13 @@ unsafe fn drop_one(complement: NonNull<Complement>, lens: &Converter) {
 /// `complement` is a block of `lens` that nothing refers to any more.
 pub(super) unsafe fn free(complement: NonNull<Complement>, lens: &Converter) {
     if let Ok(layout) = Complement::layout(lens) {
-        // SAFETY: by the caller; it was allocated with this layout.
-        unsafe { alloc::deallocate(complement.cast(), layout) };
-        live::add_complement(-(layout.size() as i32));
+        // SAFETY: by the caller; it was allocated with this layout, and is read before it is gone.
+        let ends = unsafe {
+            let ends = complement.as_ref().ends();
+            alloc::deallocate(complement.cast(), layout);
+            ends
+        };
+        live::add_complement(ends.newer, -(layout.size() as i32));
     }
 }
 

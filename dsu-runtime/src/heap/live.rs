@@ -1,4 +1,5 @@
-//! How many boxes of each representation live, and the bytes of their complements: one row of counts a worker, exact as a sum.
+//! How many boxes of each representation live, and the bytes of the complements of each lens, by its newer
+//! side: one row of counts a worker, exact as a sum.
 //!
 //! Owns the live table of the control region and the journal in the worker context. A conversion
 //! makes and drops boxes before anybody knows whether it will stand, so while one is open the
@@ -8,7 +9,8 @@
 #![allow(unsafe_code)] // fixed addresses
 
 use crate::abi::{
-    CONTEXT_ADDR, CONTROL_ADDR, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, WorkerContext,
+    CONTEXT_ADDR, CONTROL_ADDR, LIVE_OF_COMPLEMENTS, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS,
+    WorkerContext,
 };
 use crate::ids::{Tag, WorkerSlot};
 use std::cell::Cell;
@@ -18,11 +20,36 @@ use std::sync::atomic::{AtomicI64, Ordering};
 const JOURNAL_ADDR: usize = CONTEXT_ADDR + 0x1000;
 const ENTRIES: usize = 510;
 
+/// What a row has under one tag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+enum What {
+    /// Boxes in this form.
+    Boxes = 0,
+    /// Bytes of complements whose lens has it as its newer side; under no tag, those of all lenses.
+    Complements = 1,
+}
+
 #[repr(C)]
 struct Change {
     tag: Cell<u16>,
-    _pad: u16,
+    /// A `What`.
+    what: Cell<u16>,
     delta: Cell<i32>,
+}
+
+impl Change {
+    fn is_of(&self, what: What, tag: Tag) -> bool {
+        (self.what.get(), self.tag.get()) == (what as u16, tag.0)
+    }
+
+    fn apply(&self) {
+        let what = match self.what.get() {
+            0 => What::Boxes,
+            _ => What::Complements,
+        };
+        apply(what, Tag(self.tag.get()), self.delta.get());
+    }
 }
 
 /// Changes that no transaction has settled yet. All zero is empty.
@@ -51,54 +78,64 @@ impl Journal {
         unsafe { &*(JOURNAL_ADDR as *const Journal) }
     }
 
-    fn note(&self, tag: Tag, delta: i32) {
+    fn note(&self, what: What, tag: Tag, delta: i32) {
         let len = self.len.get() as usize;
         let known = self.entries[self.base.get() as usize..len]
             .iter()
-            .find(|change| change.tag.get() == tag.0);
+            .find(|change| change.is_of(what, tag));
         match known {
             Some(change) => change.delta.set(change.delta.get() + delta),
             None if len < ENTRIES => {
                 self.entries[len].tag.set(tag.0);
+                self.entries[len].what.set(what as u16);
                 self.entries[len].delta.set(delta);
                 self.len.set(len as u32 + 1);
             }
             // More representations in one conversion than any server has: counted at once.
-            None => apply(tag, delta),
+            None => apply(what, tag, delta),
         }
     }
 }
 
-/// In place of a representation: bytes of complements. No box has this tag.
-const COMPLEMENTS: Tag = Tag::NONE;
-
-/// Counts `delta` bytes of complements.
-pub(super) fn add_complement(delta: i32) {
-    add(COMPLEMENTS, delta);
+/// Counts `delta` bytes of complements of a lens that has `newer` as its newer side.
+pub(super) fn add_complement(newer: Tag, delta: i32) {
+    for tag in [newer, Tag::NONE] {
+        change(What::Complements, tag, delta);
+    }
 }
 
 /// Bytes that complements occupy in the whole server, without what they own (R10). Exact while nobody
 /// makes or drops one.
 pub fn complement_bytes() -> i64 {
-    count(COMPLEMENTS)
+    sum(What::Complements, Tag::NONE)
+}
+
+/// Of those, bytes of complements of lenses that have `newer` as their newer side. They are counted before
+/// anybody can meet one and until after it is gone: a death leaves too many in the books, never too few.
+pub fn complement_bytes_of(newer: Tag) -> i64 {
+    sum(What::Complements, newer)
 }
 
 /// Counts `delta` boxes of `tag`.
 pub(super) fn add(tag: Tag, delta: i32) {
+    change(What::Boxes, tag, delta);
+}
+
+fn change(what: What, tag: Tag, delta: i32) {
     let journal = Journal::current();
     if journal.depth.get() == 0 {
-        apply(tag, delta);
+        apply(what, tag, delta);
     } else {
-        journal.note(tag, delta);
+        journal.note(what, tag, delta);
     }
 }
 
-fn apply(tag: Tag, delta: i32) {
+fn apply(what: What, tag: Tag, delta: i32) {
     // Nobody is attached: nothing can have been allocated either.
     let Some(slot) = WorkerContext::current().owner().checked_sub(1) else {
         return;
     };
-    let count = cell(WorkerSlot(slot), tag);
+    let count = cell(WorkerSlot(slot), what, tag);
     // Only this worker writes its row, so a plain addition in two steps loses nothing.
     count.store(
         count.load(Ordering::Relaxed) + i64::from(delta),
@@ -106,17 +143,26 @@ fn apply(tag: Tag, delta: i32) {
     );
 }
 
-fn cell(slot: WorkerSlot, tag: Tag) -> &'static AtomicI64 {
-    let address = CONTROL_ADDR + LIVE_OFFSET + slot.0 as usize * LIVE_STRIDE + tag.0 as usize * 8;
+fn cell(slot: WorkerSlot, what: What, tag: Tag) -> &'static AtomicI64 {
+    let part = match what {
+        What::Boxes => 0,
+        What::Complements => LIVE_OF_COMPLEMENTS,
+    };
+    let row = CONTROL_ADDR + LIVE_OFFSET + slot.0 as usize * LIVE_STRIDE;
+    let address = row + part + tag.0 as usize * 8;
     // SAFETY: the control region is mapped before a slot exists and never unmapped; a 16-bit tag
-    // cannot leave the row of its slot.
+    // cannot leave its half of the row of its slot.
     unsafe { &*(address as *const AtomicI64) }
 }
 
 /// Boxes of `tag` in the whole server. Exact while nobody makes or drops one.
 pub fn count(tag: Tag) -> i64 {
+    sum(What::Boxes, tag)
+}
+
+fn sum(what: What, tag: Tag) -> i64 {
     (0..MAX_WORKERS as u32)
-        .map(|slot| cell(WorkerSlot(slot), tag).load(Ordering::Relaxed))
+        .map(|slot| cell(WorkerSlot(slot), what, tag).load(Ordering::Relaxed))
         .sum()
 }
 
@@ -136,7 +182,8 @@ pub fn gain() {
     if journal.depth.get() == 1 {
         let changes = &journal.entries[..journal.len.get() as usize];
         for change in changes.iter().filter(|change| change.delta.get() > 0) {
-            apply(Tag(change.tag.get()), change.delta.replace(0));
+            change.apply();
+            change.delta.set(0);
         }
     }
 }
@@ -152,7 +199,7 @@ pub fn keep(mark: Mark) {
         // few, so that an update looks once more instead of ending early.
         for comes in [true, false] {
             let now = changes.iter().filter(|c| (c.delta.get() > 0) == comes);
-            now.for_each(|change| apply(Tag(change.tag.get()), change.delta.get()));
+            now.for_each(Change::apply);
         }
         journal.len.set(0);
     }

@@ -8,8 +8,8 @@ use super::context::{Descriptor, HeapContext};
 use super::ledger::Ledger;
 use crate::abi::{
     ALIAS_ADDR, CONTROL_ADDR, CONTROL_SIZE, HEAP_ADDR, HEAP_REALM_STRIDE, HEAP_REALMS_OFFSET,
-    HEAP_SIZE, HEAP_SLOTS_OFFSET, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS, OBJECTS_OFFSET,
-    OBJECTS_SIZE, ROOTS_ADDR, ROOTS_SIZE, RUNTIME_ABI, WorkerContext,
+    HEAP_SIZE, HEAP_SLOTS_OFFSET, LIVE_OF_COMPLEMENTS, LIVE_OFFSET, LIVE_STRIDE, MAX_WORKERS,
+    OBJECTS_OFFSET, OBJECTS_SIZE, ROOTS_ADDR, ROOTS_SIZE, RUNTIME_ABI, WorkerContext,
 };
 use crate::ids::WorkerSlot;
 use crate::sys::memory::{self, Access, MemoryError, PAGE_SIZE};
@@ -120,7 +120,10 @@ impl Regions {
         commit_control(control, HEAP_SLOTS_OFFSET, allocator)?;
         // Of the live counts, those of the first representations: more than any application has.
         for slot in 0..MAX_WORKERS {
-            commit_control(control, LIVE_OFFSET + slot * LIVE_STRIDE, PAGE_SIZE)?;
+            for part in [0, LIVE_OF_COMPLEMENTS] {
+                let row = LIVE_OFFSET + slot * LIVE_STRIDE;
+                commit_control(control, row + part, PAGE_SIZE)?;
+            }
         }
         for (offset, bytes) in Ledger::first_pages() {
             commit_control(control, offset, bytes)?;

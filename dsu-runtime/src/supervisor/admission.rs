@@ -105,6 +105,7 @@ impl Supervisor {
             .as_ref()
             .is_some_and(|u| u.asked.discard_parked);
         advice.notes.extend(self.judge_parked(target, discards)?);
+        self.judge_code(target)?;
         let lossy = self.losses_to(target);
         let Some(underway) = &mut self.underway else {
             return Err("nobody wants it any more".to_owned());

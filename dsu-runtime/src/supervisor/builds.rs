@@ -110,11 +110,41 @@ impl Builds {
         &self.0[index.0 as usize]
     }
 
+    /// The one with this digest, if there is one.
+    pub fn of_digest(&self, digest: &str) -> Option<BuildIndex> {
+        let mut all = self.indexed();
+        let found = all.find(|(_, known)| known.build.digest == digest);
+        found.map(|(index, _)| index)
+    }
+
     /// Of these two, the one with this digest.
     pub fn by_digest(&self, digest: &str, among: [Option<BuildIndex>; 2]) -> Option<BuildIndex> {
         among
             .into_iter()
             .flatten()
             .find(|index| self.get(*index).build.digest == digest)
+    }
+}
+
+#[cfg(test)]
+impl Builds {
+    /// Builds of libraries that are not there, each admitted while the one before it runs.
+    pub(super) fn of_test(manifests: Vec<Manifest>) -> Builds {
+        let mut registry = crate::version::Registry::new(0..100);
+        let mut builds = Builds::default();
+        let mut running = None;
+        for (number, manifest) in manifests.into_iter().enumerate() {
+            let version = manifest.version;
+            let binding = registry.admit(&manifest, running).expect("it fits");
+            let candidate = Candidate {
+                digest: number.to_string(),
+                copy: PathBuf::new(),
+                statics: crate::version::Statics::of(Ok(Vec::new()), &manifest.statics),
+                manifest,
+            };
+            builds.add(candidate, PathBuf::new(), binding, Vec::new(), Vec::new());
+            running = Some(version);
+        }
+        builds
     }
 }

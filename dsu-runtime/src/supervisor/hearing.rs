@@ -36,6 +36,7 @@ impl Supervisor {
                 self.event(Event::Ready(slot));
             }
             FromWorker::Loaded { digest, error } => {
+                self.note_loaded(slot, &digest, error.as_ref());
                 // One that runs was bound anew, for the sake of the one that is to follow.
                 let build = index(&self.builds, &digest).map(|build| match &error {
                     Some(_) => self.life.target().unwrap_or(build),

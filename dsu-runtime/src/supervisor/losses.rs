@@ -7,7 +7,7 @@
 use super::builds::KnownBuild;
 use super::run::Supervisor;
 use crate::abi::{LensLoss, LensLosses, TypeSchema};
-use crate::ids::Tag;
+use crate::ids::{GuardIndex, Tag};
 use crate::update::{BuildIndex, Stage};
 use crate::version::{
     GuardManifest, Manifest, Move, digest, empty_forms, fields, moves, regroupings, successor,
@@ -68,28 +68,27 @@ fn forms(build: &KnownBuild) -> BTreeSet<Tag> {
     types.chain(guards).collect()
 }
 
-/// Guards that one of two neighbours lacks and that items move into or out of, by their names, and the
+/// Guards that one of two neighbours lacks and that items move into or out of, by their places, and the
 /// ids of their tuples without items.
-fn empty(older: &KnownBuild, newer: &KnownBuild) -> Vec<(String, Tag)> {
+fn empty(older: &KnownBuild, newer: &KnownBuild) -> Vec<(GuardIndex, Tag)> {
     let (before, after) = empty_forms(&older.manifest.guards, &newer.manifest.guards);
     let all = before.into_iter().chain(after);
+    let binding = &newer.build.binding;
     all.filter_map(|guard| {
+        let mut bound = binding.guards.iter().chain(&binding.emptied);
+        let place = bound.find(|bound| bound.name == guard.name)?.first;
         let tag = tag(newer, &tuple_name(&guard.name), &guard.items)?;
-        Some((guard.name, tag))
+        Some((place, tag))
     })
     .collect()
 }
 
-/// Where a server was that has swept to `build`. What it lacks of these guards its sweep has left alone.
-fn stop(build: &KnownBuild, empty: &[(String, Tag)]) -> BTreeSet<Tag> {
-    let has = |name: &String| {
-        build
-            .manifest
-            .guards
-            .iter()
-            .any(|guard| guard.name == *name)
-    };
-    let lacking = empty.iter().filter(|(name, _)| !has(name));
+/// Where a server was that has swept to `build`. What it lacks of these guards its sweep has left alone; one
+/// that it calls by another name it has not.
+fn stop(build: &KnownBuild, empty: &[(GuardIndex, Tag)]) -> BTreeSet<Tag> {
+    let guards = &build.build.binding.guards;
+    let has = |place: &GuardIndex| guards.iter().any(|guard| guard.first == *place);
+    let lacking = empty.iter().filter(|(place, _)| !has(place));
     forms(build)
         .into_iter()
         .chain(lacking.map(|(_, tag)| *tag))
@@ -105,7 +104,28 @@ struct Way<'a> {
     lost: Vec<String>,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
+    /// From the version that runs to another one, after these stops.
+    fn of(
+        running: &'a KnownBuild,
+        target: &'a KnownBuild,
+        stops: impl Iterator<Item = &'a KnownBuild>,
+    ) -> Way<'a> {
+        let goes_back = running.manifest.from == Some(target.manifest.version);
+        let (older, newer) = match goes_back {
+            true => (target, running),
+            false => (running, target),
+        };
+        let empty = empty(older, newer);
+        Way {
+            older,
+            newer,
+            goes_back,
+            stops: stops.map(|build| stop(build, &empty)).collect(),
+            lost: Vec::new(),
+        }
+    }
+
     /// What is kept between two forms, if they are two.
     fn kept(&self, older: Option<Tag>, newer: Option<Tag>) -> Option<Kept> {
         let (older, newer) = (older?, newer?);
@@ -275,22 +295,9 @@ impl Supervisor {
     pub(super) fn losses_to(&self, target: BuildIndex) -> Vec<String> {
         let running = self.builds.get(self.life.running());
         let target = self.builds.get(target);
-        let goes_back = running.manifest.from == Some(target.manifest.version);
-        let (older, newer) = match goes_back {
-            true => (target, running),
-            false => (running, target),
-        };
-        let empty = empty(older, newer);
-        let stops = self.stops.iter();
-        let stops = stops.map(|index| stop(self.builds.get(*index), &empty));
-        let mut way = Way {
-            older,
-            newer,
-            goes_back,
-            stops: stops.collect(),
-            lost: Vec::new(),
-        };
-        if older.manifest.version == newer.manifest.version {
+        let stops = self.stops.iter().map(|index| self.builds.get(*index));
+        let mut way = Way::of(running, target, stops);
+        if running.manifest.version == target.manifest.version {
             return way.lost;
         }
         way.elements(&|tag| self.ports.memory.boxes(tag));
@@ -311,6 +318,9 @@ impl Supervisor {
 mod tests {
     use super::*;
     use crate::abi::LossKind;
+    use crate::supervisor::builds::Builds;
+    use crate::version::MovedManifest;
+    use crate::version::samples::{guard, leaf, lens, manifest, record};
 
     fn stops(way: &[&[u16]]) -> Vec<BTreeSet<Tag>> {
         way.iter()
@@ -348,6 +358,48 @@ mod tests {
         let way = stops(&[&[1, 11], &[2, 12], &[2, 13], &[2, 12]]);
         assert_eq!(kept(&way, Tag(2), Tag(1)), Kept::There);
         assert_eq!(kept(&way, Tag(12), Tag(11)), Kept::Swept);
+    }
+
+    // R4, R10: a guard that version 2 splits off and version 3 calls by another name, which sweeps it.
+    #[test]
+    fn what_was_kept_of_a_split_guard_is_lost_with_a_version_that_renames_it() {
+        let crew = |field: &str| record("Crew", &[(field, leaf("u64", 8))]);
+        let (old, new) = (crew("odd"), crew("even"));
+        let hits = ("hits", leaf("u64", 8));
+        let both = [hits.clone(), ("crew", old.clone())];
+        let alone = guard("TOTALS", &[hits]);
+        let mut roster = guard("ROSTER", &[("crew", new.clone())]);
+        roster.moved = vec![MovedManifest {
+            item: "crew".into(),
+            guard: "TOTALS".into(),
+            from: "crew".into(),
+        }];
+        let mut second = manifest(2, vec![alone.clone(), roster], Vec::new());
+        let mut crews = lens(&old, &new);
+        crews.losses.older.push(LensLoss {
+            path: "Crew.odd".into(),
+            kind: LossKind::Defaulted,
+        });
+        second.lenses.push(crews);
+        let mut renamed = guard("LIST", &[("crew", new)]);
+        renamed.renamed_from = "ROSTER".into();
+        let builds = Builds::of_test(vec![
+            manifest(1, vec![guard("TOTALS", &both)], Vec::new()),
+            second,
+            manifest(3, vec![alone.clone(), renamed], Vec::new()),
+            manifest(3, vec![alone], Vec::new()),
+        ]);
+        let lost_after = |stops: &[u32]| {
+            let build = |index: &u32| builds.get(BuildIndex(*index));
+            let mut way = Way::of(build(&1), build(&0), stops.iter().map(build));
+            way.guards();
+            way.lost
+        };
+        assert_eq!(lost_after(&[0, 1]), [""; 0]);
+        assert_eq!(lost_after(&[0, 1, 2, 1]), ["Crew.odd"]);
+        // One that does not have the guard leaves it alone.
+        assert_eq!(lost_after(&[0, 1, 3, 1]), [""; 0]);
+        assert_eq!(lost_after(&[0, 1, 2, 1, 0, 1]), [""; 0]);
     }
 
     // R10

@@ -14,6 +14,7 @@ mod fleet;
 mod hearing;
 mod listeners;
 mod losses;
+mod needed;
 mod orders;
 mod parked;
 mod patience;

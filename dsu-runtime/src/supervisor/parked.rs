@@ -1,5 +1,5 @@
-//! Values that the version that runs has no form for (R13): how many there are of each type, which
-//! versions take them up again, and whose code they need meanwhile.
+//! Values that the version that runs has no form for (R13): how many there are of each type, and which
+//! versions take them up again.
 //!
 //! Counted by the tags of living boxes, so the numbers are those of the moment.
 
@@ -39,7 +39,7 @@ fn is_twin(name: &str) -> bool {
 
 impl KnownBuild {
     /// The parts of its binding that are its own forms, and not those of the version before.
-    fn own_parts(&self) -> impl Iterator<Item = &RepresentationBinding> {
+    pub(super) fn own_parts(&self) -> impl Iterator<Item = &RepresentationBinding> {
         let guards = self.manifest.guards.iter();
         let types = self.manifest.types.iter();
         let own: BTreeSet<(String, String)> = guards
@@ -109,15 +109,14 @@ impl KnownBuild {
 }
 
 impl Supervisor {
-    /// Forms of element types that none of `here` has, with a build that has each and how many values
-    /// live in it.
-    fn strays(&self, here: &[BuildIndex]) -> BTreeMap<Tag, (ParkedType, BuildIndex)> {
+    /// Forms of element types that none of `here` has, with how many values live in each.
+    fn strays(&self, here: &[BuildIndex]) -> BTreeMap<Tag, ParkedType> {
         let known: BTreeSet<Tag> = here
             .iter()
             .flat_map(|index| self.builds.get(*index).own_tags())
             .collect();
         let mut strays = BTreeMap::new();
-        for (index, owner) in self.builds.indexed() {
+        for owner in self.builds.all() {
             let elements = owner.own_parts().filter(|part| {
                 owner
                     .manifest
@@ -133,7 +132,7 @@ impl Supervisor {
                         version: owner.build.version,
                         count,
                     };
-                    strays.insert(part.tag, (parked, index));
+                    strays.insert(part.tag, parked);
                 }
             }
         }
@@ -156,7 +155,7 @@ impl Supervisor {
             .into_iter()
             .flatten()
             .collect();
-        let strays = self.strays(&here).into_values().map(|(parked, _)| parked);
+        let strays = self.strays(&here).into_values();
         strays
             .filter(|parked| self.has_type(&parked.name))
             .collect()
@@ -177,9 +176,9 @@ impl Supervisor {
         let known = self.builds.get(target);
         let strays = self.strays(&[running]).into_iter();
         let stranded: Vec<ParkedType> = strays
-            .filter(|(_, (parked, _))| self.has_type(&parked.name))
+            .filter(|(_, parked)| self.has_type(&parked.name))
             .filter(|(tag, _)| !known.takes_up(*tag, &left))
-            .map(|(_, (parked, _))| parked)
+            .map(|(_, parked)| parked)
             .collect();
         let version = known.build.version;
         match (stranded.is_empty(), discards) {
@@ -213,26 +212,5 @@ impl Supervisor {
             return 0;
         }
         self.parked().iter().map(|parked| parked.count).sum()
-    }
-
-    /// Builds whose code living values or complements may need, besides those that a fresh worker loads
-    /// anyway (R13). A complement lies between neighbours, and the newer one's code knows it.
-    pub(super) fn needed_beside(&self, loaded: &[BuildIndex]) -> Vec<BuildIndex> {
-        let mut needed: BTreeSet<BuildIndex> = self
-            .strays(loaded)
-            .into_values()
-            .map(|(_, owner)| owner)
-            .collect();
-        if self.ports.memory.heap().complement_bytes != 0 {
-            let near = |index: &BuildIndex| {
-                let version = |index| self.builds.get(index).build.version.0;
-                loaded
-                    .iter()
-                    .any(|other| version(*other).abs_diff(version(*index)) <= 1)
-            };
-            needed.extend(self.ran.iter().copied().filter(near));
-        }
-        needed.retain(|index| !loaded.contains(index));
-        needed.into_iter().collect()
     }
 }

@@ -36,6 +36,9 @@ pub trait Memory {
     fn poisoned_objects(&self, most: u32) -> Vec<GuardIndex>;
     /// Boxes that are in this representation; off by a few while workers make and drop them.
     fn boxes(&self, tag: Tag) -> u64;
+    /// Bytes of complements whose lens has this as its newer side; too many where a worker has died, never
+    /// too few.
+    fn complements(&self, newer: Tag) -> u64;
     /// In which order the code of this table has taken its locks so far (R16).
     fn lock_order(&self, table: u32) -> Edges;
     /// Says of which two versions workers run at the same time.

@@ -180,6 +180,10 @@ impl Memory for MappedMemory {
         u64::try_from(heap::live::count(tag)).unwrap_or(0)
     }
 
+    fn complements(&self, newer: Tag) -> u64 {
+        u64::try_from(heap::live::complement_bytes_of(newer)).unwrap_or(0)
+    }
+
     fn lock_order(&self, table: u32) -> Edges {
         sync::recorded(table)
     }

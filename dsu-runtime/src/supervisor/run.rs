@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub(super) struct Supervisor {
     pub(super) announced: Announced,
     /// Builds that some worker ran.
     pub(super) ran: BTreeSet<BuildIndex>,
+    /// Who could not load what, and why.
+    pub(super) lacking: BTreeMap<(WorkerSlot, BuildIndex), String>,
     /// Builds to whose forms values were brought, the last one last (R10).
     pub(super) stops: Vec<BuildIndex>,
     /// What the last committed update came from.
@@ -111,6 +113,7 @@ pub fn serve(config: Config, mut ports: Ports) -> Result<(), String> {
         life: Life::new(first),
         announced: Announced::default(),
         ran: BTreeSet::from([first]),
+        lacking: BTreeMap::new(),
         stops: vec![first],
         previous: None,
         underway: None,
@@ -173,9 +176,13 @@ impl Supervisor {
                     self.last_death
                 ));
             }
-            let (build, mut neighbours) = self.life.replacement(ran);
-            let loaded: Vec<_> = neighbours.iter().copied().chain([build]).collect();
-            neighbours.extend(self.needed_beside(&loaded));
+            let (build, others) = self.life.replacement(ran);
+            let loaded: Vec<_> = others.iter().copied().chain([build]).collect();
+            // In the order in which a worker that was always there has them: of two ways between the same
+            // forms the one that was bound last is taken.
+            let mut neighbours = self.needed_beside(&loaded);
+            neighbours.extend(others);
+            self.lacking.retain(|(lacks, _), _| *lacks != slot);
             match self.fleet.start(slot, ran, &*self.ports.memory, now) {
                 Ok(pid) => tracing::debug!("{slot} started, pid {pid}"),
                 Err(error) => {

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // writes the table of representations
 
 use super::emptied;
+use super::items;
 use super::layout::{Passing, Traffic, TupleLayout};
 use super::moved::{self, Mover};
 use super::tuple::Plan;
@@ -348,8 +349,7 @@ fn bind_guard(guard: &'static GuardRegistration, bound: &[GuardBinding]) -> Resu
     entry.holds_boxes = schema.holds_boxes();
     entry.drop = Some(guard.drop);
     entry.visit = Some(guard.visit);
-    entry.init_item = Some(init_item);
-    entry.items = std::ptr::from_ref(guard).cast();
+    items::offer(entry, guard);
     Ok(())
 }
 
@@ -416,7 +416,7 @@ fn bind_way(
     }
     let schema = (guard.schema)();
     let traffic = traffic(guard, &older_version.guards, own);
-    let layout = TupleLayout::of(guard, &older, &schema, &traffic)?;
+    let layout = TupleLayout::of(guard, (older_tag, &older), &schema, &traffic)?;
     let sources = traffic.sources();
     let plan = |from: Tag, to: Tag, forward| {
         kept_plan((from, to, sources.clone()), || layout.plan(forward, to))
@@ -463,29 +463,6 @@ fn kept_plan(key: PlanKey, make: impl FnOnce() -> Plan) -> &'static Plan {
             .entry(key)
             .or_insert_with(|| Box::leak(Box::new(make())))
     })
-}
-
-/// # Safety
-/// `items` is a guard of this library; `tuple` is one of its tuples in the making, with room for the item at
-/// `offset` and all those in their places that are declared before it.
-unsafe extern "C" fn init_item(
-    items: *const c_void,
-    offset: u64,
-    tuple: *mut u8,
-    error: &mut ErrorText,
-) -> ConversionStatus {
-    // SAFETY: `bind_guard` pairs this function with a registration, which is a static.
-    let guard = unsafe { &*items.cast::<GuardRegistration>() };
-    let schema = (guard.schema)();
-    let mut items = fields(&schema).iter().zip(guard.items);
-    match items.find(|(field, _)| field.offset == offset) {
-        // SAFETY: by the caller.
-        Some((_, item)) => unsafe { (item.init)(tuple, tuple.add(offset as usize), error) },
-        None => {
-            error.set("there is no such item");
-            ConversionStatus::Failed
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Owns the places of items and of what is kept of them; `tuple` runs the steps.
 
+use super::items::PartCalls;
 use super::tuple::{ALIGN, Given, Lensed, Part, Piece, Plan, Source, Step, Twin, TwinPlace};
 use crate::abi::{
     FieldSchema, GuardRegistration, LensDirections, TransformerRegistration, TypeRegistration,
@@ -105,7 +106,7 @@ fn places(tuple: &TypeSchema, names: &[&str], items: &TypeSchema) -> Vec<Piece> 
 impl<'a> TupleLayout<'a> {
     pub(super) fn of(
         guard: &GuardRegistration,
-        older: &'a TypeSchema,
+        (older_tag, older): (Tag, &'a TypeSchema),
         newer: &'a TypeSchema,
         traffic: &Traffic<'a>,
     ) -> Result<TupleLayout<'a>, String> {
@@ -162,13 +163,13 @@ impl<'a> TupleLayout<'a> {
                     layout.both_ways &= (lens.directions)() == LensDirections::Both;
                     layout.room(
                         (lens.complement)().size as usize,
-                        Some(lens.drop_complement),
-                        Some(lens.visit_complement),
+                        PartCalls::here(lens.drop_complement, lens.visit_complement),
                     )
                 }
-                (None, None) => {
-                    layout.room(field.ty.size as usize, Some(calls.drop), Some(calls.visit))
-                }
+                (None, None) => layout.room(
+                    field.ty.size as usize,
+                    PartCalls::here(calls.drop, calls.visit),
+                ),
                 (Some(_), None) => 0,
             };
             layout.pairs.push(Pair {
@@ -188,15 +189,18 @@ impl<'a> TupleLayout<'a> {
                 field.name == old.name && !to_group.contains(&field.name.as_str())
             };
             if !fields(newer).iter().any(|field| is_there(&field)) {
-                // Its type is known here only if it was frozen; else it leaks with its complement.
+                // Its type is known here only if it was frozen; else to the version that has it.
                 let known = inventory::iter::<TypeRegistration>
                     .into_iter()
                     .find(|t| t.frozen_from != 0 && (t.schema)() == old.ty);
-                let complement = layout.room(
-                    old.ty.size as usize,
-                    known.map(|t| t.drop),
-                    known.map(|t| t.visit),
-                );
+                let calls = match known {
+                    Some(ty) => PartCalls::here(ty.drop, ty.visit),
+                    None => PartCalls::OfItem {
+                        tuple: older_tag,
+                        offset: old.offset,
+                    },
+                };
+                let complement = layout.room(old.ty.size as usize, calls);
                 layout.pairs.push(Pair {
                     name: &old.name,
                     older: Some(old),
@@ -233,8 +237,7 @@ impl<'a> TupleLayout<'a> {
             let size = (lens.complement)().size as usize;
             complement = self.room(
                 size,
-                Some(lens.drop_complement),
-                Some(lens.visit_complement),
+                PartCalls::here(lens.drop_complement, lens.visit_complement),
             );
         }
         self.pairs.push(Pair {
@@ -273,8 +276,7 @@ impl<'a> TupleLayout<'a> {
         let size = (lens.complement)().size as usize;
         let complement = self.room(
             size,
-            Some(lens.drop_complement),
-            Some(lens.visit_complement),
+            PartCalls::here(lens.drop_complement, lens.visit_complement),
         );
         self.groups.push(Group {
             lens,
@@ -293,19 +295,10 @@ impl<'a> TupleLayout<'a> {
         )
     }
 
-    fn room(
-        &mut self,
-        size: usize,
-        drop: Option<crate::abi::DropFn>,
-        visit: Option<crate::abi::VisitFn>,
-    ) -> usize {
+    fn room(&mut self, size: usize, calls: PartCalls) -> usize {
         let offset = self.complement_size;
         if size > 0 {
-            self.parts.push(Part {
-                offset,
-                drop,
-                visit,
-            });
+            self.parts.push(Part { offset, calls });
             self.complement_size += size.next_multiple_of(ALIGN);
         }
         offset

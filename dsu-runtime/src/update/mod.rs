@@ -10,6 +10,7 @@ mod check;
 mod emptied;
 mod events;
 mod fill;
+mod items;
 mod layout;
 mod life;
 mod moved;

@@ -6,10 +6,11 @@
 //! made last, since their initialisers may read others of the new tuple.
 #![allow(unsafe_code)] // moves items between tuples by offset
 
+use super::items::PartCalls;
 use super::moved::still_has_what_it_gives;
 use crate::abi::{
-    Conversion, ConversionStatus, ConvertFn, Converter, DropFn, ErrorText, PrepareCalls, PrepareFn,
-    PrepareStatus, Representation, TwinFn, TwinTask, VisitFn,
+    Conversion, ConversionStatus, ConvertFn, Converter, ErrorText, PrepareCalls, PrepareFn,
+    PrepareStatus, Representation, TwinFn, TwinTask,
 };
 use crate::heap::{visit_parts, visitor_of};
 use crate::ids::Tag;
@@ -103,8 +104,7 @@ pub(super) struct Taken {
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub(super) offset: usize,
-    pub(super) drop: Option<DropFn>,
-    pub(super) visit: Option<VisitFn>,
+    pub(super) calls: PartCalls,
 }
 
 /// A prepared lens of a tuple: on what it works, and how.
@@ -495,10 +495,8 @@ unsafe extern "C" fn drop_complement(environment: *const c_void, complement: *mu
     // SAFETY: as for `run`; the caller gives a complement that `run` wrote, and a visitor.
     let plan = unsafe { &*environment.cast::<Plan>() };
     for part in &plan.parts {
-        if let Some(drop) = part.drop {
-            // SAFETY: the part was written by the step that it belongs to.
-            unsafe { drop(complement.add(part.offset)) };
-        }
+        // SAFETY: the part was written by the step that it belongs to.
+        unsafe { part.calls.drop(complement.add(part.offset)) };
     }
 }
 
@@ -511,9 +509,10 @@ unsafe extern "C" fn visit_complement(
     let (plan, visitor) = unsafe { (&*environment.cast::<Plan>(), visitor_of(visitor)) };
     visit_parts(visitor, plan.parts.len(), |index, mut visitor| {
         let part = &plan.parts[index];
-        if let Some(visit) = part.visit {
-            // SAFETY: the part was written by the step that it belongs to; the visitor outlives the call.
-            unsafe { visit(complement.add(part.offset), (&raw mut visitor).cast()) };
+        // SAFETY: the part was written by the step that it belongs to; the visitor outlives the call.
+        unsafe {
+            let value = complement.add(part.offset);
+            part.calls.visit(value, (&raw mut visitor).cast());
         }
     });
 }

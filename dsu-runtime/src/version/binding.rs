@@ -17,6 +17,9 @@ pub struct Binding {
     /// Every shape of an item tuple or element type that a live value may have, of this version and of
     /// the one that its lenses start from.
     pub representations: Vec<RepresentationBinding>,
+    /// Its lenses, between types and between item tuples: whatever one of them has kept needs this code to
+    /// be read or dropped (R13).
+    pub lenses: Vec<LensBinding>,
     /// Where the order of its locks is recorded (R16), the same for the same code; `None` when there is
     /// no room for more.
     pub order_table: Option<u32>,
@@ -56,4 +59,13 @@ pub struct RepresentationBinding {
     /// Ids that the same shape has with other builds, whose lenses keep something else (R1): values
     /// there become values here as they are, without what is kept beside them.
     pub same: Vec<Tag>,
+}
+
+/// A lens by the ids of its sides.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct LensBinding {
+    /// Of the older side.
+    pub older: Tag,
+    /// Of the newer side.
+    pub newer: Tag,
 }

@@ -20,12 +20,12 @@ mod refusal;
 mod registry;
 mod report;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod similar;
 mod statics;
 mod xfgen;
 
-pub use binding::{Binding, GuardBinding, RepresentationBinding};
+pub use binding::{Binding, GuardBinding, LensBinding, RepresentationBinding};
 pub use build_id::at_address as build_id_at;
 pub use collect::{CollectError, collect};
 pub(crate) use collect::{guard_manifest, lens_key};

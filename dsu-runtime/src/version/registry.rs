@@ -3,7 +3,7 @@
 //! Pure and on the supervisor's side; knows manifests, no processes. A slot or id is never given to
 //! anything else again: old roots, boxes and complements may still carry it.
 
-use super::binding::{Binding, GuardBinding, RepresentationBinding};
+use super::binding::{Binding, GuardBinding, LensBinding, RepresentationBinding};
 use super::compare::{compiler_dependent, fields, regroupings};
 use super::digest::digest;
 use super::manifest::{GuardManifest, LensManifest, Manifest};
@@ -172,6 +172,11 @@ impl Registry {
         let guards_before = before.map_or(&[][..], |older| &older.guards);
         self.refuse_unemptied(manifest, guards_before, &empty, &forms)?;
         let forgets = self.note_what_is_kept(&own_passages, &forms);
+        let lenses = own_passages.iter().map(|passage| LensBinding {
+            older: forms[&passage.left],
+            newer: forms[&passage.right],
+        });
+        let lenses = lenses.collect();
 
         let guards = self.bind_guards(&manifest.guards, &forms)?;
         let emptied = self.bind_guards(&empty.newer, &forms)?;
@@ -187,6 +192,7 @@ impl Registry {
             guards,
             emptied,
             order_table,
+            lenses,
             representations: forms
                 .into_iter()
                 .map(|(form, tag)| {

@@ -192,8 +192,10 @@ impl Host {
                     keys.extend(neighbours.iter().flat_map(|n| n.listeners.clone()));
                     host.listeners.take(&keys, fds);
                     for neighbour in neighbours {
+                        let digest = neighbour.digest.clone();
                         if let Some(reason) = host.load(neighbour) {
-                            tracing::error!(reason, "a neighbouring version cannot be loaded");
+                            let error = Some(reason);
+                            say(&FromWorker::Loaded { digest, error });
                         }
                     }
                     let digest = build.digest.clone();

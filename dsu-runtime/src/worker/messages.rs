@@ -34,9 +34,9 @@ pub enum ToWorker {
     Start {
         /// What to run.
         build: Box<Build>,
-        /// Other versions whose representations may be met: that of a mixed server, and the one that
-        /// the last update came from, with those of their listeners that are open. The descriptors of
-        /// these come after those of `build`.
+        /// Other versions whose representations may be met: those that what stands in shared memory
+        /// needs, that of a mixed server, and the one that the last update came from, in this order, with
+        /// those of their listeners that are open. The descriptors of these come after those of `build`.
         neighbours: Vec<Build>,
         /// How long the worker may drain when the supervisor dies, in milliseconds.
         drain_ms: u64,
@@ -103,7 +103,7 @@ pub enum FromWorker {
         /// Build id that the running code states.
         build_id: String,
     },
-    /// The answer to `Load`.
+    /// The answer to `Load`; of what came with `Start`, only where it could not be loaded.
     Loaded {
         /// Digest of the build.
         digest: String,

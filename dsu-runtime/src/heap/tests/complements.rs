@@ -7,6 +7,7 @@ use super::super::{
 };
 use super::lenses::{AFTER, After, LAST, Last, NEW, NOTE, New, OLD, Old, bind, new, text};
 use super::{Owned, as_worker, test_name};
+use crate::abi::Representation;
 use crate::error::AccessError;
 use crate::ids::Tag;
 use std::alloc::Layout;
@@ -160,6 +161,58 @@ fn bytes_of_complements_follow_commits_and_aborts() {
             assert!(live::complement_bytes() > 0);
         },
     );
+}
+
+// R13: by the newer side of its lens, so that whoever starts workers knows whose code it needs.
+#[test]
+fn complements_are_counted_by_the_lens_that_they_are_of() {
+    let name = test_name!("complements_are_counted_by_the_lens_that_they_are_of");
+    as_worker(name, || {
+        bind();
+        let bytes = || [OLD, NEW, LAST].map(live::complement_bytes_of);
+        let stored = been_old();
+        let of_one = live::complement_bytes();
+        assert_eq!(bytes(), [0, of_one, 0]);
+        let mut stored = {
+            let mut next = stored.rebind::<Last>();
+            next.get_mut().expect("has a form");
+            next
+        };
+        let of_both = live::complement_bytes();
+        assert_eq!(bytes(), [0, of_one, of_both - of_one]);
+        assert!(of_both > of_one);
+        let transaction = Transaction::begin();
+        // SAFETY: as a lens does it: moved out bit by bit, the source is live after the abort.
+        drop(unsafe { std::ptr::read(&stored) });
+        transaction.abort();
+        assert_eq!(bytes(), [0, of_one, of_both - of_one]);
+        sweep(&mut stored);
+        assert_eq!(bytes(), [0, 0, of_both - of_one]);
+        drop(stored);
+        assert_eq!(bytes(), [0; 3]);
+    });
+}
+
+// R13: a library knows its lens from an older form though nobody here has the version of that form.
+#[test]
+fn what_a_lens_kept_is_dropped_where_its_older_form_is_not_known() {
+    let name = test_name!("what_a_lens_kept_is_dropped_where_its_older_form_is_not_known");
+    as_worker(name, || {
+        bind();
+        let name = text("kept on the way forward");
+        let value = Old { count: 1, name };
+        let mut stored = Versioned::new(value).expect("room").rebind::<New>();
+        stored.get_mut().expect("has a new form");
+        assert!(live::complement_bytes_of(NEW) > 0);
+        // As if its library had never been loaded.
+        // SAFETY: nobody looks at the entry meanwhile.
+        unsafe { (*Representation::pointer(OLD)).drop = None };
+        let mut stored = stored.rebind::<Last>();
+        stored.get_mut().expect("has a form");
+        assert_eq!(Owned::of(&mut stored).damage, [""; 0]);
+        sweep(&mut stored);
+        assert_eq!(live::complement_bytes_of(NEW), 0);
+    });
 }
 
 // R10

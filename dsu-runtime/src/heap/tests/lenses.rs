@@ -212,6 +212,8 @@ pub(in crate::heap) fn bind() {
                 visit: Some(visit_value::<T>),
                 converters,
                 init_item: None,
+                drop_item: None,
+                visit_item: None,
                 items: std::ptr::null(),
             });
         }

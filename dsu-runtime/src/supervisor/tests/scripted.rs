@@ -95,6 +95,7 @@ impl Libraries for Scripted {
             guards: Vec::new(),
             emptied: Vec::new(),
             representations: Vec::new(),
+            lenses: Vec::new(),
             order_table: None,
             older: None,
             forgets: Vec::new(),
@@ -137,6 +138,9 @@ impl Memory for Scripted {
         Vec::new()
     }
     fn boxes(&self, _: Tag) -> u64 {
+        0
+    }
+    fn complements(&self, _: Tag) -> u64 {
         0
     }
     fn heap(&self) -> HeapFigures {

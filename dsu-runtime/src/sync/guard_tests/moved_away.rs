@@ -92,6 +92,7 @@ fn bind_last() {
         guards,
         emptied: vec![emptied],
         representations,
+        lenses: Vec::new(),
         order_table,
         older: Some(older),
         forgets,

@@ -2,8 +2,9 @@
 
 use super::world::*;
 use crate::abi::GuardCell;
-use crate::heap::SharedBytes;
 use crate::heap::testing::test_name;
+use crate::heap::{self, Activity, HeapAccount, SharedBytes};
+use crate::sync::{GuardSlot, Root};
 use crate::update::check_guards;
 use crate::worker::Worker;
 use dsu_macros::{Shared, guards};
@@ -139,12 +140,35 @@ fn the_complement_of_a_tuple_shows_what_its_last_conversion_kept() {
             assert_eq!(new.added.len(), LABEL.len() + round);
             new.added.append(b"!").unwrap();
             drop(new);
-            // What version 1 alone had is known to version 2 only if it was frozen.
+            assert_sound(GROWN_NEW.cells());
             let mut old = GROWN_OLD.lock(cx).unwrap();
             assert_eq!(old.gone.len(), LABEL.len() + round);
             old.gone.append(b"?").unwrap();
             drop(old);
             assert_sound(GROWN_OLD.cells());
         }
+    });
+}
+
+// R10: an item whose type the newer version does not know is dropped by the code of the version that has it.
+#[test]
+#[allow(unsafe_code)] // drops a root, which no guard does
+fn what_only_the_older_tuple_has_ends_with_its_complement() {
+    let name = test_name!("what_only_the_older_tuple_has_ends_with_its_complement");
+    play_alone(name, |cx| {
+        drop(FRESH.lock(cx).unwrap());
+        let used = || HeapAccount::take(Activity::Live).used_bytes;
+        let before = used();
+        let mut old = GROWN_OLD.lock(cx).unwrap();
+        old.gone = SharedBytes::from_slice(&[7; 4_000]).expect("room");
+        drop(old);
+        drop(GROWN_NEW.lock(cx).unwrap());
+        assert!(used() > before + 4_000);
+        let slot = GuardSlot::at(GROWN);
+        let word = slot.root().word();
+        slot.publish(Root::from_word(0));
+        // SAFETY: the word of a root that nobody finds any more.
+        unsafe { heap::drop_box(word) };
+        assert_eq!(used(), before);
     });
 }

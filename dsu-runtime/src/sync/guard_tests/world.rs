@@ -355,6 +355,7 @@ pub fn binding(older: Older) -> Binding {
         guards,
         emptied,
         representations,
+        lenses: Vec::new(),
         order_table: Some(ORDER_TABLE),
         older: Some(version_1(older)),
         forgets: Vec::new(),

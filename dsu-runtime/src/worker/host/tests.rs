@@ -81,6 +81,7 @@ fn build(digest: &str) -> Build {
             guards: Vec::new(),
             emptied: Vec::new(),
             representations: Vec::new(),
+            lenses: Vec::new(),
             order_table: None,
             older: None,
             forgets: Vec::new(),
