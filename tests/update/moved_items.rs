@@ -119,6 +119,10 @@ impl Lanes {
         };
         let old = pids(self.fleet.now());
         let rest = format!("{}.rest", self.gate.display());
+        for pid in &old {
+            // Of a rest before, by whoever saw that one's end late.
+            let _ = fs::remove_file(format!("{rest}.{pid}"));
+        }
         fs::write(&rest, "").expect("a temporary file");
         let rests = |pid: &u32| Path::new(&format!("{rest}.{pid}")).exists();
         until(|| old.iter().all(rests).then_some(()));

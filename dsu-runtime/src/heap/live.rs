@@ -43,12 +43,17 @@ impl Change {
         (self.what.get(), self.tag.get()) == (what as u16, tag.0)
     }
 
-    fn apply(&self) {
+    fn whose(&self) -> (What, Tag) {
         let what = match self.what.get() {
             0 => What::Boxes,
             _ => What::Complements,
         };
-        apply(what, Tag(self.tag.get()), self.delta.get());
+        (what, Tag(self.tag.get()))
+    }
+
+    fn apply(&self) {
+        let (what, tag) = self.whose();
+        apply(what, tag, self.delta.get());
     }
 }
 
@@ -91,7 +96,7 @@ impl Journal {
                 self.entries[len].delta.set(delta);
                 self.len.set(len as u32 + 1);
             }
-            // More representations in one conversion than any server has: counted at once.
+            // More forms in one conversion than any server has: counted at once.
             None => apply(what, tag, delta),
         }
     }
@@ -192,8 +197,16 @@ pub fn gain() {
 pub fn keep(mark: Mark) {
     let journal = Journal::current();
     journal.depth.set(journal.depth.get() - 1);
-    journal.base.set(mark.0);
-    if journal.depth.get() == 0 {
+    let own = journal.base.replace(mark.0) as usize..journal.len.get() as usize;
+    if journal.depth.get() > 0 {
+        // Together with those of the outer one, so that there is one entry a form however many boxes a lens
+        // converts. Each is written where it stood or before.
+        journal.len.set(own.start as u32);
+        for entry in &journal.entries[own] {
+            let (what, tag) = entry.whose();
+            journal.note(what, tag, entry.delta.get());
+        }
+    } else {
         let changes = &journal.entries[..journal.len.get() as usize];
         // What came before what went: whoever dies in the middle leaves too many in the books and not too
         // few, so that an update looks once more instead of ending early.

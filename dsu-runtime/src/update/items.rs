@@ -32,6 +32,10 @@ impl PartCalls {
         PartCalls::Here { drop, visit }
     }
 
+    pub(super) fn are_another_version_s(self) -> bool {
+        matches!(self, PartCalls::OfItem { .. })
+    }
+
     /// # Safety
     /// `value` is a live value of what these calls are for; it is dead afterwards.
     pub(super) unsafe fn drop(self, value: *mut u8) {

@@ -159,13 +159,7 @@ impl<'a> TupleLayout<'a> {
                 _ => None,
             };
             let complement = match (old, lens) {
-                (_, Some(lens)) => {
-                    layout.both_ways &= (lens.directions)() == LensDirections::Both;
-                    layout.room(
-                        (lens.complement)().size as usize,
-                        PartCalls::here(lens.drop_complement, lens.visit_complement),
-                    )
-                }
+                (_, Some(lens)) => layout.room_of(lens),
                 (None, None) => layout.room(
                     field.ty.size as usize,
                     PartCalls::here(calls.drop, calls.visit),
@@ -231,15 +225,7 @@ impl<'a> TupleLayout<'a> {
                 )
             })?),
         };
-        let mut complement = 0;
-        if let Some(lens) = lens {
-            self.both_ways &= (lens.directions)() == LensDirections::Both;
-            let size = (lens.complement)().size as usize;
-            complement = self.room(
-                size,
-                PartCalls::here(lens.drop_complement, lens.visit_complement),
-            );
-        }
+        let complement = lens.map_or(0, |lens| self.room_of(lens));
         self.pairs.push(Pair {
             name: if is_arriving {
                 &newer.name
@@ -272,12 +258,7 @@ impl<'a> TupleLayout<'a> {
         if !is_tuple_of(&left, items.older, older) || !is_tuple_of(&right, items.newer, newer) {
             return;
         }
-        self.both_ways &= (lens.directions)() == LensDirections::Both;
-        let size = (lens.complement)().size as usize;
-        let complement = self.room(
-            size,
-            PartCalls::here(lens.drop_complement, lens.visit_complement),
-        );
+        let complement = self.room_of(lens);
         self.groups.push(Group {
             lens,
             older: places(&left, items.older, older),
@@ -293,6 +274,13 @@ impl<'a> TupleLayout<'a> {
             items().flat_map(|items| items.older).copied().collect(),
             items().flat_map(|items| items.newer).copied().collect(),
         )
+    }
+
+    /// For what a lens keeps, which is a step of the tuple's.
+    fn room_of(&mut self, lens: &TransformerRegistration) -> usize {
+        self.both_ways &= (lens.directions)() == LensDirections::Both;
+        let calls = PartCalls::here(lens.drop_complement, lens.visit_complement);
+        self.room((lens.complement)().size as usize, calls)
     }
 
     fn room(&mut self, size: usize, calls: PartCalls) -> usize {

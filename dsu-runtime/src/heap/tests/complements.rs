@@ -58,6 +58,48 @@ fn been_old() -> Versioned<New> {
 
 // R10
 #[test]
+fn counts_of_many_conversions_inside_one_that_is_given_up_are_all_forgotten() {
+    let name =
+        test_name!("counts_of_many_conversions_inside_one_that_is_given_up_are_all_forgotten");
+    as_worker(name, || {
+        let counts = || [OLD, NEW, LAST].map(live::count);
+        let outer = live::open();
+        for _ in 0..2_000 {
+            let inner = live::open();
+            live::add(OLD, -1);
+            let innermost = live::open();
+            live::add(NEW, 1);
+            live::keep(innermost);
+            live::add_complement(NEW, 16);
+            live::keep(inner);
+            live::discard({
+                let given_up = live::open();
+                live::add(LAST, 1);
+                given_up
+            });
+        }
+        assert_eq!(counts(), [0; 3]);
+        live::discard(outer);
+        assert_eq!((counts(), live::complement_bytes_of(NEW)), ([0; 3], 0));
+
+        let outer = live::open();
+        for _ in 0..2_000 {
+            let inner = live::open();
+            live::add(OLD, -1);
+            live::add(NEW, 1);
+            live::keep(inner);
+        }
+        live::gain();
+        assert_eq!(counts(), [0, 2_000, 0]);
+        live::keep(outer);
+        assert_eq!(counts(), [-2_000, 2_000, 0]);
+        live::add(OLD, 2_000);
+        live::add(NEW, -2_000);
+    });
+}
+
+// R10
+#[test]
 fn sweep_to_the_next_version_drops_what_only_the_one_before_the_last_needs() {
     let name =
         test_name!("sweep_to_the_next_version_drops_what_only_the_one_before_the_last_needs");
