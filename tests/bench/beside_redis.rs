@@ -14,6 +14,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 const CONNECTIONS: &str = "50";
@@ -25,6 +26,8 @@ const FILL: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The share of a core from which on the client, and not the server, sets the pace.
 const BUSY: f64 = 0.95;
+/// From one look at what the client has used to the next.
+const LOOK: Duration = Duration::from_millis(10);
 const NAMES: [&str; 2] = ["ours", "redis"];
 
 /// The library to measure, and its version.
@@ -168,7 +171,7 @@ struct Run {
     per_second: f64,
     /// Of the server, in microseconds a request.
     cpu_us: f64,
-    /// Share of a core that the client used.
+    /// Share of a core that the client used while it asked.
     client: f64,
 }
 
@@ -184,12 +187,17 @@ fn run(side: &Side, task: &Task, depth: usize, keys: usize, requests: usize) -> 
         .stderr(Stdio::null())
         .spawn()
         .expect("redis-benchmark --version just ran");
-    let mut text = String::new();
     let mut output = client.stdout.take().expect("a pipe");
-    output.read_to_string(&mut text).expect("text");
-    let took = start.elapsed();
-    // Its times can be read until it is waited for.
-    let busy = cpu_time(client.id());
+    let output = thread::spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).map(|_| text)
+    });
+    let mut looks = Vec::new();
+    while !output.is_finished() {
+        looks.push((start.elapsed(), cpu_time(client.id())));
+        thread::sleep(LOOK);
+    }
+    let text = output.join().expect("it only reads").expect("text");
     let ended = client.wait().expect("a child of ours");
     assert!(ended.success(), "redis-benchmark failed: {text}");
     let last = text.lines().last().unwrap_or_default();
@@ -199,8 +207,18 @@ fn run(side: &Side, task: &Task, depth: usize, keys: usize, requests: usize) -> 
     Run {
         per_second: per_second.unwrap_or_else(|| panic!("redis-benchmark says {text}")),
         cpu_us: (side.cpu_time() - before).as_secs_f64() * 1e6 / requests as f64,
-        client: busy.as_secs_f64() / took.as_secs_f64(),
+        client: share(&looks),
     }
+}
+
+/// Share of a core that was used in the middle of a run, by moments and the time used until then: at the ends
+/// connections are made and closed. 0 if it was too short to say.
+fn share(looks: &[(Duration, Duration)]) -> f64 {
+    let end = looks.len() / 8;
+    let [first, .., last] = &looks[end..looks.len() - end] else {
+        return 0.0;
+    };
+    (last.1 - first.1).as_secs_f64() / (last.0 - first.0).as_secs_f64()
 }
 
 /// What two servers gave in all rounds.
