@@ -54,6 +54,28 @@ fn bad_usage_exits_64_and_a_missing_supervisor_3() {
 }
 
 #[test]
+fn what_an_update_took_is_the_same_in_the_answer_and_in_the_history() {
+    let fleet = Fleet::start("took", &ledger());
+    let library = library("fixture_ledger_v2");
+    let library = library.to_str().expect("plain");
+    let asked = |arguments: &[&str]| -> serde_json::Value {
+        let output = fleet.command(arguments).output().expect("it runs");
+        serde_json::from_slice(&output.stdout).expect("one object")
+    };
+    let answer = &asked(&["update", library, "--wait", "--json"])["data"];
+    let crossings = answer["crossings"].as_array().expect("a list");
+    let after = crossings
+        .iter()
+        .map(|crossing| crossing["after_ms"].as_u64());
+    assert!(
+        after.max().flatten() <= answer["took_ms"].as_u64(),
+        "{answer}"
+    );
+    assert_eq!(&asked(&["history", "--json"])["data"][0], answer);
+    fleet.finish();
+}
+
+#[test]
 fn an_update_that_nobody_waits_for_is_called_off_and_says_so() {
     let fleet = Fleet::start("called off", &ledger());
     fleet.updated(&library("fixture_ledger_v2"), &["--probation", "3600"]);

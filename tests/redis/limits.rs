@@ -48,6 +48,8 @@ fn a_server_does_not_start_with_arguments_that_it_does_not_know() {
         let ended = server.wait().expect("it was running");
         let log = std::io::read_to_string(log).expect("a log in text");
         assert!(!ended.success(), "{log}");
+        let mut deaths = log.lines().filter(|line| line.contains("exited with"));
+        assert!(deaths.all(|line| line.contains(why)), "{log}");
         assert!(log.contains(why), "{log}");
     }
 }

@@ -3,7 +3,7 @@
 use super::print::Printer;
 use crate::supervisor::{LINE_LIMIT, Reply, Request, Verdict};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -19,10 +19,13 @@ pub(super) fn ask(
     printer: &Printer,
 ) -> Result<(Verdict, String, Value), String> {
     let place = control.display();
-    let mut stream = UnixStream::connect(control).map_err(|error| {
-        format!(
+    let mut stream = UnixStream::connect(control).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("you may not ask at {place} ({error}): do so as the server's user, or as root")
+        }
+        _ => format!(
             "no supervisor answers at {place} ({error}): start one with dsu run, or give --control"
-        )
+        ),
     })?;
     let mut line = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     line.push(b'\n');

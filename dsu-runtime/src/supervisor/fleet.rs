@@ -44,6 +44,8 @@ pub struct Process {
     pub ready: bool,
     /// The last update point that it named.
     pub update_point: String,
+    /// Why it ends, if it has said so.
+    last_words: String,
 }
 
 /// A slot and who is in it.
@@ -188,6 +190,7 @@ impl Fleet {
             closed: false,
             ready: false,
             update_point: String::new(),
+            last_words: String::new(),
         })
     }
 
@@ -299,9 +302,20 @@ impl Fleet {
 
     /// If the worker has ended: how. Its last words should have been received before.
     pub fn ended(&self, slot: WorkerSlot) -> Option<String> {
-        match self.process(slot)?.child.ended() {
-            Ok(how) => how,
+        let process = self.process(slot)?;
+        match process.child.ended() {
+            Ok(how) => how.map(|how| match process.last_words.as_str() {
+                "" => how,
+                why => format!("{how}: {why}"),
+            }),
             Err(error) => Some(format!("lost: {error}")),
+        }
+    }
+
+    /// The worker is about to end, for this reason.
+    pub fn says_why(&mut self, slot: WorkerSlot, reason: String) {
+        if let Some(process) = self.process_mut(slot) {
+            process.last_words = reason;
         }
     }
 

@@ -126,7 +126,10 @@ impl Supervisor {
                 self.event(Event::Pong(slot));
             }
             FromWorker::Report { kind, text } => self.report(slot, kind, text),
-            FromWorker::Exiting { reason } => tracing::info!("{slot} exits: {reason}"),
+            FromWorker::Exiting { reason } => {
+                tracing::info!("{slot} exits: {reason}");
+                self.fleet.says_why(slot, reason);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use super::status;
 use crate::ids::{SweepId, WorkerSlot};
 use crate::update::{Answer, BuildIndex, Event, Stage, TimerKind};
 use crate::worker::ToWorker;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DEFAULT_TIMEOUT_S: f64 = 30.0;
@@ -41,6 +42,16 @@ pub(super) struct Underway {
     pub(super) filling: Option<(SweepId, Instant)>,
     /// Which way the sweep goes, when it began, and what it had before it then.
     pub(super) sweep: Option<(Stage, Instant, u64)>,
+}
+
+impl Underway {
+    /// Writes down how far it is.
+    fn keep(&mut self, run_dir: &Path) {
+        self.record.took_ms = self.began.elapsed().as_millis() as u64;
+        if let Err(error) = write_record(run_dir, &self.record) {
+            tracing::warn!("the update's record cannot be kept: {error}");
+        }
+    }
 }
 
 impl Supervisor {
@@ -299,6 +310,7 @@ impl Supervisor {
         };
         underway.record.outcome = outcome.to_owned();
         tracing::info!("update {outcome}: {text}");
+        underway.keep(&self.config.run_dir);
         let data = serde_json::to_value(&underway.record).unwrap_or_default();
         if let Some(client) = underway.client {
             let reply = Reply::Answer {
@@ -313,9 +325,6 @@ impl Supervisor {
             let done = format!("{outcome}: {text}");
             self.control.reply(client, &Reply::data(done, data.clone()));
         }
-        self.underway = Some(underway);
-        self.keep_record();
-        self.underway = None;
         let running = self.builds.get(self.life.running());
         let now = Instant::now();
         let by = now + self.config.drain;
@@ -345,12 +354,8 @@ impl Supervisor {
     }
 
     fn keep_record(&mut self) {
-        let Some(underway) = &mut self.underway else {
-            return;
-        };
-        underway.record.took_ms = underway.began.elapsed().as_millis() as u64;
-        if let Err(error) = write_record(&self.config.run_dir, &underway.record) {
-            tracing::warn!("the update's record cannot be kept: {error}");
+        if let Some(underway) = &mut self.underway {
+            underway.keep(&self.config.run_dir);
         }
     }
 
